@@ -1,0 +1,111 @@
+# Every target says what it is doing while something builds. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+# Parallel test workers, each with a control plane of its own (about 500 MB). 0 runs the tests in one process.
+WORKERS ?= 2
+# Passed on to pytest, for example ARGS='-k proxy -x'.
+ARGS ?=
+
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+##@ Help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-zA-Z0-9_-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Setup
+
+.PHONY: venv
+venv: $(STAMP) ## Make the virtual environment from the hash-pinned locks
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is too old or missing: Python 3.11 or newer is needed (name one with PYTHON=...)" >&2; exit 1; }
+	$(call say,Making $(VENV) with the pinned packages (a minute at first))
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: lock
+lock: ## Resolve the dependencies of pyproject.toml anew (needs uv)
+	$(call say,Resolving the dependencies)
+	@uv pip compile pyproject.toml $(UV_FLAGS) -o requirements.lock
+	@uv pip compile pyproject.toml --group dev $(UV_FLAGS) -c requirements.lock -o requirements-dev.lock
+UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.PHONY: clean
+clean: ## Remove what was built here (the control plane's cache stays)
+	@rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis operator/*.egg-info
+	@find operator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Checks
+
+.PHONY: lint
+lint: $(STAMP) ## Style and likely bugs (ruff)
+	$(call say,Linting)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(STAMP) ## Types (mypy, strict)
+	$(call say,Checking types)
+	@$(BIN)/mypy
+
+.PHONY: contracts
+contracts: $(STAMP) ## Which module may import which (import-linter)
+	$(call say,Checking the import contracts)
+	@PYTHONPATH=operator $(BIN)/lint-imports
+
+.PHONY: unit
+unit: $(STAMP) ## Tests of the pure code
+	$(call say,Running the unit tests)
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+.PHONY: test
+test: unit ## All unit and cluster tests, the latter on a local control plane
+	$(call say,Running the cluster tests on a local control plane ($(WORKERS) workers))
+	@$(BIN)/python -m support.localcluster build
+	@$(BIN)/python -m pytest tests/cluster -n $(WORKERS) --dist loadgroup $(ARGS)
+
+# The Python of the virtual environment, with the tests' support in reach.
+cluster-up cluster-down cluster-status demo test: export PYTHONPATH := tests
+
+##@ Local control plane
+
+.PHONY: cluster-up
+cluster-up: $(STAMP) ## Start a control plane on this machine and leave it running
+	@$(BIN)/python -m support.localcluster up
+
+.PHONY: cluster-down
+cluster-down: $(STAMP) ## Stop it
+	@$(BIN)/python -m support.localcluster down
+
+.PHONY: cluster-status
+cluster-status: $(STAMP) ## Say whether it runs, and where its kubeconfig is
+	@$(BIN)/python -m support.localcluster status
+
+.PHONY: demo
+demo: $(STAMP) ## Everything in one go, until Ctrl-C (ONCE=1: exit with the verdict)
+	@$(BIN)/python -m support.demo $(if $(filter 1,$(ONCE)),--once)
+
+##@ Generated files
+# Here: generate (crds/, docs made from the models), chart (manifests/install.yaml made from the chart),
+# check-diff (runs both and fails when git sees a difference).
+
+##@ Measures
+# Here: bench (NAME=<figure> runs one), writing build/bench.json.
+
+##@ kind
+# Here: image, kind-up, e2e, kind-down, with KIND_NODE_IMAGE and PYTHON_IMAGE as variables.
