@@ -1,0 +1,1 @@
+"""The kinds of group workforce.dev: models, conditions, and the schemas made from them."""

@@ -1,0 +1,279 @@
+"""AIAgent: the employee."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from aiagent_operator.api.conditions import Condition
+from aiagent_operator.api.fields import Label, Model, ObjectName, Text, cel, described, map_by, rules
+from aiagent_operator.api.handbook import Handbook
+from aiagent_operator.api.permissions import Permissions, PolicyRule
+from aiagent_operator.api.workload import Workload
+
+
+class Function(StrEnum):
+    """A function of the company that answers for agents."""
+
+    PRODUCT = "Product"
+    SUPPORT = "Support"
+    OPERATIONS = "Operations"
+    IT = "IT"
+    DATA = "Data"
+    HR = "HR"
+    COMPLIANCE = "Compliance"
+    LEGAL = "Legal"
+    SECURITY = "Security"
+    FINANCE = "Finance"
+
+
+class Responsibility(StrEnum):
+    """RACI: who does it, who answers for it, who is asked, who is told."""
+
+    RESPONSIBLE = "Responsible"
+    ACCOUNTABLE = "Accountable"
+    CONSULTED = "Consulted"
+    INFORMED = "Informed"
+
+
+class SubjectKind(StrEnum):
+    """A person or a group; never a ServiceAccount, since machines do not answer for agents."""
+
+    USER = "User"
+    GROUP = "Group"
+
+
+class Subject(Model):
+    """Who, by the name under which the API server authenticates them."""
+
+    kind: Annotated[SubjectKind, described("User or Group.")]
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=253, pattern=r"^[^ \t\r\n]+$"),
+        described("Name of the user or group as the API server knows it."),
+    ]
+
+
+class Owner(Model):
+    """One who answers for the agent."""
+
+    name: Annotated[Label, described("Name of the entry.")]
+    function: Annotated[Function, described("Function of the company that the owner speaks for.")]
+    responsibility: Annotated[Responsibility, described("Part in the RACI matrix; exactly one owner is Accountable.")]
+    subject: Annotated[Subject, described("User or group.")]
+    backup: Subject | None = described("Who stands in.", default=None)
+
+
+class RoleRef(Model):
+    """The agent's role."""
+
+    name: Annotated[ObjectName, described("Name of an AgentRole that the author may `use`.")]
+
+
+class Protocol(StrEnum):
+    """Transport protocol of a connection."""
+
+    TCP = "TCP"
+    UDP = "UDP"
+
+
+class Egress(Model):
+    """Where a connection leads."""
+
+    cidr: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=43,
+            json_schema_extra=rules(
+                cel(
+                    "isCIDR(self) && cidr(self) == cidr(self).masked()",
+                    "must be an address range such as 203.0.113.0/24 or 2001:db8::/32, without host bits",
+                )
+            ),
+        ),
+        described("Address range, in CIDR notation."),
+    ]
+    port: Annotated[int, Field(ge=1, le=65535), described("Port.")]
+    protocol: Annotated[Protocol, described("TCP or UDP.")] = Protocol.TCP
+
+
+class SecretRef(Model):
+    """A Secret in the agent's namespace."""
+
+    name: Annotated[ObjectName, described("Name of the Secret.")]
+
+
+class Connection(Model):
+    """A system outside RBAC: its egress is opened, its secret mounted, a token for it issued."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "has(self.egress) || has(self.secretRef) || has(self.audience)",
+                "a connection needs at least one of egress, secretRef and audience",
+            )
+        )
+    )
+
+    name: Annotated[
+        Label, Field(max_length=40), described("Name; its files are under /var/run/workforce/connections/<name>.")
+    ]
+    egress: Egress | None = described("Network traffic to allow.", default=None)
+    secret_ref: SecretRef | None = described(
+        "Secret whose keys are mounted as files; the operator never reads it.", default=None
+    )
+    audience: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = described(
+        "Audience of a bound service account token, mounted as the file `token`.", default=None
+    )
+
+
+class ModelRef(Model):
+    """The model that the agent works with; the agent reads it in its handbook (handbook.json, key `model`)."""
+
+    provider: Annotated[str, StringConstraints(min_length=1, max_length=128), described("Who provides it.")]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128), described("Its name.")]
+    version: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = described(
+        "Its version.", default=None
+    )
+
+
+class AIAgentSpec(Model):
+    """What an agent is, may do, and who answers for it."""
+
+    role_ref: Annotated[RoleRef, described("The agent's role: ceiling of its rights and defaults.")]
+    purpose: Annotated[Text, described("What the agent is for, in a sentence.")]
+    owners: Annotated[
+        tuple[Owner, ...],
+        described(
+            "Who answers for the agent (RACI).",
+            min_length=1,
+            max_length=16,
+            json_schema_extra=map_by(
+                "name",
+                validations=(
+                    cel(
+                        "self.filter(o, o.responsibility == 'Accountable').size() == 1",
+                        "exactly one owner must be Accountable: one person or group answers for the agent's outcomes",
+                    ),
+                ),
+            ),
+        ),
+    ]
+    permissions: Annotated[
+        Permissions, described("Rights asked for; what is granted stands in status.permissions.")
+    ] = ()
+    connections: Annotated[
+        tuple[Connection, ...],
+        described("Systems outside the cluster's RBAC.", max_length=16, json_schema_extra=map_by("name")),
+    ] = ()
+    handbook: Handbook = described("What the agent is told.", default=Handbook())
+    workload: Annotated[Workload, described("What runs as the agent.")]
+    model: ModelRef | None = described("The model that the agent works with.", default=None)
+    suspended: Annotated[bool, described("True takes the rights away, then scales the work down.")] = False
+
+
+class Phase(StrEnum):
+    """A summary for people. Programs read the conditions."""
+
+    PENDING = "Pending"
+    ONBOARDING = "Onboarding"
+    ACTIVE = "Active"
+    DEGRADED = "Degraded"
+    SUSPENDED = "Suspended"
+    OFFBOARDING = "Offboarding"
+
+
+class PermissionState(StrEnum):
+    """What became of a permission asked for."""
+
+    GRANTED = "Granted"
+    REFUSED = "Refused"
+    PENDING = "Pending"
+
+
+class PermissionStatus(Model):
+    """What became of one permission, and why."""
+
+    name: Annotated[Label, described("Name of the permission.")]
+    state: Annotated[PermissionState, described("Granted, Refused or Pending.")]
+    reason: Annotated[str, StringConstraints(max_length=64), described("Why, in one word.")]
+    message: Annotated[str, StringConstraints(max_length=2048), described("Why, and what to do about it.")]
+    namespaces: Annotated[tuple[str, ...], described("Where it holds.", max_length=16)] = ()
+    rules: Annotated[tuple[PolicyRule, ...], described("What it allows.", max_length=16)] = ()
+
+
+class InventoryEntry(Model):
+    """An object that belongs to the agent."""
+
+    api_version: Annotated[str, described("API version.", max_length=64)]
+    kind: Annotated[str, described("Kind.", max_length=63)]
+    namespace: Annotated[str, described("Namespace.", max_length=63)]
+    name: Annotated[str, described("Name.", max_length=253)]
+    uid: Annotated[str, described("UID; an object of this name with another UID is somebody else's.", max_length=64)]
+    generation: int | None = described(
+        "Generation after the operator's last write, for workloads: another one means a foreign edit.", default=None
+    )
+
+
+class HandbookStatus(Model):
+    """The handbook in force."""
+
+    config_map: Annotated[str, described("Name of the ConfigMap.", max_length=253)]
+    digest: Annotated[str, described("SHA-256 of its content.", max_length=71)]
+
+
+class AIAgentStatus(Model):
+    """What is true of the agent, as last observed."""
+
+    observed_generation: int | None = described("Generation of the spec last acted upon.", default=None)
+    phase: Phase | None = described("Summary for people.", default=None)
+    service_account: Annotated[str, StringConstraints(max_length=253)] | None = described(
+        "The agent's identity.", default=None
+    )
+    accountable: Annotated[str, StringConstraints(max_length=253)] | None = described(
+        "Who is accountable for the agent.", default=None
+    )
+    granted: Annotated[str, StringConstraints(max_length=16)] | None = described(
+        "Permissions granted, of those asked for.", default=None
+    )
+    permissions: Annotated[
+        tuple[PermissionStatus, ...],
+        described("What became of each permission.", max_length=64, json_schema_extra=map_by("name")),
+    ] = ()
+    inventory: Annotated[
+        tuple[InventoryEntry, ...], described("Objects that belong to the agent.", max_length=128)
+    ] = ()
+    handbook: HandbookStatus | None = described("Handbook in force.", default=None)
+    replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
+    ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)
+    selector: Annotated[str, StringConstraints(max_length=512)] | None = described(
+        "Label selector of the agent's pods.", default=None
+    )
+    conditions: Annotated[
+        tuple[Condition, ...], described("Conditions (metav1).", max_length=16, json_schema_extra=map_by("type"))
+    ] = ()
+
+
+class ObjectMeta(Model):
+    """The metadata that the operator reads."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    deletion_timestamp: str | None = None
+    finalizers: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class AIAgent(Model):
+    """An AI agent as an employee: role, permissions, owners, work, supervision."""
+
+    metadata: ObjectMeta
+    spec: AIAgentSpec
+    status: dict[str, Any] = {}

@@ -1,0 +1,118 @@
+"""The kinds of the group, and the command that writes their CustomResourceDefinitions: `python -m aiagent_operator.api.kinds DIR`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.agentrole import AgentRoleSpec, AgentRoleStatus
+from aiagent_operator.api.aiagent import AIAgentSpec, AIAgentStatus
+from aiagent_operator.api.fields import cel
+from aiagent_operator.api.schema import Kind, crd
+
+
+def _column(name: str, path: str, *, kind: str = "string", description: str, priority: int = 0) -> dict[str, Any]:
+    column = {"name": name, "type": kind, "jsonPath": path, "description": description}
+    return column | ({"priority": priority} if priority else {})
+
+
+_AGE = _column("Age", ".metadata.creationTimestamp", kind="date", description="Time since it was created.")
+_READY = _column(
+    "Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether all that the spec says is true."
+)
+_REASON = _column("Reason", '.status.conditions[?(@.type=="Ready")].reason', description="Why it is or is not ready.")
+_MESSAGE = _column(
+    "Message", '.status.conditions[?(@.type=="Ready")].message', description="What to do about it.", priority=1
+)
+
+# Ready is there from the first moment, before the operator has seen the object (as Gateway API does it).
+_UNSEEN = {
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "Unknown",
+            "reason": "Pending",
+            "message": "Waiting for the operator to see this object; if this stays, check that aiagent-operator runs.",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        }
+    ]
+}
+
+AIAGENT = Kind(
+    kind="AIAgent",
+    plural="aiagents",
+    short="aia",
+    namespaced=True,
+    spec=AIAgentSpec,
+    status=AIAgentStatus,
+    description="An AI agent as an employee: role, permissions, owners and work.",
+    columns=(
+        _column("Role", ".spec.roleRef.name", description="The agent's role."),
+        _READY,
+        _REASON,
+        _column("Phase", ".status.phase", description="Summary for people."),
+        _column("Granted", ".status.granted", description="Permissions granted, of those asked for."),
+        _column("Accountable", ".status.accountable", description="Who answers for the agent."),
+        _AGE,
+        _column("Purpose", ".spec.purpose", description="What the agent is for.", priority=1),
+        _MESSAGE,
+    ),
+    root_rules=(
+        cel(
+            "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+            "the name of an AIAgent must be a DNS label of at most 40 characters: its objects are named after it",
+        ),
+    ),
+    scale={
+        "specReplicasPath": ".spec.workload.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.selector",
+    },
+    status_default=_UNSEEN,
+)
+
+AGENTROLE = Kind(
+    kind="AgentRole",
+    plural="agentroles",
+    short="arole",
+    namespaced=False,
+    spec=AgentRoleSpec,
+    status=AgentRoleStatus,
+    description="A job description: what agents of this role may be granted, where, and under whose eyes.",
+    columns=(
+        _column("State", ".spec.lifecycle.state", description="Draft, Approved or Deprecated."),
+        _READY,
+        _REASON,
+        _AGE,
+        _column("Description", ".spec.description", description="What agents of this role do.", priority=1),
+        _MESSAGE,
+    ),
+    status_default=_UNSEEN,
+)
+
+KINDS = (AIAGENT, AGENTROLE)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def write(directory: Path) -> None:
+    """Writes one file per kind, each under 200 KB so that client-side apply can carry it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for kind in KINDS:
+        text = "# Generated from operator/aiagent_operator/api by `make generate`. Do not edit.\n" + yaml.dump(
+            crd(kind), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True
+        )
+        if len(text.encode()) > 200_000:
+            raise ValueError(f"the definition of {kind.kind} is larger than 200 KB: bound it or make a part opaque")
+        (directory / f"{meta.GROUP}_{kind.plural}.yaml").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

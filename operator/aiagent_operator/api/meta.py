@@ -1,0 +1,62 @@
+"""Names that the operator, its children and its policies share. Changing one is an API change."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+GROUP: Final = "workforce.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+MANAGER: Final = "aiagent-operator"
+FINALIZER: Final = f"{GROUP}/offboarding"
+
+LABEL_AGENT: Final = f"{GROUP}/agent"
+LABEL_AGENT_NAMESPACE: Final = f"{GROUP}/agent-namespace"
+LABEL_AGENT_UID: Final = f"{GROUP}/agent-uid"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_GRANTABLE: Final = f"{GROUP}/grantable"
+
+ANNOTATION_SPEC_HASH: Final = f"{GROUP}/spec-hash"
+ANNOTATION_CLAIMED_BY: Final = f"{GROUP}/claimed-by"
+ANNOTATION_PRIOR_ACCOUNT: Final = f"{GROUP}/prior-service-account"
+ANNOTATION_PRIOR_MANAGER: Final = f"{GROUP}/prior-manager"
+ANNOTATION_PRIOR_REPLICAS: Final = f"{GROUP}/prior-replicas"
+
+GRANTABLE_CLUSTER_ROLE: Final = "workforce-grantable"
+
+ACCOUNT_PREFIX: Final = "aiagent."
+VOLUME_PREFIX: Final = "workforce-"
+
+TOKEN_MOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+HANDBOOK_MOUNT: Final = "/etc/workforce/handbook"
+CONNECTIONS_MOUNT: Final = "/var/run/workforce/connections"
+
+
+def account_name(agent: str) -> str:
+    """Name of the agent's ServiceAccount, and of its other children in its own namespace."""
+    return f"{ACCOUNT_PREFIX}{agent}"
+
+
+def foreign_name(agent: str, uid: str) -> str:
+    """Name of the agent's Role and RoleBinding in a namespace that is not its own.
+
+    Agents of the same name in two namespaces may both hold rights in a third, so the UID's hash keeps them apart.
+    """
+    return f"{ACCOUNT_PREFIX}{agent}-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"
+
+
+def username(namespace: str, agent: str) -> str:
+    """The user name under which the API server knows the agent (Kubernetes: service account user names)."""
+    return f"system:serviceaccount:{namespace}:{account_name(agent)}"
+
+
+def user_groups(namespace: str) -> tuple[str, ...]:
+    """The groups that every service account of the namespace has (Kubernetes: service account groups)."""
+    return ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+
+
+def child_labels(agent: str, namespace: str, uid: str) -> dict[str, str]:
+    """Labels that mark an object as belonging to an agent; the reflectors select by them."""
+    return {LABEL_AGENT: agent, LABEL_AGENT_NAMESPACE: namespace, LABEL_AGENT_UID: uid}

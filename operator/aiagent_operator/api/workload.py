@@ -1,0 +1,145 @@
+"""The work of an agent: a pod template of its own, or an existing Deployment or StatefulSet that it adopts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from aiagent_operator.api.fields import OPAQUE, Model, ObjectName, cel, described, map_by, rules
+from aiagent_operator.api.meta import VOLUME_PREFIX
+
+LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
+
+
+class TargetKind(StrEnum):
+    """Kinds of workload that an agent can adopt."""
+
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+
+
+class OnConflict(StrEnum):
+    """What to do about a field of the target that another manager sets."""
+
+    REFUSE = "Refuse"
+    TAKE_OVER = "TakeOver"
+
+
+class TargetRef(Model):
+    """A workload in the agent's namespace that gets the agent's identity and handbook; the rest stays its owner's."""
+
+    api_version: Annotated[
+        str,
+        Field(
+            description="API version of the target.",
+            json_schema_extra={"enum": ["apps/v1"]},
+            pattern=r"^apps/v1$",
+            max_length=16,
+        ),
+    ]
+    kind: Annotated[TargetKind, described("Deployment or StatefulSet.")]
+    name: Annotated[ObjectName, described("Name of the target.")]
+    on_conflict: Annotated[
+        OnConflict,
+        described(
+            "Refuse: a field that another manager sets (its service account, say) is reported as FieldConflict. "
+            "TakeOver: it is taken once, and its prior value is restored when the agent leaves."
+        ),
+    ] = OnConflict.REFUSE
+
+
+class TemplateMetadata(Model):
+    """Labels and annotations of the pods."""
+
+    labels: Annotated[dict[str, LabelValue], described("Labels of the pods.", max_length=32)] = {}
+    annotations: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=4096)]],
+        described("Annotations of the pods.", max_length=32),
+    ] = {}
+
+
+class TemplateContainer(Model):
+    """A container as in core/v1. Only what the rules read is spelled out here."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=OPAQUE)
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63), described("Name of the container.")]
+
+
+class TemplateVolume(Model):
+    """A volume as in core/v1. Only what the rules read is spelled out here."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=OPAQUE)
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63), described("Name of the volume.")]
+
+
+class TemplatePodSpec(Model):
+    """A pod spec as in core/v1. Only what the rules read is spelled out here; the API server checks the rest."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra=OPAQUE
+        | rules(
+            cel(
+                "!has(self.serviceAccountName) && !has(self.serviceAccount)",
+                "leave serviceAccountName out: the operator puts the agent's own account there",
+            ),
+            cel(
+                "!(has(self.hostNetwork) && self.hostNetwork) && !(has(self.hostPID) && self.hostPID) && !(has(self.hostIPC) && self.hostIPC)",
+                "an agent's pods may not share the node's network, processes or IPC: remove hostNetwork, hostPID and hostIPC",
+            ),
+            cel(
+                f"!has(self.volumes) || self.volumes.all(v, !v.name.startsWith('{VOLUME_PREFIX}'))",
+                f"volume names starting with '{VOLUME_PREFIX}' are reserved for the handbook, the token and the connections",
+            ),
+        ),
+    )
+
+    containers: Annotated[
+        tuple[TemplateContainer, ...],
+        described("Containers of the pod.", min_length=1, max_length=16, json_schema_extra=map_by("name")),
+    ]
+    volumes: Annotated[
+        tuple[TemplateVolume, ...], described("Volumes of the pod.", max_length=32, json_schema_extra=map_by("name"))
+    ] = ()
+    service_account_name: str | None = described("Not to be set.", default=None, max_length=253)
+    service_account: str | None = described("Not to be set.", default=None, max_length=253)
+    host_network: bool | None = described("Not to be set.", default=None)
+    host_pid: bool | None = described("Not to be set.", default=None, alias="hostPID")
+    host_ipc: bool | None = described("Not to be set.", default=None, alias="hostIPC")
+
+
+class PodTemplate(Model):
+    """A core/v1 PodTemplateSpec."""
+
+    metadata: TemplateMetadata = described("Labels and annotations of the pods.", default=TemplateMetadata())
+    spec: Annotated[TemplatePodSpec, described("Spec of the pods, as in core/v1.")]
+
+
+class Workload(Model):
+    """What runs as the agent: an adopted target, or pods of a template."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel("has(self.targetRef) != has(self.template)", "set exactly one of targetRef and template"),
+            cel(
+                "!has(self.replicas) || has(self.template)",
+                "replicas goes with template; a target keeps its owner's replicas",
+            ),
+        )
+    )
+
+    target_ref: TargetRef | None = described("An existing workload to adopt.", default=None)
+    template: PodTemplate | None = described("Pods to run as a Deployment of the agent's name.", default=None)
+    replicas: Annotated[int, Field(ge=0, le=1000)] | None = described(
+        "Pods of the template; 1 where it is left out.", default=None
+    )
+
+
+def raw_template(spec: dict[str, Any]) -> dict[str, Any]:
+    """The template as the author wrote it, from a raw agent spec; the model keeps only what rules read."""
+    template: dict[str, Any] = spec["workload"]["template"]
+    return template
