@@ -43,8 +43,8 @@ class AllowedNamespaces(Model):
     names: Annotated[tuple[Label, ...], described("Namespaces by name.", max_length=256, json_schema_extra=AS_SET)] = ()
     match_labels: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]],
-        described("Namespaces by labels, all of which must match.", max_length=16),
-    ] = {}
+        described("Namespaces by labels, all of which must match.", max_length=16, default_factory=dict),
+    ]
     own: Annotated[bool, described("The agent's own namespace is allowed.")] = True
 
 
@@ -147,4 +147,4 @@ class AgentRole(Model):
 
     metadata: ObjectMeta
     spec: AgentRoleSpec
-    status: dict[str, Any] = {}
+    status: dict[str, Any] = Field(default_factory=dict)

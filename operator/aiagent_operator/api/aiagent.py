@@ -267,8 +267,8 @@ class ObjectMeta(Model):
     generation: int = 0
     deletion_timestamp: str | None = None
     finalizers: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class AIAgent(Model):
@@ -276,4 +276,4 @@ class AIAgent(Model):
 
     metadata: ObjectMeta
     spec: AIAgentSpec
-    status: dict[str, Any] = {}
+    status: dict[str, Any] = Field(default_factory=dict)

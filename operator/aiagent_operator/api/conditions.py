@@ -13,7 +13,7 @@ from aiagent_operator.api.fields import Model, described
 
 
 class Type(StrEnum):
-    """Condition types. Ready is always present; Reconciling, Stalled and IdentityExposed are there only while True (kstatus)."""
+    """Condition types. Ready is always present; the abnormal ones are there only while they are True (kstatus)."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -114,8 +114,8 @@ def merge(
 ) -> list[dict[str, Any]]:
     """New list of conditions: the verdicts, each keeping its old transition time where its status did not change.
 
-    `now` is RFC 3339 in UTC. Conditions that no verdict names are dropped: an abnormal condition that is gone is absent.
-    Unchanged verdicts give back equal entries, so that a converged agent compares equal and costs no write.
+    `now` is RFC 3339 in UTC. Conditions that no verdict names are dropped: an abnormal condition that is gone
+    is absent. Unchanged verdicts give back equal entries, so that a converged agent compares equal and costs no write.
     """
     before = {c.get("type"): c for c in old}
     merged = []

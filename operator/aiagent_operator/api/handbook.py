@@ -81,7 +81,8 @@ class DecisionRule(Model):
     decide: Annotated[
         Decision,
         described(
-            "Who decides: the agent (Autonomous), a human before it acts (RequireApproval), a human instead of it (Escalate), nobody (Never)."
+            "Who decides: the agent (Autonomous), a human before it acts (RequireApproval), "
+            "a human instead of it (Escalate), nobody (Never)."
         ),
     ]
     limit: Decimal | None = described("Up to this amount the agent decides alone; a decimal number.", default=None)
@@ -94,7 +95,8 @@ class KnowledgeSource(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
-                "!has(self.dataCategories) || !self.dataCategories.exists(c, c == 'Personal' || c == 'SpecialCategory') || has(self.consentRef)",
+                "!has(self.dataCategories) || has(self.consentRef) || "
+                "!self.dataCategories.exists(c, c == 'Personal' || c == 'SpecialCategory')",
                 "personal data needs consentRef: name the record of consent or of another legal basis (GDPR Art. 6)",
             )
         )

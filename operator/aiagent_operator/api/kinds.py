@@ -1,4 +1,7 @@
-"""The kinds of the group, and the command that writes their CustomResourceDefinitions: `python -m aiagent_operator.api.kinds DIR`."""
+"""The kinds of the group, and the command that writes their CustomResourceDefinitions.
+
+`python -m aiagent_operator.api.kinds DIR` writes one file per kind into DIR.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ KINDS = (AIAGENT, AGENTROLE)
 
 
 class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (yaml calls it so)
         return True
 
 

@@ -29,7 +29,7 @@ GRANTABLE_CLUSTER_ROLE: Final = "workforce-grantable"
 ACCOUNT_PREFIX: Final = "aiagent."
 VOLUME_PREFIX: Final = "workforce-"
 
-TOKEN_MOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN_MOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 (a path)
 HANDBOOK_MOUNT: Final = "/etc/workforce/handbook"
 CONNECTIONS_MOUNT: Final = "/var/run/workforce/connections"
 

@@ -29,8 +29,10 @@ class PolicyRule(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
-                "!has(self.resourceNames) || self.resourceNames.size() == 0 || self.verbs.all(v, v != 'create' && v != 'deletecollection')",
-                "verbs create and deletecollection cannot be limited by resourceNames (RBAC ignores the name there): put them in a rule of their own",
+                "!has(self.resourceNames) || self.resourceNames.size() == 0 || "
+                "self.verbs.all(v, v != 'create' && v != 'deletecollection')",
+                "verbs create and deletecollection cannot be limited by resourceNames (no name is known there): "
+                "put them in a rule of their own",
             )
         )
     )

@@ -53,11 +53,11 @@ class TargetRef(Model):
 class TemplateMetadata(Model):
     """Labels and annotations of the pods."""
 
-    labels: Annotated[dict[str, LabelValue], described("Labels of the pods.", max_length=32)] = {}
+    labels: Annotated[dict[str, LabelValue], described("Labels of the pods.", max_length=32, default_factory=dict)]
     annotations: Annotated[
         dict[str, Annotated[str, StringConstraints(max_length=4096)]],
-        described("Annotations of the pods.", max_length=32),
-    ] = {}
+        described("Annotations of the pods.", max_length=32, default_factory=dict),
+    ]
 
 
 class TemplateContainer(Model):
@@ -88,12 +88,14 @@ class TemplatePodSpec(Model):
                 "leave serviceAccountName out: the operator puts the agent's own account there",
             ),
             cel(
-                "!(has(self.hostNetwork) && self.hostNetwork) && !(has(self.hostPID) && self.hostPID) && !(has(self.hostIPC) && self.hostIPC)",
-                "an agent's pods may not share the node's network, processes or IPC: remove hostNetwork, hostPID and hostIPC",
+                "!(has(self.hostNetwork) && self.hostNetwork) && !(has(self.hostPID) && self.hostPID) && "
+                "!(has(self.hostIPC) && self.hostIPC)",
+                "an agent's pods may not share the node's network, processes or IPC: "
+                "remove hostNetwork, hostPID and hostIPC",
             ),
             cel(
                 f"!has(self.volumes) || self.volumes.all(v, !v.name.startsWith('{VOLUME_PREFIX}'))",
-                f"volume names starting with '{VOLUME_PREFIX}' are reserved for the handbook, the token and the connections",
+                f"volume names starting with '{VOLUME_PREFIX}' are reserved for handbook, token and connections",
             ),
         ),
     )
