@@ -1,0 +1,234 @@
+"""Hypothesis strategies for manifests of AIAgent and AgentRole that the API server accepts.
+
+Every optional field appears and is missing, every enum value comes up, and the boundaries of lengths and numbers are
+drawn far more often than chance would have it. `support.edges` turns these into ones that are nearly right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from hypothesis import strategies as st
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.agentrole import Isolation, RoleState
+from aiagent_operator.api.aiagent import Function, Protocol, Responsibility, SubjectKind
+from aiagent_operator.api.handbook import AboveLimit, DataCategory, Decision
+from aiagent_operator.api.permissions import Grant
+from aiagent_operator.api.workload import OnConflict, TargetKind
+
+Manifest = dict[str, Any]
+Strategy = st.SearchStrategy[Any]
+
+# Letters beyond ASCII, beyond the BMP, composed and decomposed, right to left, and spaces that ASCII does not know.
+LETTERS = "aZ09 .-_'\"\\{}$é漢\u0301\u00a0\u2003\u200b\u202e😀\n\t"
+
+CIDRS = ("203.0.113.0/24", "198.51.100.7/32", "0.0.0.0/0", "2001:db8::/32", "2001:DB8:0:0::/64", "::/0", "::1/128")
+
+
+def _values(enum: type[StrEnum]) -> Strategy:
+    return st.sampled_from([member.value for member in enum])
+
+
+def _obj(required: dict[str, Strategy], **optional: Strategy) -> Strategy:
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+def _many(entry: Strategy, low: int, high: int, key: str | None = None) -> Strategy:
+    unique: Callable[[Any], Any] | None = (lambda e: e[key]) if key else None
+    return st.lists(entry, min_size=low, max_size=high, unique_by=unique)
+
+
+def text(longest: int) -> Strategy:
+    """Free text of 1 to `longest` characters; the longest itself is drawn often."""
+    return st.one_of(
+        st.text(LETTERS, min_size=1, max_size=min(12, longest)),
+        st.sampled_from("x漢😀").map(lambda letter: letter * longest),
+    )
+
+
+def label(longest: int = 63) -> Strategy:
+    """A DNS label (RFC 1123)."""
+    return st.one_of(
+        st.sampled_from(["a", "0", "a-b", "a--b", "9z", "x" * longest, "x" + "-" * (longest - 2) + "0"]),
+        st.text("abcxyz019", min_size=1, max_size=8),
+    )
+
+
+def subdomain() -> Strategy:
+    """A DNS subdomain (RFC 1123), as most object names are."""
+    long = ".".join(["x" * 63] * 3) + "." + "y" * 61
+    return st.one_of(label(), st.sampled_from(["a.b", "crm.example", "0.1.2", long]))
+
+
+def _subjects() -> Strategy:
+    names = st.sampled_from(["product-owner@corp.example", "oidc:ünïcode", "cn=a,o=b", "x" * 253, "team\u00a0a"])
+    return _obj({"kind": _values(SubjectKind), "name": names})
+
+
+@st.composite
+def _owners(draw: st.DrawFn) -> list[Any]:
+    owner = _obj(
+        {
+            "name": label(),
+            "function": _values(Function),
+            "responsibility": st.sampled_from([r.value for r in Responsibility if r != Responsibility.ACCOUNTABLE]),
+            "subject": _subjects(),
+        },
+        backup=_subjects(),
+    )
+    owners: list[Any] = draw(_many(owner, 1, 4, "name"))
+    owners[draw(st.integers(0, len(owners) - 1))]["responsibility"] = Responsibility.ACCOUNTABLE.value
+    return owners
+
+
+def _policy_rules(low: int, high: int) -> Strategy:
+    groups = _many(st.sampled_from(["", "apps", "crm.example"]), 1, 3)
+    resources = _many(st.sampled_from(["configmaps", "tickets", "deployments/scale", "x" * 127]), 1, 3)
+    unnamed = st.sampled_from(["get", "list", "watch", "update", "patch", "delete", "use", "x" * 63])
+    plain = _obj({"apiGroups": groups, "resources": resources, "verbs": _many(unnamed, 1, 3)})
+    named = _obj(
+        {"apiGroups": groups, "resources": resources, "verbs": _many(unnamed, 1, 3)},
+        resourceNames=_many(st.sampled_from(["catalog", "a:b", "Ü", "x" * 253]), 0, 3),
+    )
+    creating = _obj({"apiGroups": groups, "resources": resources, "verbs": st.just(["create", "deletecollection"])})
+    return _many(st.one_of(plain, named, creating), low, high)
+
+
+def _permissions() -> Strategy:
+    permission = _obj(
+        {"name": label()},
+        namespaces=st.lists(label(), max_size=3, unique=True),
+        rules=_policy_rules(0, 2),
+        grant=_values(Grant),
+    )
+    return _many(permission, 0, 3, "name")
+
+
+def _connections() -> Strategy:
+    egress = _obj(
+        {"cidr": st.sampled_from(CIDRS), "port": st.sampled_from([1, 443, 65535])}, protocol=_values(Protocol)
+    )
+    secret = _obj({"name": subdomain()})
+    name, audience = label(40), text(256)
+    connection = st.one_of(
+        _obj({"name": name, "egress": egress}, secretRef=secret, audience=audience),
+        _obj({"name": name, "secretRef": secret}, audience=audience),
+        _obj({"name": name, "audience": audience}),
+    )
+    return _many(connection, 0, 3, "name")
+
+
+def handbooks() -> Strategy:
+    """Handbooks with all kinds of decision rules, sources and prohibitions."""
+    key_ref = _obj({"name": subdomain(), "key": st.sampled_from(["handbook.md", "_", "..", "K" * 253])})
+    instructions = st.one_of(_obj({"inline": text(1000)}), _obj({"configMapKeyRef": key_ref}))
+    limit = st.sampled_from(["50", "-0.5", "0", "9" * 32])
+    rule = st.one_of(
+        _obj({"name": label(), "action": text(253), "decide": _values(Decision)}),
+        _obj(
+            {
+                "name": label(),
+                "action": text(253),
+                "decide": st.just(Decision.AUTONOMOUS.value),
+                "limit": limit,
+                "above": _values(AboveLimit),
+            }
+        ),
+    )
+    source = _obj({"name": label(), "uri": text(2048)}, consentRef=text(253))
+    categorized = _obj(
+        {
+            "name": label(),
+            "uri": text(2048),
+            "consentRef": text(253),
+            "dataCategories": st.lists(_values(DataCategory), max_size=5, unique=True),
+        }
+    )
+    return _obj(
+        {},
+        instructions=instructions,
+        rules=_many(rule, 0, 3, "name"),
+        knowledgeSources=_many(st.one_of(source, categorized), 0, 3, "name"),
+        prohibited=st.lists(text(512), max_size=3, unique=True),
+    )
+
+
+def _workloads() -> Strategy:
+    target = _obj(
+        {"apiVersion": st.just("apps/v1"), "kind": _values(TargetKind), "name": subdomain()},
+        onConflict=_values(OnConflict),
+    )
+    # What the schema does not spell out passes through as it is.
+    container = _obj(
+        {"name": label(), "image": st.just("registry.example/app:1")},
+        env=st.just([{"name": "A", "value": None}]),
+        securityContext=st.just({"runAsNonRoot": True}),
+    )
+    volume = _obj({"name": label()}, emptyDir=st.just({}))
+    pod = _obj(
+        {"containers": _many(container, 1, 2, "name")},
+        volumes=_many(volume, 0, 2, "name"),
+        hostNetwork=st.just(False),
+        terminationGracePeriodSeconds=st.integers(0, 60),
+    )
+    metadata = _obj(
+        {},
+        labels=st.dictionaries(st.sampled_from(["app", "a.example/b"]), st.sampled_from(["", "A_b.c", "x" * 63])),
+        annotations=st.dictionaries(st.sampled_from(["a", "b"]), text(300)),
+    )
+    template = _obj({"spec": pod}, metadata=metadata)
+    return st.one_of(_obj({"targetRef": target}), _obj({"template": template}, replicas=st.sampled_from([0, 1, 1000])))
+
+
+def _models() -> Strategy:
+    return _obj({"provider": text(128), "name": text(128)}, version=text(128))
+
+
+def agents() -> st.SearchStrategy[Manifest]:
+    """AIAgents in namespace `default`."""
+    spec = _obj(
+        {
+            "roleRef": _obj({"name": subdomain()}),
+            "purpose": text(1024),
+            "owners": _owners(),
+            "workload": _workloads(),
+        },
+        permissions=_permissions(),
+        connections=_connections(),
+        handbook=handbooks(),
+        model=_models(),
+        suspended=st.booleans(),
+    )
+    return _manifests("AIAgent", _obj({"name": label(40), "namespace": st.just("default")}), spec)
+
+
+def roles() -> st.SearchStrategy[Manifest]:
+    """AgentRoles."""
+    lifecycle = st.one_of(
+        _obj({"state": _values(RoleState)}),
+        _obj({"state": st.just(RoleState.DEPRECATED.value), "successor": subdomain()}),
+    )
+    permission_set = _obj({"name": label(), "description": text(1024), "rules": _policy_rules(1, 2)})
+    duty = _obj({"name": label(), "rules": _policy_rules(1, 2)})
+    combination = _obj({"name": label(), "description": text(1024), "duties": _many(duty, 2, 4, "name")})
+    selector = st.dictionaries(st.sampled_from(["team", "a.example/b"]), st.sampled_from(["", "x" * 63]))
+    spec = _obj(
+        {"description": text(1024), "lifecycle": lifecycle},
+        namespaces=_obj({}, names=st.lists(label(), max_size=3, unique=True), matchLabels=selector, own=st.booleans()),
+        permissionSets=_many(permission_set, 0, 2, "name"),
+        ceiling=_policy_rules(0, 2),
+        forbiddenCombinations=_many(combination, 0, 2, "name"),
+        requiredOwnerFunctions=st.lists(_values(Function), max_size=10, unique=True),
+        identityIsolation=_values(Isolation),
+        defaults=_obj({}, permissions=_permissions(), handbook=handbooks(), model=_models()),
+    )
+    return _manifests("AgentRole", _obj({"name": subdomain()}), spec)
+
+
+def _manifests(kind: str, metadata: Strategy, spec: Strategy) -> st.SearchStrategy[Manifest]:
+    return st.fixed_dictionaries(
+        {"apiVersion": st.just(meta.API_VERSION), "kind": st.just(kind), "metadata": metadata, "spec": spec}
+    )
