@@ -1,0 +1,17 @@
+"""How lists read in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def quoted(names: Iterable[str], separator: str = ", ") -> str:
+    """The names in quotes."""
+    return separator.join(f'"{name}"' for name in names)
+
+
+def some(items: Iterable[object], most: int = 5) -> str:
+    """The first few, in the order given, and how many more there are."""
+    texts = [str(item) for item in items]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
