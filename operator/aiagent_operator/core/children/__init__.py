@@ -1,0 +1,81 @@
+"""Children of an agent: one pure builder per kind, and how a live object is read for decisions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiagent_operator.api import meta
+from aiagent_operator.core import adoption, targets
+from aiagent_operator.core.children import deployment, handbook, network_policy, role, role_binding, service_account
+from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, Rollout
+
+_WORKLOADS = frozenset({ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET})
+
+
+def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
+    """What decisions need of a live object; nothing of the object itself is kept.
+
+    Namespaces and UIDs are shared between children, since many thousands of these stay in memory.
+    """
+    metadata = live["metadata"]
+    labels = metadata.get("labels") or {}
+    owner = sys.intern(labels.get(meta.LABEL_AGENT_UID, ""))
+    return Child(
+        key=ObjectKey(kind, sys.intern(metadata["namespace"]), metadata["name"]),
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        agent_uid=owner,
+        digest=_OWNED[kind](live),
+        generation=metadata.get("generation", 0),
+        deleting="deletionTimestamp" in metadata,
+        rules=role.rules(live) if kind is ChildKind.ROLE else (),
+        rollout=_rollout(live) if kind in _WORKLOADS else None,
+        claimed_by=_claimed_by(live, owner) if kind in _WORKLOADS else "",
+    )
+
+
+def _claimed_by(live: Mapping[str, Any], owner: str) -> str:
+    """The agent that has adopted it. A lost annotation does not make somebody's workload one that may be deleted."""
+    return "" if targets.is_template_made(live) else sys.intern(targets.claim(live) or owner)
+
+
+def _deployment_owned(live: Mapping[str, Any]) -> str:
+    return deployment.owned(live) if targets.is_template_made(live) else adoption.owned(live)
+
+
+_OWNED: Mapping[ChildKind, Callable[[Mapping[str, Any]], str]] = {
+    ChildKind.SERVICE_ACCOUNT: service_account.owned,
+    ChildKind.ROLE: role.owned,
+    ChildKind.ROLE_BINDING: role_binding.owned,
+    ChildKind.NETWORK_POLICY: network_policy.owned,
+    ChildKind.CONFIG_MAP: handbook.owned,
+    ChildKind.DEPLOYMENT: _deployment_owned,
+    ChildKind.STATEFUL_SET: adoption.owned,
+}
+
+
+def _rollout(live: Mapping[str, Any]) -> Rollout:
+    status = live.get("status") or {}
+    return Rollout(
+        replicas=status.get("replicas", 0),
+        wanted=live["spec"].get("replicas", 1),
+        updated=status.get("updatedReplicas", 0),
+        ready=status.get("readyReplicas", 0),
+        observed_generation=status.get("observedGeneration", 0),
+        failure=_failure(status.get("conditions") or ()),
+    )
+
+
+# A pod that cannot be created says more than a rollout that takes too long because of it.
+_FAILURES = (("ReplicaFailure", "True"), ("Progressing", "False"))
+
+
+def _failure(conditions: Any) -> str:
+    """Why the workload's controller cannot go on, in its own words; empty while it can (Deployment conditions)."""
+    by_state = {(condition["type"], condition["status"]): condition for condition in conditions}
+    for state in _FAILURES:
+        if condition := by_state.get(state):
+            return f"{condition.get('reason', state[0])}: {condition.get('message', 'no message given')}"
+    return ""

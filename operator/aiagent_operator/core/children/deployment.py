@@ -1,0 +1,47 @@
+"""The agent's pods where it brings a template: a Deployment of the agent's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiagent_operator.api import meta
+from aiagent_operator.core import injection as injections
+from aiagent_operator.core.children import common
+from aiagent_operator.core.injection import Injection
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, digest
+
+
+def build(
+    agent: AgentIdentity, template: Mapping[str, Any], replicas: int, injection: Injection, suspended: bool
+) -> Desired:
+    """The Deployment. `template` is the author's, as written; a suspended agent has no pods.
+
+    The API server fills in some hundred defaults, so the live spec is not compared: the annotation holds the hash of
+    the spec that was asked for, and an edit of the live one shows in its generation.
+    """
+    manifest = common.header(ChildKind.DEPLOYMENT, agent, agent.namespace, agent.name)
+    spec: Manifest = {
+        "replicas": 0 if suspended else replicas,
+        "selector": {"matchLabels": {meta.LABEL_AGENT_UID: agent.uid}},
+        "template": {
+            "metadata": _pod_metadata(template.get("metadata") or {}, injection),
+            "spec": injections.into(template["spec"], injection),
+        },
+    }
+    manifest["metadata"]["annotations"] = {meta.ANNOTATION_SPEC_HASH: digest(spec)}
+    manifest["spec"] = spec
+    return common.desired(manifest, owned(manifest))
+
+
+def owned(live: Mapping[str, Any]) -> str:
+    """Digest of our labels and the hash of the spec that was asked for."""
+    return common.owned_digest(live, (live["metadata"].get("annotations") or {}).get(meta.ANNOTATION_SPEC_HASH))
+
+
+def _pod_metadata(author: Mapping[str, Any], injection: Injection) -> Manifest:
+    """The author's labels and annotations; ours win, since network and selector hang on them."""
+    metadata: Manifest = {"labels": {**(author.get("labels") or {}), **injection.labels}}
+    if author.get("annotations"):
+        metadata["annotations"] = dict(author["annotations"])
+    return metadata

@@ -1,0 +1,164 @@
+"""Giving an adopted workload back to its owner, and scaling it while its agent is suspended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiagent_operator.api import meta
+from aiagent_operator.core import managed_fields
+from aiagent_operator.core.injection import CONTAINER_FIELDS
+from aiagent_operator.core.objects import AgentIdentity, Manifest
+from aiagent_operator.core.targets import LABELS, PRIOR, Conflict, Patch, PatchType, claim, head, is_ours, name_of
+
+_REPLICAS_FIELD: Final = ".spec.replicas"
+# Number, and the manager that had set it: "3 argocd-controller".
+_PRIOR_REPLICAS: Final = re.compile(r"(\d{1,9})(?: (.+))?")
+
+
+def release(live: Mapping[str, Any], agent: AgentIdentity) -> tuple[Patch, ...]:
+    """The next step on the way back; empty when nothing of the agent is left. Ask again with what the step returned.
+
+    Each step stands alone, so a crash between two costs nothing:
+    1. the pod template gets back its account and loses labels, volumes and mounts, all in one rollout;
+    2. replicas taken by a suspension come back, now to pods without the agent's account;
+    3. what is applied is withdrawn, and with it the labels, the claim and the entry in managedFields;
+    4. labels or a claim that somebody else has come to own as well are removed.
+    Labels and claim last that long so that the target is still found as the agent's after a crash.
+    """
+    # A label that contradicts the claim was put there by a stranger: the claim's holder keeps the target.
+    disputed = claim(live) not in ("", agent.uid)
+    steps = (_label_step,) if disputed else (_template_step, _replicas_step, _withdraw_step, _metadata_step)
+    for step in steps:
+        if patch := step(live, agent):
+            return (patch,)
+    return ()
+
+
+def _template_step(live: Mapping[str, Any], agent: AgentIdentity) -> Patch | None:
+    template = live["spec"]["template"]
+    annotations = live["metadata"].get("annotations") or {}
+    labels = _own_labels(template.get("metadata") or {})
+    spec = _without_ours(template["spec"])
+    if template["spec"].get("serviceAccountName") == meta.account_name(agent.name):
+        # Without a prior account: null, which is the namespace's default.
+        prior = annotations.get(meta.ANNOTATION_PRIOR_ACCOUNT)
+        spec |= {"serviceAccountName": prior, "serviceAccount": prior}
+    recorded = _null({name: annotations.get(name) for name in PRIOR})
+    if not (labels or spec or recorded):
+        return None
+    metadata = {"resourceVersion": live["metadata"]["resourceVersion"], "annotations": recorded}
+    body = {"metadata": metadata, "spec": {"template": {"metadata": {"labels": labels}, "spec": spec}}}
+    # In the name of the manager that had set the account, so that it owns the field again.
+    manager = annotations.get(meta.ANNOTATION_PRIOR_MANAGER, managed_fields.UNKNOWN_MANAGER)
+    return Patch(PatchType.MERGE, body, manager=manager)
+
+
+def _own_labels(metadata: Mapping[str, Any]) -> dict[str, None]:
+    """A merge patch that removes our labels."""
+    return _null({label: (metadata.get("labels") or {}).get(label) for label in LABELS})
+
+
+def _null(found: Mapping[str, str | None]) -> dict[str, None]:
+    """A merge patch that removes what was found."""
+    return {name: None for name, value in found.items() if value is not None}
+
+
+def _without_ours(pod_spec: Mapping[str, Any]) -> Manifest:
+    """The lists of the pod spec that hold something of ours, without it."""
+    spec: Manifest = {}
+    volumes = pod_spec.get("volumes") or []
+    if any(map(is_ours, volumes)):
+        spec["volumes"] = [volume for volume in volumes if not is_ours(volume)] or None
+    for field in CONTAINER_FIELDS:
+        containers = pod_spec.get(field) or []
+        if any(is_ours(mount) for container in containers for mount in container.get("volumeMounts") or ()):
+            spec[field] = [_unmounted(container) for container in containers]
+    return spec
+
+
+def _unmounted(container: Manifest) -> Manifest:
+    kept = [mount for mount in container.get("volumeMounts") or () if not is_ours(mount)]
+    rest = {name: value for name, value in container.items() if name != "volumeMounts"}
+    return rest | ({"volumeMounts": kept} if kept else {})
+
+
+def _replicas_step(live: Mapping[str, Any], _: AgentIdentity) -> Patch | None:
+    return scale(live, suspended=False)
+
+
+def _withdraw_step(live: Mapping[str, Any], _: AgentIdentity) -> Patch | None:
+    if not managed_fields.applied(live):
+        return None
+    return Patch(PatchType.APPLY, {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": head(live)})
+
+
+def _metadata_step(live: Mapping[str, Any], _: AgentIdentity) -> Patch | None:
+    metadata = live["metadata"]
+    labels = _own_labels(metadata)
+    annotations = _null({meta.ANNOTATION_CLAIMED_BY: claim(live) or None})
+    if not (labels or annotations):
+        return None
+    version = metadata["resourceVersion"]
+    return Patch(
+        PatchType.MERGE, {"metadata": {"resourceVersion": version, "labels": labels, "annotations": annotations}}
+    )
+
+
+def _label_step(live: Mapping[str, Any], agent: AgentIdentity) -> Patch | None:
+    metadata = live["metadata"]
+    if (metadata.get("labels") or {}).get(meta.LABEL_AGENT_UID) != agent.uid:
+        return None
+    body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "labels": _own_labels(metadata)}}
+    return Patch(PatchType.MERGE, body)
+
+
+def scale(live: Mapping[str, Any], suspended: bool) -> Patch | None:
+    """Takes the replicas of a suspended agent, once, and gives them back; None when there is nothing to write.
+
+    Who sets the replicas again meanwhile, as a GitOps tool may, is not fought: `scale_conflict` says so.
+    """
+    annotations = live["metadata"].get("annotations") or {}
+    replicas = live["spec"].get("replicas", 1)
+    recorded = annotations.get(meta.ANNOTATION_PRIOR_REPLICAS)
+    if suspended:
+        if recorded is not None or replicas == 0:
+            return None
+        setters = managed_fields.others(live, "spec", "replicas")
+        return _scaled(live, " ".join([str(replicas), *(owner.manager for owner in setters[-1:])]), 0)
+    if recorded is None:
+        return None
+    if replicas != 0:
+        return _scaled(live, None, None)
+    parsed = _PRIOR_REPLICAS.fullmatch(recorded)
+    # An annotation that somebody has made unreadable: Kubernetes' own default is the best guess.
+    count, manager = (int(parsed[1]), parsed[2]) if parsed else (1, None)
+    return _scaled(live, None, count, manager=manager or managed_fields.UNKNOWN_MANAGER)
+
+
+def _scaled(live: Mapping[str, Any], recorded: str | None, replicas: int | None, manager: str = meta.MANAGER) -> Patch:
+    metadata = {
+        "resourceVersion": live["metadata"]["resourceVersion"],
+        "annotations": {meta.ANNOTATION_PRIOR_REPLICAS: recorded},
+    }
+    body: Manifest = {"metadata": metadata}
+    if replicas is not None:
+        body["spec"] = {"replicas": replicas}
+    return Patch(PatchType.MERGE, body, manager=manager)
+
+
+def scale_conflict(live: Mapping[str, Any]) -> Conflict | None:
+    """Who has scaled up the target of a suspended agent again; None when nobody has."""
+    annotations = live["metadata"].get("annotations") or {}
+    replicas = live["spec"].get("replicas", 1)
+    if meta.ANNOTATION_PRIOR_REPLICAS not in annotations or replicas == 0:
+        return None
+    setters = managed_fields.others(live, "spec", "replicas")
+    manager = setters[-1].manager if setters else ""
+    who = f'manager "{manager}"' if manager else "a manager that is not known"
+    message = (
+        f"{name_of(live)} was scaled to 0 because its agent is suspended, and {who} has set {replicas} replicas again: "
+        "its pods run without rights. Scale it down where that manager takes its replicas from."
+    )
+    return Conflict(_REPLICAS_FIELD, manager, message)
