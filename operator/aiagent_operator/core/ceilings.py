@@ -99,8 +99,8 @@ def not_grantable(bundle: Bundle, ceiling: Ceiling) -> Refusal | None:
     if not beyond:
         return None
     message = (
-        f"not grantable in this cluster: {_listed(beyond)}; an administrator makes it so by labelling a ClusterRole that "
-        f"holds it with {LABEL_GRANTABLE}=true"
+        f"not grantable in this cluster: {_listed(beyond)}; an administrator makes it so by labelling a ClusterRole "
+        f"that holds it with {LABEL_GRANTABLE}=true"
     )
     return Reason.NOT_GRANTABLE, message
 

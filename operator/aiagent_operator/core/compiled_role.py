@@ -43,7 +43,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A permission asked for, and the field where it stands. Bundle None: the role has no permission set of its name."""
+    """A permission asked for, and the field where it stands. Bundle None: the role has no set of its name."""
 
     name: str
     namespaces: tuple[str, ...]
