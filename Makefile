@@ -29,11 +29,11 @@ help: ## List the targets
 .PHONY: venv
 venv: $(STAMP) ## Make the virtual environment from the hash-pinned locks
 
-$(STAMP): requirements-dev.lock pyproject.toml
+$(STAMP): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is too old or missing: Python 3.11 or newer is needed (name one with PYTHON=...)" >&2; exit 1; }
 	$(call say,Making $(VENV) with the pinned packages (a minute at first))
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
