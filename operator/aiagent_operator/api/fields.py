@@ -21,12 +21,12 @@ class Model(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
-def cel(rule: str, message: str, *, reason: str | None = None) -> dict[str, str]:
-    """One entry of `x-kubernetes-validations`; the message says what to write instead."""
-    entry = {"rule": rule, "message": message}
-    if reason:
-        entry["reason"] = reason
-    return entry
+def cel(rule: str, message: str, *, path: str | None = None) -> dict[str, str]:
+    """One entry of `x-kubernetes-validations`; the message says what to write instead.
+
+    `path` is the field that the error names, below the one that carries the rule, such as `.metadata.name`.
+    """
+    return {"rule": rule, "message": message} | ({"fieldPath": path} if path else {})
 
 
 def rules(*entries: dict[str, str]) -> dict[str, Any]:

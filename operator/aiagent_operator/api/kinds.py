@@ -68,6 +68,7 @@ AIAGENT = Kind(
         cel(
             "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
             "the name of an AIAgent must be a DNS label of at most 40 characters: its objects are named after it",
+            path=".metadata.name",
         ),
     ),
     scale={

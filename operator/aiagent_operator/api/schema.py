@@ -82,6 +82,10 @@ def _order(key: str) -> tuple[int, str]:
     return (first.index(key) if key in first else len(first) + (key.startswith("x-") or key == "properties"), key)
 
 
+def _string(description: str, longest: int) -> Schema:
+    return {"description": description, "type": "string", "maxLength": longest}
+
+
 def crd(kind: Kind) -> Schema:
     """The CustomResourceDefinition of the kind."""
     spec, status = structural(kind.spec), structural(kind.status)
@@ -92,9 +96,10 @@ def crd(kind: Kind) -> Schema:
         "type": "object",
         "required": ["spec"],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
+            "apiVersion": _string(f"Group and version: {meta.API_VERSION}.", 64),
+            "kind": _string(f"Kind: {kind.kind}.", 63),
+            # Named here so that a rule on the name can point at it.
+            "metadata": {"type": "object", "properties": {"name": _string("Name of the object.", 253)}},
             "spec": spec,
             "status": status,
         },

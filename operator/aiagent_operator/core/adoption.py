@@ -1,12 +1,15 @@
 """Adoption of a Deployment or StatefulSet that somebody else owns: what is put in, and when it is not.
 
 All goes in by server-side apply, so that the API server keeps apart what is the operator's and what is the owner's.
+Then the operator disowns what it has put into the containers: an item of a list stays in the object as long as anybody
+owns a part of it, so that an owner who applies the list without a container would be left with one that has no image,
+and be refused (422). What nobody owns stays where it is, and goes with its container.
 The way back and suspension are in release.py, and offered here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,8 +33,8 @@ from aiagent_operator.core.targets import (
 )
 
 __all__ = [
-    "Adoption", "Apply", "Claimed", "Conflict", "Converged", "Patch", "PatchType", "claim", "conflict_message",
-    "desired_digest", "is_template_made", "owned", "plan", "release", "scale", "scale_conflict",
+    "Adoption", "Apply", "Claimed", "Conflict", "Converged", "Disown", "Patch", "PatchType", "claim",
+    "conflict_message", "desired_digest", "is_template_made", "owned", "plan", "release", "scale", "scale_conflict",
 ]  # fmt: skip
 
 ACCOUNT_FIELD: Final = ".spec.template.spec.serviceAccountName"
@@ -67,55 +70,64 @@ class Apply:
         return Patch(PatchType.APPLY, self.body, force=self.force)
 
 
-Adoption = Converged | Claimed | Conflict | Apply
+@dataclass(frozen=True, slots=True)
+class Disown:
+    """All is in place; what remains is to give up the ownership of what is in the containers. No pod restarts."""
+
+    patch: Patch
+
+
+Adoption = Converged | Claimed | Conflict | Apply | Disown
 
 
 def desired_digest(agent: AgentIdentity, injection: Injection) -> str:
     """What `owned` of a target is that has all that the agent needs."""
-    labels = meta.child_labels(agent.name, agent.namespace, agent.uid)
-    accounts = (injection.account, injection.account)
-    return _digest(
-        (labels, injection.labels),
-        agent.uid,
-        accounts,
-        injection.volumes,
-        [_own_mounts({"volumeMounts": injection.mounts})],
-    )
+    return digest([_wanted(agent, injection), False])
 
 
 def owned(live: Mapping[str, Any]) -> str:
-    """Digest of all that adoption puts into a target, whoever put it there.
+    """Digest of all that adoption puts into a target, whoever put it there, with the containers disowned or not."""
+    return digest([_present(live), managed_fields.holds_containers(live)])
 
-    The mounts are taken as the set of lists that occur, so that neither the names nor the number of containers matter.
-    """
+
+def _wanted(agent: AgentIdentity, injection: Injection) -> list[Any]:
+    labels = meta.child_labels(agent.name, agent.namespace, agent.uid)
+    mounts = _own_mounts({"volumeMounts": injection.mounts})
+    return _comparable((labels, injection.labels), agent.uid, (injection.account,) * 2, injection.volumes, [mounts])
+
+
+def _present(live: Mapping[str, Any]) -> list[Any]:
+    """The mounts are taken as the set of lists that occur, so that names and number of the containers do not matter."""
     metadata, template = live["metadata"], live["spec"]["template"]
     spec = template["spec"]
     mounts = [_own_mounts(container) for _, container in agent_containers(spec)]
-    return _digest(
+    return _comparable(
         (metadata.get("labels") or {}, (template.get("metadata") or {}).get("labels") or {}),
         claim(live),
         (spec.get("serviceAccountName"), spec.get("serviceAccount")),
-        [volume for volume in spec.get("volumes") or () if is_ours(volume)],
+        _own_volumes(live),
         [own for index, own in enumerate(mounts) if own not in mounts[:index]],
     )
 
 
-def _digest(
+def _comparable(
     labels: tuple[Mapping[str, str], Mapping[str, str]],
     claimed_by: str,
-    accounts: tuple[str | None, str | None],
-    volumes: Any,
+    accounts: tuple[str | None, ...],
+    volumes: Iterable[Manifest],
     mounts: list[list[Manifest]],
-) -> str:
-    return digest(
-        [
-            [[some.get(label) for label in LABELS] for some in labels],
-            claimed_by,
-            accounts,
-            sorted(volumes, key=lambda volume: str(volume["name"])),
-            mounts,
-        ]
-    )
+) -> list[Any]:
+    return [
+        [[some.get(label) for label in LABELS] for some in labels],
+        claimed_by,
+        list(accounts),
+        sorted(volumes, key=lambda volume: str(volume["name"])),
+        mounts,
+    ]
+
+
+def _own_volumes(live: Mapping[str, Any]) -> list[Manifest]:
+    return [volume for volume in live["spec"]["template"]["spec"].get("volumes") or () if is_ours(volume)]
 
 
 def _own_mounts(container: Mapping[str, Any]) -> list[Manifest]:
@@ -124,11 +136,11 @@ def _own_mounts(container: Mapping[str, Any]) -> list[Manifest]:
 
 
 def plan(live: Mapping[str, Any], agent: AgentIdentity, injection: Injection, on_conflict: OnConflict) -> Adoption:
-    """What to do about the target. Only Apply writes; the others stay until the target or the agent changes."""
+    """What to do about the target. Apply and Disown write; the others stay until the target or the agent changes."""
     if claimed := _claimed(live, agent):
         return claimed
-    if owned(live) == desired_digest(agent, injection):
-        return Converged()
+    if _present(live) == _wanted(agent, injection):
+        return Disown(_disowning(live)) if managed_fields.holds_containers(live) else Converged()
     if collision := _collision(live, injection):
         return collision
     account = live["spec"]["template"]["spec"].get("serviceAccountName") or ""
@@ -202,21 +214,46 @@ def _prior(live: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _body(live: Mapping[str, Any], agent: AgentIdentity, injection: Injection, prior: Mapping[str, str]) -> Manifest:
-    labels = meta.child_labels(agent.name, agent.namespace, agent.uid)
+    """What is applied. Mounts to be removed must be owned to go: where they are disowned, they are first taken back,
+    as they are, and the volumes with them; the next step is then made from that."""
+    taking_back = bool(_leftover(live, injection) - managed_fields.held_mounts(live))
     spec: Manifest = {
         # The alias too: the API server keeps both alike, and a field that is not applied is not owned.
         "serviceAccountName": injection.account,
         "serviceAccount": injection.account,
-        "volumes": list(injection.volumes),
+        "volumes": _own_volumes(live) if taking_back else list(injection.volumes),
     }
     for field, container in agent_containers(live["spec"]["template"]["spec"]):
-        spec.setdefault(field, []).append({"name": container["name"], "volumeMounts": list(injection.mounts)})
+        mounts = _own_mounts(container) if taking_back else list(injection.mounts)
+        spec.setdefault(field, []).append({"name": container["name"], "volumeMounts": mounts})
+    metadata = {
+        "labels": meta.child_labels(agent.name, agent.namespace, agent.uid),
+        "annotations": {meta.ANNOTATION_CLAIMED_BY: agent.uid, **prior},
+    }
     return {
         "apiVersion": live["apiVersion"],
         "kind": live["kind"],
-        "metadata": head(live) | {"labels": labels, "annotations": {meta.ANNOTATION_CLAIMED_BY: agent.uid, **prior}},
+        "metadata": head(live) | metadata,
         "spec": {"template": {"metadata": {"labels": dict(injection.labels)}, "spec": spec}},
     }
+
+
+def _leftover(live: Mapping[str, Any], injection: Injection) -> set[tuple[str, str]]:
+    """Container and path of our mounts that are no longer wanted."""
+    wanted = {mount["mountPath"] for mount in injection.mounts}
+    return {
+        (container["name"], mount["mountPath"])
+        for _, container in agent_containers(live["spec"]["template"]["spec"])
+        for mount in _own_mounts(container)
+        if mount["mountPath"] not in wanted
+    }
+
+
+def _disowning(live: Mapping[str, Any]) -> Patch:
+    """managedFields may be written (Kubernetes: "Server-Side Apply", clearing managedFields); values stay."""
+    version = live["metadata"]["resourceVersion"]
+    entries = managed_fields.without_containers(live)
+    return Patch(PatchType.MERGE, {"metadata": {"resourceVersion": version, "managedFields": entries}})
 
 
 def conflict_message(error: Mapping[str, Any], target: Mapping[str, Any]) -> Conflict | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from aiagent_operator.api import meta
+from aiagent_operator.core.injection import CONTAINER_FIELDS
 
 APPLY: Final = "Apply"
 
@@ -47,3 +50,53 @@ def _holds(fields: Mapping[str, Any], path: tuple[str, ...]) -> bool:
     for name in path:
         node = node.get(f"f:{name}") if node is not None else None
     return node is not None
+
+
+def holds_containers(live: Mapping[str, Any]) -> bool:
+    """Whether the operator owns something within the containers."""
+    return any(field in spec for spec in _own_pod_specs(live) for field in _CONTAINERS)
+
+
+def held_mounts(live: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """Container and path of the mounts that the operator owns."""
+    return frozenset(
+        (name, path)
+        for spec in _own_pod_specs(live)
+        for field in _CONTAINERS
+        for name, container in _items(spec.get(field), "name")
+        for path, _ in _items(container.get("f:volumeMounts"), "mountPath")
+    )
+
+
+def without_containers(live: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The managedFields of the object, with the operator owning nothing within the containers."""
+    entries: list[dict[str, Any]] = orjson.loads(orjson.dumps(live["metadata"].get("managedFields") or []))
+    for spec in map(_pod_spec, filter(_is_own, entries)):
+        for field in _CONTAINERS:
+            spec.pop(field, None)
+    return entries
+
+
+_CONTAINERS: Final = tuple(f"f:{field}" for field in CONTAINER_FIELDS)
+
+
+def _is_own(entry: Mapping[str, Any]) -> bool:
+    return entry.get("manager") == meta.MANAGER
+
+
+def _own_pod_specs(live: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [_pod_spec(entry) for entry in live["metadata"].get("managedFields") or () if _is_own(entry)]
+
+
+def _pod_spec(entry: Mapping[str, Any]) -> dict[str, Any]:
+    node: dict[str, Any] = entry.get("fieldsV1") or {}
+    for name in ("f:spec", "f:template", "f:spec"):
+        node = node.get(name) or {}
+    return node
+
+
+def _items(fields: Mapping[str, Any] | None, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The items of a list with keys, each by the value of its key (FieldsV1: `k:{"name":"app"}`)."""
+    for name, item in (fields or {}).items():
+        if name.startswith("k:"):
+            yield str(orjson.loads(name[2:])[key]), item

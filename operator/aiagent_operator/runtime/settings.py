@@ -74,8 +74,8 @@ class Settings(BaseSettings):
     )
     pod_name: str = Field(
         default_factory=socket.gethostname,
-        description="Name of this replica, which becomes part of the Lease's holder. By default the host's name, which in "
-        "a pod is the pod's.",
+        description="Name of this replica, which becomes part of the Lease's holder. By default the host's name, which "
+        "in a pod is the pod's.",
     )
     operator_username: str = Field(
         default="",

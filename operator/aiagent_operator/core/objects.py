@@ -1,0 +1,115 @@
+"""Vocabulary of the core: children by kind, as they are observed and as they should be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from aiagent_operator.core.rules import Rule
+
+Manifest = dict[str, Any]
+
+
+class ChildKind(StrEnum):
+    """Kinds of object that belong to agents, with what a request needs to know of each."""
+
+    SERVICE_ACCOUNT = "ServiceAccount"
+    ROLE = "Role"
+    ROLE_BINDING = "RoleBinding"
+    NETWORK_POLICY = "NetworkPolicy"
+    CONFIG_MAP = "ConfigMap"
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+
+    @property
+    def api_version(self) -> str:
+        """API version in which the operator reads and writes the kind."""
+        return _RESOURCES[self][0]
+
+    @property
+    def plural(self) -> str:
+        """Name of the resource in paths."""
+        return _RESOURCES[self][1]
+
+
+_RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
+    ChildKind.SERVICE_ACCOUNT: ("v1", "serviceaccounts"),
+    ChildKind.ROLE: ("rbac.authorization.k8s.io/v1", "roles"),
+    ChildKind.ROLE_BINDING: ("rbac.authorization.k8s.io/v1", "rolebindings"),
+    ChildKind.NETWORK_POLICY: ("networking.k8s.io/v1", "networkpolicies"),
+    ChildKind.CONFIG_MAP: ("v1", "configmaps"),
+    ChildKind.DEPLOYMENT: ("apps/v1", "deployments"),
+    ChildKind.STATEFUL_SET: ("apps/v1", "statefulsets"),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectKey:
+    """Where an object is."""
+
+    kind: ChildKind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentIdentity:
+    """Which agent: a name can come back, a UID does not."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """How far a Deployment or StatefulSet is (its status, as kstatus reads it)."""
+
+    replicas: int
+    wanted: int
+    updated: int
+    ready: int
+    observed_generation: int
+    failure: str = ""
+
+    def complete(self, generation: int) -> bool:
+        """Whether the controller has seen this generation and all pods are new and ready."""
+        return self.observed_generation >= generation and self.updated >= self.wanted <= self.ready
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child as it was last observed; just what decisions need, since ten thousand agents have sixty thousand."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    agent_uid: str
+    digest: str
+    generation: int = 0
+    deleting: bool = False
+    rules: tuple[Rule, ...] = ()
+    rollout: Rollout | None = None
+    claimed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A child as it should be: the whole manifest, and the digest that an observed child has when it is so."""
+
+    key: ObjectKey
+    manifest: Manifest
+    digest: str
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a value, in hex; equal values have equal digests whatever the order of keys."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()

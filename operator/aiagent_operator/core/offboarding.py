@@ -1,0 +1,150 @@
+"""Decision about an agent that is being deleted.
+
+Order, each step only when the one before is observed: bindings; Roles and work; account, handbook and, once no pod is
+left that it limits, the network policy; proof; finalizer. Nothing is created, so that a terminating namespace ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.aiagent import Phase
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core import workload
+from aiagent_operator.core.children import role
+from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.plan import Finalizer, Held, Observed, Plan, Verb, Write, delete
+from aiagent_operator.core.rules import Rule
+
+_WORK = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
+
+
+def decide(o: Observed) -> Plan:
+    """The plan for an agent with a deletion timestamp."""
+    if meta.FINALIZER not in o.agent.metadata.finalizers:
+        return Plan()
+    if o.definition_terminating:
+        text = (
+            "The definition of AIAgent is being deleted, and nobody meant to offboard every agent by that: paused, all "
+            "rights in force. Remove this object's finalizer with the verb abandon, or restore the definition"
+        )
+        return _waiting(o, Reason.DEFINITION_TERMINATING, text, requeue=30.0)
+
+    bindings = _of(o, ChildKind.ROLE_BINDING)
+    if bindings:
+        return _step(o, bindings, "revoking: waiting for the bindings to be gone")
+    work = workload.leave(o, None)
+    roles = _of(o, ChildKind.ROLE)
+    left = [key for key in o.children if key.kind in _WORK]
+    if roles or left:
+        plan = _step(o, roles, "removing: waiting for Roles and work to be gone")
+        return Plan(
+            writes=(*plan.writes, *work.writes),
+            needs=work.needs,
+            verdicts=plan.verdicts,
+            status=plan.status,
+            requeue_after=30.0,
+        )
+    if o.children:
+        return _step(o, list(o.children), "removing: waiting for account, handbook and network policy to be gone")
+    lost = _lost(o)
+    if unread := frozenset(lost) - o.live.keys():
+        return Plan(needs=unread)
+    found = [write for key, uid in lost.items() if (write := _found(o, key, uid))]
+    if found:
+        plan = _waiting(o, Reason.OFFBOARDING, "removing what lost its labels", requeue=1.0)
+        return Plan(writes=tuple(found), verdicts=plan.verdicts, status=plan.status)
+    if o.proof is None:
+        plan = _waiting(o, Reason.OFFBOARDING, "Proving that no right remains")
+        return Plan(needs_proof=rights_held(o), verdicts=plan.verdicts, status=plan.status)
+    if o.proof.remaining:
+        text = f"Still in force, asking again: {'; '.join(o.proof.remaining)}"
+        return _waiting(o, Reason.OFFBOARDING, text, requeue=1.0)
+    return Plan(finalizer=Finalizer.REMOVE)
+
+
+def rights_held(o: Observed) -> tuple[Held, ...]:
+    """Every (namespace, rule) the agent was granted or asked for: a superset of what it can have held.
+
+    The status names what was granted. Where a crash came before the status, the spec names what can have been.
+    """
+    held: dict[Held, None] = {}
+    for entry in o.agent.status.get("permissions") or ():
+        for namespace in entry.get("namespaces") or (o.identity.namespace,):
+            held.update(((namespace, Rule.from_wire(rule)), None) for rule in entry.get("rules") or ())
+    sets = {s.name: s.rules for s in o.role.role.spec.permission_sets} if o.role else {}
+    for permission in o.agent.spec.permissions:
+        for namespace in permission.namespaces or (o.identity.namespace,):
+            rules = permission.rules or sets.get(permission.name, ())
+            held.update(((namespace, Rule.of(rule)), None) for rule in rules)
+    return tuple(held)
+
+
+def namespaces_held(o: Observed) -> frozenset[str]:
+    """Namespaces in which the agent can have had bindings."""
+    named = {o.identity.namespace, *(namespace for namespace, _ in rights_held(o))}
+    named.update(entry["namespace"] for entry in o.agent.status.get("inventory") or ())
+    return frozenset(named)
+
+
+def sweep(agent: AgentIdentity, children: Mapping[ObjectKey, Child], live: Mapping[ObjectKey, Manifest | None]) -> Plan:
+    """The plan for children whose agent is gone: bindings, then Roles and work, then the rest."""
+    bindings = [child for key, child in children.items() if key.kind is ChildKind.ROLE_BINDING]
+    rest = [child for key, child in children.items() if key.kind in (ChildKind.ROLE, *_WORK)] if not bindings else []
+    due = bindings or rest or list(children.values())
+    released = workload.release(agent, [c for c in due if c.claimed_by], live)
+    deleted = tuple(delete(child) for child in due if not child.claimed_by and not child.deleting)
+    return Plan(writes=(*deleted, *released.writes), needs=released.needs)
+
+
+def _lost(o: Observed) -> dict[ObjectKey, str]:
+    """Where objects of the agent may be that no label tells of any more, with their UIDs where the inventory knows them.
+
+    Bindings are looked for by name as well: their names follow from the agent's, and rights are what must not remain.
+    """
+    lost = {
+        ObjectKey(ChildKind.ROLE_BINDING, namespace, role.name_in(o.identity, namespace)): ""
+        for namespace in namespaces_held(o)
+    }
+    known = {kind.value for kind in ChildKind}
+    for entry in o.agent.status.get("inventory") or ():
+        adopted = entry["kind"] in _WORK and "generation" not in entry
+        if entry["kind"] in known and not adopted:
+            lost[ObjectKey(ChildKind(entry["kind"]), entry["namespace"], entry["name"])] = entry["uid"]
+    return lost
+
+
+def _found(o: Observed, key: ObjectKey, uid: str) -> Write | None:
+    """The write that removes a lost object; None where it is gone, or something else bears its name."""
+    live = o.live.get(key)
+    if live is None:
+        return None
+    own = live["metadata"]["uid"] == uid
+    subject = {"kind": "ServiceAccount", "name": meta.account_name(o.identity.name), "namespace": o.identity.namespace}
+    bound = key.kind is ChildKind.ROLE_BINDING and live.get("subjects") == [subject]
+    return Write(Verb.DELETE, key, uid=live["metadata"]["uid"]) if own or bound else None
+
+
+def _of(o: Observed, *kinds: ChildKind) -> list[ObjectKey]:
+    return [key for key in o.children if key.kind in kinds]
+
+
+def _step(o: Observed, keys: Iterable[ObjectKey], waiting: str) -> Plan:
+    waited = sorted(keys)
+    writes: tuple[Write, ...] = tuple(delete(o.children[key]) for key in waited if not o.children[key].deleting)
+    plan = _waiting(o, Reason.OFFBOARDING, f"{waiting}: {', '.join(map(str, waited[:16]))}", requeue=30.0)
+    return Plan(writes=writes, verdicts=plan.verdicts, status=plan.status, requeue_after=plan.requeue_after)
+
+
+def _waiting(o: Observed, reason: Reason, text: str, requeue: float | None = None) -> Plan:
+    verdicts = (
+        Verdict(Type.READY, False, reason, text),
+        Verdict(Type.RECONCILING, True, reason, text),
+    )
+    return Plan(
+        verdicts=verdicts,
+        # The inventory stays as it was: it is how a child without its labels is still found.
+        status={"phase": Phase.OFFBOARDING.value},
+        requeue_after=requeue,
+    )

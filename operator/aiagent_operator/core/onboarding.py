@@ -1,0 +1,153 @@
+"""Decision about an agent that is employed: what to write now, and what is true of it.
+
+Order of a change, each step only when the one before is observed: revoke and narrow; account, network policy, handbook
+and Roles; bindings and work. An agent half done therefore has fewer rights than it will have, never more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core import grants as granting
+from aiagent_operator.core import injection, rights, status, workload
+from aiagent_operator.core.children import handbook, network_policy, service_account
+from aiagent_operator.core.grants import Grants
+from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
+from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete, replace
+from aiagent_operator.core.workload import WorkloadPlan
+
+# Kinds whose content cannot be changed in place: a wrong one is deleted and made anew.
+_IMMUTABLE = (ChildKind.CONFIG_MAP,)
+
+
+def decide(o: Observed) -> Plan:
+    """The plan for an agent without a deletion timestamp."""
+    role_verdict = granting.role_verdict(o.agent.spec, o.role)
+    accepted = role_verdict.status is True and o.role is not None
+    grants = _grants(o) if accepted else granting.NOTHING
+    exposed = status.exposure_verdict(o.exposures)
+    if not accepted and not o.children:
+        # Nothing exists and nothing may: an agent without a role gets no object at all.
+        return status.compose(o, role_verdict, grants, _waiting_for_role(role_verdict), exposed)
+
+    suspended = o.agent.spec.suspended
+    moves = rights.plan(o.identity, grants.rules, o.children, bind=accepted and not suspended)
+    base, book = _base(o, accepted=accepted)
+    base_writes = [write for desired in base if (write := _settle(o, desired))]
+    bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
+    work = _work(o, base, book, base_writes, accepted=accepted, down=suspended and not bound)
+    revoke = _worthwhile(o, moves.revoke)
+    if revoke:
+        writes: Iterable[Write] = (*revoke, *base_writes)
+    else:
+        writes = (*base_writes, *moves.grant, *work.writes, *_old_handbooks(o, book, settled=work.settled))
+    return status.compose(
+        o, role_verdict, grants, work, exposed, writes=_worthwhile(o, writes), handbook=book, bindings_left=bound
+    )
+
+
+def _grants(o: Observed) -> Grants:
+    assert o.role is not None  # noqa: S101 - narrowed by the caller
+    exposed = tuple(str(exposure) for exposure in o.exposures)
+    return granting.decide(o.agent.spec, o.identity, o.role, o.environment.ceiling, o.namespaces, exposed)
+
+
+def _waiting_for_role(verdict: Verdict) -> WorkloadPlan:
+    return WorkloadPlan(
+        verdict=Verdict(Type.WORKLOAD_READY, False, verdict.reason, "Not created before the role is accepted")
+    )
+
+
+def _base(o: Observed, *, accepted: bool) -> tuple[tuple[Desired, ...], Desired | None]:
+    """Account, network policy and handbook; the handbook is None while its source is missing."""
+    spec = o.agent.spec
+    account = service_account.build(o.identity)
+    policy = network_policy.build(o.identity, spec.connections, o.environment.endpoints, o.environment.dns)
+    if not accepted or o.role is None or o.instructions_missing:
+        return (account, policy), None
+    effective = handbook.resolve(spec, o.role.role.spec)
+    book = handbook.build(o.identity, effective, o.instructions)
+    return (account, policy, book), book
+
+
+def _settle(o: Observed, desired: Desired) -> Write | None:
+    child = o.children.get(desired.key)
+    if child is None:
+        return create(desired)
+    if child.digest == desired.digest or child.deleting:
+        return None
+    return delete(child) if desired.key.kind in _IMMUTABLE else replace(child, desired)
+
+
+def _work(
+    o: Observed,
+    base: tuple[Desired, ...],
+    book: Desired | None,
+    base_writes: list[Write],
+    *,
+    accepted: bool,
+    down: bool,
+) -> WorkloadPlan:
+    """The work, once everything that limits it is in place."""
+    key = workload.key_of(o)
+    if not accepted and key not in o.children:
+        return WorkloadPlan(
+            verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PENDING, "Not created before the role is accepted")
+        )
+    if o.instructions_missing:
+        return WorkloadPlan(
+            verdict=Verdict(Type.WORKLOAD_READY, False, Reason.HANDBOOK_NOT_FOUND, o.instructions_missing)
+        )
+    if book is None:
+        return WorkloadPlan(
+            verdict=Verdict(
+                Type.WORKLOAD_READY, False, Reason.PENDING, "The work stays as it is until the role is accepted"
+            )
+        )
+    for desired in base:
+        if (failure := o.failures.get(desired.key)) and failure.digest == desired.digest:
+            return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, failure.reason, failure.message))
+    if base_writes:
+        waiting = ", ".join(str(write.key) for write in base_writes)
+        return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for {waiting}"))
+    what = workload.plan(o, injection.build(o.identity, book.key.name, o.agent.spec.connections), down=down)
+    left = workload.leave(o, key)
+    failed = next((f for write in what.writes if (f := _failure(o.failures, write))), None)
+    verdict = Verdict(Type.WORKLOAD_READY, False, failed.reason, failed.message) if failed else what.verdict
+    return WorkloadPlan(
+        (*what.writes, *left.writes),
+        what.needs | left.needs,
+        verdict,
+        what.rollout,
+        what.settled and not left.writes,
+        what.problems,
+    )
+
+
+def _old_handbooks(o: Observed, book: Desired | None, *, settled: bool) -> list[Write]:
+    """Handbooks that no pod mounts any more: those other than today's, once the work runs with today's."""
+    if book is None or not settled:
+        return []
+    return [
+        delete(child)
+        for key, child in o.children.items()
+        if key.kind is ChildKind.CONFIG_MAP and key != book.key and not child.deleting
+    ]
+
+
+def _failure(failures: Mapping[ObjectKey, Failure], write: Write) -> Failure | None:
+    failure = failures.get(write.key)
+    return failure if failure and failure.digest == write.digest else None
+
+
+def _worthwhile(o: Observed, writes: Iterable[Write]) -> tuple[Write, ...]:
+    """Leaves out what was refused and would be again, and what a terminating namespace would refuse."""
+    kept = []
+    for write in writes:
+        facts = o.namespaces.get(write.key.namespace)
+        gone = facts is None or facts.terminating
+        if _failure(o.failures, write) or (gone and write.verb is Verb.CREATE):
+            continue
+        kept.append(write)
+    return tuple(kept)

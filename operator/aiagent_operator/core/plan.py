@@ -1,0 +1,146 @@
+"""What a decision reads and what it yields: facts in, writes and verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from aiagent_operator.api.aiagent import AIAgent
+from aiagent_operator.api.conditions import Reason, Verdict
+from aiagent_operator.core.children.network_policy import DnsPeers
+from aiagent_operator.core.exposure import Exposure
+from aiagent_operator.core.grants import CompiledRole, Grants, NamespaceFacts, PermissionDecision
+from aiagent_operator.core.objects import AgentIdentity, Child, Desired, Manifest, ObjectKey
+from aiagent_operator.core.rules import Ceiling, Rule
+
+# A rule in the namespace where it held.
+Held = tuple[str, Rule]
+
+
+class Verb(StrEnum):
+    """How a write reaches the API server."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    DELETE = "delete"
+    APPLY = "apply"
+    MERGE = "merge"
+
+
+class Finalizer(StrEnum):
+    """What is to be done about the agent's finalizer."""
+
+    KEEP = "keep"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write. `grants` says that somebody may do more after it, so that only a sure leader sends it."""
+
+    verb: Verb
+    key: ObjectKey
+    body: Manifest | None = None
+    uid: str = ""
+    digest: str = ""
+    grants: bool = False
+    force: bool = False
+    manager: str = ""
+
+
+def create(desired: Desired, *, grants: bool = False) -> Write:
+    """The write that makes a child."""
+    return Write(Verb.CREATE, desired.key, desired.manifest, digest=desired.digest, grants=grants)
+
+
+def replace(child: Child, desired: Desired, *, grants: bool = False) -> Write:
+    """The write that puts a child right, on the very version that was observed."""
+    metadata = desired.manifest["metadata"] | {"resourceVersion": child.resource_version, "uid": child.uid}
+    body = desired.manifest | {"metadata": metadata}
+    return Write(Verb.REPLACE, child.key, body, uid=child.uid, digest=desired.digest, grants=grants)
+
+
+def delete(child: Child) -> Write:
+    """The write that removes a child, and nothing else that may have come under its name."""
+    return Write(Verb.DELETE, child.key, uid=child.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A write that the API server refused and that is not worth repeating at once."""
+
+    digest: str
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Outcome of asking the API server whether anything remains of the agent's rights.
+
+    `remaining` names what is still in force through the agent's own bindings; `residual` what reaches its name through
+    a group or a stranger's binding and is not the operator's to take.
+    """
+
+    remaining: tuple[str, ...] = ()
+    residual: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What is the same for all agents: the ceiling of what is grantable, and where pods may always connect to."""
+
+    ceiling: Ceiling
+    endpoints: tuple[tuple[str, int], ...]
+    dns: DnsPeers
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that a decision about one agent rests on."""
+
+    agent: AIAgent
+    raw_spec: Mapping[str, Any]
+    identity: AgentIdentity
+    environment: Environment
+    role: CompiledRole | None
+    namespaces: Mapping[str, NamespaceFacts]
+    children: Mapping[ObjectKey, Child]
+    failures: Mapping[ObjectKey, Failure] = field(default_factory=dict)
+    live: Mapping[ObjectKey, Manifest | None] = field(default_factory=dict)
+    generations: Mapping[str, int] = field(default_factory=dict)
+    instructions: str | None = None
+    instructions_missing: str = ""
+    exposures: tuple[Exposure, ...] = ()
+    pod_problems: tuple[str, ...] = ()
+    proof: Proof | None = None
+    definition_terminating: bool = False
+
+    @property
+    def terminating(self) -> bool:
+        """Whether the agent's own namespace is going away: nothing can be created in it any more."""
+        facts = self.namespaces.get(self.identity.namespace)
+        return facts is not None and facts.terminating
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, and what is true.
+
+    `writes` may all be sent at once; what must come after them is in the next plan, made from what was observed then.
+    `needs` are objects to read whole before anything can be decided about them. `status` holds the fields of the status
+    other than conditions. `requeue_after` is in seconds.
+    """
+
+    writes: tuple[Write, ...] = ()
+    finalizer: Finalizer = Finalizer.KEEP
+    needs: frozenset[ObjectKey] = frozenset()
+    needs_proof: tuple[Held, ...] | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)
+    requeue_after: float | None = None
+    grants: Grants | None = None
+    decisions: tuple[PermissionDecision, ...] = ()

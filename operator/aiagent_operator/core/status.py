@@ -1,0 +1,216 @@
+"""What is said of an agent: conditions and the rest of its status, from what is observed and what is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.aiagent import PermissionState, Phase, Responsibility
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core import grants as granting
+from aiagent_operator.core.children import handbook as book
+from aiagent_operator.core.children import role as role_builder
+from aiagent_operator.core.exposure import Exposure
+from aiagent_operator.core.grants import Grants, PermissionDecision
+from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
+from aiagent_operator.core.plan import Failure, Observed, Plan, Write
+from aiagent_operator.core.workload import WorkloadPlan
+
+# Reasons that time or the cluster resolves; all others wait for a person.
+_TRANSIENT = frozenset(
+    {Reason.PROGRESSING, Reason.PENDING, Reason.NAMESPACE_TERMINATING, Reason.ONBOARDING, Reason.SUSPENDING}
+)
+_LONGEST = 2000
+
+
+def exposure_verdict(exposures: tuple[Exposure, ...]) -> Verdict | None:
+    """IdentityExposed, which is there only while somebody else can act as the agent."""
+    if not exposures:
+        return None
+    shown = "; ".join(str(exposure) for exposure in exposures[:8])
+    more = f" and {len(exposures) - 8} more" if len(exposures) > 8 else ""
+    text = (
+        f"Others can act as this agent: {shown}{more}. "
+        "Bind ClusterRoles workforce-edit and workforce-admin instead of edit and admin, or remove these bindings"
+    )
+    return Verdict(Type.IDENTITY_EXPOSED, True, Reason.EXPOSED, text)
+
+
+def compose(
+    o: Observed,
+    role: Verdict,
+    grants: Grants,
+    work: WorkloadPlan,
+    exposed: Verdict | None,
+    *,
+    writes: tuple[Write, ...] = (),
+    handbook: Desired | None = None,
+    bindings_left: bool = False,
+) -> Plan:
+    """The plan with everything that is to be said of the agent if nothing more happened."""
+    suspended = o.agent.spec.suspended
+    decisions = tuple(_with_failures(o, decision) for decision in grants.decisions)
+    permissions = granting.permissions_verdict(decisions) if role.status else _none_granted(role)
+    work_verdict = work.verdict or Verdict(Type.WORKLOAD_READY, None, Reason.PENDING, "Not looked at yet")
+    if suspended and role.status:
+        work_verdict = _suspended(work_verdict, bindings_left)
+    ready = _ready(o, role, permissions, work_verdict, writes)
+    verdicts = [ready, *_abnormal(ready), role, permissions, work_verdict]
+    if exposed:
+        verdicts.append(exposed)
+    waits = work_verdict.reason in (
+        Reason.TARGET_NOT_FOUND,
+        Reason.TARGET_CLAIMED,
+        Reason.FIELD_CONFLICT,
+        Reason.HANDBOOK_NOT_FOUND,
+    )
+    return Plan(
+        writes=writes,
+        needs=work.needs,
+        verdicts=tuple(verdicts),
+        status=_fields(o, decisions, work, handbook, ready),
+        requeue_after=60.0
+        if waits
+        else 15.0
+        if work_verdict.reason in (Reason.PROGRESSING, Reason.PODS_FAILING)
+        else None,
+        decisions=decisions,
+    )
+
+
+def _none_granted(role: Verdict) -> Verdict:
+    return Verdict(Type.PERMISSIONS_GRANTED, False, role.reason, f"Nothing is granted: {role.message}")
+
+
+def _with_failures(o: Observed, decision: PermissionDecision) -> PermissionDecision:
+    """A permission that was decided but that the API server did not let the operator write is not granted."""
+    if decision.state is PermissionState.REFUSED:
+        return decision
+    for namespace in decision.namespaces:
+        name = role_builder.name_in(o.identity, namespace)
+        for kind in (ChildKind.ROLE, ChildKind.ROLE_BINDING):
+            failure = o.failures.get(ObjectKey(kind, namespace, name))
+            if failure:
+                return _failed(decision, namespace, failure)
+    return decision
+
+
+def _failed(decision: PermissionDecision, namespace: str, failure: Failure) -> PermissionDecision:
+    kept = tuple(ns for ns in decision.namespaces if ns != namespace)
+    return PermissionDecision(
+        decision.name, PermissionState.PENDING, failure.reason, failure.message, kept, decision.rules
+    )
+
+
+def _suspended(work: Verdict, bindings_left: bool) -> Verdict:
+    if work.reason in (Reason.PROGRESSING, Reason.AVAILABLE) and work.status is not True:
+        return Verdict(Type.WORKLOAD_READY, False, Reason.SUSPENDING, f"Scaling down: {work.message}")
+    if bindings_left:
+        return Verdict(
+            Type.WORKLOAD_READY, False, Reason.SUSPENDING, "Waiting for the bindings to be gone before pods are stopped"
+        )
+    if work.status is True:
+        return Verdict(Type.WORKLOAD_READY, False, Reason.SUSPENDED, "No pods run: spec.suspended is true")
+    return work
+
+
+def _ready(o: Observed, role: Verdict, permissions: Verdict, work: Verdict, writes: tuple[Write, ...]) -> Verdict:
+    if o.terminating:
+        text = f"Namespace {o.identity.namespace} is being deleted: nothing can be created in it"
+        return Verdict(Type.READY, False, Reason.NAMESPACE_TERMINATING, text)
+    if not role.status:
+        return Verdict(Type.READY, False, role.reason, role.message)
+    if o.agent.spec.suspended:
+        done = work.reason is Reason.SUSPENDED
+        text = "Suspended: no rights are bound and no pods run; set spec.suspended to false to give them back"
+        return Verdict(
+            Type.READY, False, Reason.SUSPENDED if done else Reason.SUSPENDING, text if done else work.message
+        )
+    if permissions.status is not True:
+        return Verdict(Type.READY, False, permissions.reason, permissions.message)
+    if work.status is not True:
+        return Verdict(Type.READY, False, work.reason, work.message)
+    if writes:
+        waiting = ", ".join(f"{write.verb} of {write.key}" for write in writes)
+        return Verdict(Type.READY, False, Reason.ONBOARDING, f"Waiting for {waiting}")
+    return Verdict(Type.READY, True, Reason.ONBOARDED, f"{permissions.message}; {work.message}")
+
+
+def _abnormal(ready: Verdict) -> Iterable[Verdict]:
+    """Reconciling and Stalled, as kstatus reads them: one while time helps, the other while a person is needed."""
+    if ready.status is True or ready.reason is Reason.SUSPENDED:
+        return ()
+    kind = Type.RECONCILING if ready.reason in _TRANSIENT else Type.STALLED
+    return (Verdict(kind, True, ready.reason, ready.message),)
+
+
+def _phase(o: Observed, ready: Verdict) -> Phase:
+    if ready.status is True:
+        return Phase.ACTIVE
+    if o.agent.spec.suspended:
+        return Phase.SUSPENDED
+    if ready.reason in _TRANSIENT:
+        return Phase.ONBOARDING
+    return Phase.DEGRADED if o.children else Phase.PENDING
+
+
+def _fields(
+    o: Observed, decisions: tuple[PermissionDecision, ...], work: WorkloadPlan, handbook: Desired | None, ready: Verdict
+) -> dict[str, Any]:
+    owners = o.agent.spec.owners
+    accountable = next(
+        (owner.subject.name for owner in owners if owner.responsibility is Responsibility.ACCOUNTABLE), None
+    )
+    granted = sum(decision.state is PermissionState.GRANTED for decision in decisions)
+    account = meta.account_name(o.identity.name)
+    fields: dict[str, Any] = {
+        "phase": _phase(o, ready).value,
+        "serviceAccount": account if _has(o, ChildKind.SERVICE_ACCOUNT, account) else None,
+        "accountable": accountable,
+        "granted": f"{granted}/{len(decisions)}",
+        "permissions": [_permission(decision) for decision in decisions],
+        "inventory": inventory(o),
+        "handbook": {"configMap": handbook.key.name, "digest": book.content_digest(handbook)}
+        if handbook and handbook.key in o.children
+        else None,
+        "selector": f"{meta.LABEL_AGENT_UID}={o.identity.uid}",
+        "replicas": work.rollout.replicas if work.rollout else None,
+        "readyReplicas": work.rollout.ready if work.rollout else None,
+    }
+    return fields
+
+
+def _has(o: Observed, kind: ChildKind, name: str) -> bool:
+    return ObjectKey(kind, o.identity.namespace, name) in o.children
+
+
+def _permission(decision: PermissionDecision) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": decision.name,
+        "state": decision.state.value,
+        "reason": decision.reason.value,
+        "message": decision.message[:_LONGEST],
+    }
+    if decision.namespaces:
+        entry["namespaces"] = list(decision.namespaces)
+    if decision.rules and decision.state is not PermissionState.REFUSED:
+        entry["rules"] = [rule.to_wire() for rule in decision.rules]
+    return entry
+
+
+def inventory(o: Observed) -> list[dict[str, Any]]:
+    """The agent's objects, in a fixed order; workloads with the generation that the operator last wrote."""
+    entries = []
+    for key, child in sorted(o.children.items()):
+        entry: dict[str, Any] = {
+            "apiVersion": key.kind.api_version,
+            "kind": key.kind.value,
+            "namespace": key.namespace,
+            "name": key.name,
+            "uid": child.uid,
+        }
+        if key.kind is ChildKind.DEPLOYMENT and not child.claimed_by:
+            entry["generation"] = o.generations.get(child.uid, 1)
+        entries.append(entry)
+    return entries[:128]

@@ -1,0 +1,1 @@
+"""The shell around the core: watches, queue, writes, leader election, metrics."""

@@ -1,0 +1,213 @@
+"""Collects what a decision about an agent rests on: from the store, and from the API server what only it can say."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec, ObjectMeta
+from aiagent_operator.core.children import handbook
+from aiagent_operator.core.exposure import Exposure
+from aiagent_operator.core.grants import CompiledRole
+from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
+from aiagent_operator.core.plan import Environment, Failure, Observed, Proof
+from aiagent_operator.runtime import paths
+from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
+
+_DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/aiagents.{meta.GROUP}"
+
+
+class InvalidSpecError(Exception):
+    """The spec is not one that this version of the operator understands; the message says where."""
+
+
+def parse(raw: Mapping[str, Any]) -> AIAgent:
+    """The agent as a model. Raises InvalidSpecError, naming the fields."""
+    try:
+        return AIAgent.model_validate(raw)
+    except ValidationError as error:
+        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
+        raise InvalidSpecError(
+            f"this version of the operator cannot read {where}: correct it, or upgrade the operator; "
+            "everything stays as it is meanwhile"
+        ) from error
+
+
+def without_spec(raw: Mapping[str, Any]) -> AIAgent:
+    """The agent without its spec: enough to let it go, even where the spec cannot be read."""
+    empty = AIAgentSpec.model_construct(owners=(), permissions=(), connections=())  # type: ignore[call-arg]
+    return AIAgent.model_construct(
+        metadata=ObjectMeta.model_validate(raw["metadata"]), spec=empty, status=raw.get("status") or {}
+    )
+
+
+class Gatherer:
+    """Reads for decisions. `environment` and `exposures` are asked at each pass, since they change."""
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        *,
+        environment: Callable[[], Environment],
+        exposures: Callable[[AgentIdentity], tuple[Exposure, ...]],
+        generations: Mapping[str, int],
+    ) -> None:
+        self._api, self._store = api, store
+        self.environment = environment
+        self._exposures, self._generations = exposures, generations
+        self._definition: tuple[float, bool] = (0.0, False)
+        self._definition_lock = asyncio.Lock()
+
+    async def observe(
+        self,
+        key: AgentKey,
+        record: AgentRecord,
+        *,
+        failures: Mapping[ObjectKey, Failure],
+        live: Mapping[ObjectKey, Manifest | None],
+        proof: Proof | None,
+        pod_problems: tuple[str, ...],
+        since: float,
+    ) -> Observed:
+        """What is known of the agent. `since` is the monotonic time after which facts must have been read."""
+        raw = record.load()
+        leaving = "deletionTimestamp" in raw["metadata"]
+        agent = without_spec(raw) if leaving and not _readable(raw) else parse(raw)
+        role = None if leaving and not agent.spec.model_fields_set else await self._role(agent.spec.role_ref.name)
+        text, missing = (None, "") if leaving or role is None else await self._instructions(key, agent, role)
+        identity = AgentIdentity(key.namespace, key.name, record.uid)
+        written = {e["uid"]: e["generation"] for e in agent.status.get("inventory") or () if "generation" in e}
+        children = self._store.children(record.uid)
+        written.update((c.uid, self._generations[c.uid]) for c in children.values() if c.uid in self._generations)
+        return Observed(
+            agent=agent,
+            raw_spec=raw["spec"],
+            identity=identity,
+            environment=self.environment(),
+            role=role,
+            namespaces=self._store.namespaces,
+            children=dict(children),
+            failures=failures,
+            live=live,
+            generations=written,
+            instructions=text,
+            instructions_missing=missing,
+            exposures=self._exposures(identity),
+            pod_problems=pod_problems,
+            proof=proof,
+            definition_terminating=leaving and await self._definition_terminating(since),
+        )
+
+    async def _role(self, name: str) -> CompiledRole | None:
+        """The role; asked of the API server before it is said to be missing, since that takes rights away."""
+        record = self._store.roles.get(name)
+        if record is None:
+            try:
+                await self._api.request("GET", paths.role(name))
+            except ApiError as error:
+                if error.status == 404:
+                    return None
+                raise
+            raise NotYetSeenError(f"AgentRole {name} exists, but its watch has not told of it yet")
+        return record.compiled
+
+    async def _instructions(self, key: AgentKey, agent: AIAgent, role: CompiledRole) -> tuple[str | None, str]:
+        """(text, what is missing): the instructions, inline or from a ConfigMap's key."""
+        source = handbook.resolve(agent.spec, role.role.spec).instructions
+        if source is None or source.config_map_key_ref is None:
+            return (source.inline if source else None), ""
+        ref = source.config_map_key_ref
+        where = f"ConfigMap {key.namespace}/{ref.name}, named by spec.handbook.instructions.configMapKeyRef,"
+        try:
+            live = await self._api.request("GET", f"/api/v1/namespaces/{key.namespace}/configmaps/{ref.name}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None, f"{where} does not exist: create it"
+        text = (live.get("data") or {}).get(ref.key)
+        if text is None:
+            return None, f"{where} has no key {ref.key}: add it, or name another"
+        if len(text.encode()) > handbook.INSTRUCTIONS_LIMIT:
+            return None, f"{where} has more than {handbook.INSTRUCTIONS_LIMIT // 1024} KiB in key {ref.key}: shorten it"
+        return text, ""
+
+    async def _definition_terminating(self, since: float) -> bool:
+        """Whether the CRD itself is being deleted, as read after `since`; many deletions at once share one answer."""
+        async with self._definition_lock:
+            if self._definition[0] < since:
+                began = time.monotonic()
+                try:
+                    live = await self._api.request("GET", _DEFINITION)
+                    terminating = "deletionTimestamp" in live["metadata"]
+                except ApiError as error:
+                    if error.status != 404:
+                        raise
+                    terminating = True
+                self._definition = (began, terminating)
+            return self._definition[1]
+
+
+class NotYetSeenError(Exception):
+    """Something exists that the store does not hold yet; the pass is made again once it does."""
+
+
+def _readable(raw: Mapping[str, Any]) -> bool:
+    try:
+        parse(raw)
+    except InvalidSpecError:
+        return False
+    return True
+
+
+async def live_objects(api: Api, keys: frozenset[ObjectKey]) -> dict[ObjectKey, Manifest | None]:
+    """The objects as they are now; None for those that do not exist."""
+
+    async def one(key: ObjectKey) -> Manifest | None:
+        try:
+            return await api.request("GET", paths.item(key))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    ordered = sorted(keys)
+    return dict(zip(ordered, await asyncio.gather(*map(one, ordered)), strict=True))
+
+
+async def pod_problems(api: Api, agent: AgentIdentity) -> tuple[str, ...]:
+    """Why pods of the agent do not become ready, as their status and the kubelet's events tell; bounded, sorted."""
+    selector = {"labelSelector": f"{meta.LABEL_AGENT_UID}={agent.uid}", "limit": "20"}
+    pods = await api.request("GET", f"/api/v1/namespaces/{agent.namespace}/pods", params=selector)
+    found: set[str] = set()
+    unmounted = []
+    for pod in pods.get("items") or ():
+        status = pod.get("status") or {}
+        statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+        for container in statuses:
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+                found.add(f"container {container['name']}: {waiting['reason']}: {waiting.get('message', '')[:300]}")
+            elif waiting.get("reason") == "ContainerCreating":
+                unmounted.append(pod["metadata"])
+        found.update(
+            f"not scheduled: {c.get('message', '')[:300]}"
+            for c in status.get("conditions") or ()
+            if c["type"] == "PodScheduled" and c["status"] == "False"
+        )
+    for metadata in unmounted[:3]:
+        found.update(await _mount_failures(api, agent.namespace, metadata["uid"]))
+    return tuple(sorted(found))[:5]
+
+
+async def _mount_failures(api: Api, namespace: str, uid: str) -> set[str]:
+    """What the kubelet says of volumes it cannot mount: a missing Secret is seen here without a right on Secrets."""
+    params = {"fieldSelector": f"involvedObject.uid={uid},reason=FailedMount", "limit": "20"}
+    events = await api.request("GET", f"/api/v1/namespaces/{namespace}/events", params=params)
+    return {f"FailedMount: {event.get('message', '')[:300]}" for event in events.get("items") or ()}

@@ -1,0 +1,96 @@
+"""kopf's part: it watches the operator's own kinds and hands each event to the store.
+
+Only `on.event` handlers are used: they write nothing to the objects, need no finalizer of kopf's, and cost no memory
+beyond the event. Everything else (queue, finalizer, progress) is the operator's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+from pydantic import ValidationError
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.agentrole import AgentRole
+from aiagent_operator.core.compiled_role import CompiledRole
+from aiagent_operator.runtime.client import load_configuration
+from aiagent_operator.runtime.settings import Settings
+from aiagent_operator.runtime.store import RoleRecord, Store
+
+
+def registry(store: Store) -> kopf.OperatorRegistry:
+    """The handlers, bound to one store."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await credentials()
+
+    @kopf.on.event(meta.GROUP, meta.VERSION, "aiagents", registry=handlers)
+    async def agents(event: kopf.RawEvent, **_: Any) -> None:
+        body: Any = event["object"]
+        if event["type"] == "DELETED":
+            metadata = body["metadata"]
+            store.forget_agent(metadata["namespace"], metadata["name"], metadata["uid"])
+        else:
+            store.observe_agent(body)
+
+    @kopf.on.event(meta.GROUP, meta.VERSION, "agentroles", registry=handlers)
+    async def roles(event: kopf.RawEvent, **_: Any) -> None:
+        body: Any = event["object"]
+        store.observe_role(body["metadata"]["name"], None if event["type"] == "DELETED" else role_record(body))
+
+    return handlers
+
+
+def role_record(body: dict[str, Any]) -> RoleRecord:
+    """The role, made ready for decisions; one that cannot be read grants nothing and says why."""
+    slim = {
+        "metadata": {k: v for k, v in body["metadata"].items() if k != "managedFields"},
+        "status": body.get("status"),
+    }
+    try:
+        return RoleRecord(slim, CompiledRole.of(AgentRole.model_validate(body)))
+    except ValidationError as error:
+        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
+        return RoleRecord(
+            slim, None, f"this version of the operator cannot read {where}: correct it, or upgrade the operator"
+        )
+
+
+async def credentials() -> kopf.ConnectionInfo:
+    """The same credentials as those of the operator's own requests, for kopf's."""
+    configuration = await load_configuration()
+    token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    scheme, _, value = (token or "").rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        username=configuration.username or None,
+        password=configuration.password or None,
+        scheme=scheme or ("Bearer" if value else None),
+        token=value or None,
+    )
+
+
+def settings_for_kopf(settings: Settings) -> kopf.OperatorSettings:
+    """kopf's own settings, each with its reason."""
+    chosen = kopf.OperatorSettings()
+    # Events are the operator's to write: kopf would post one for each log line about an object.
+    chosen.posting.enabled = False
+    # The Lease decides who works; kopf's peering is no lock.
+    chosen.peering.standalone = True
+    # The kinds are there before the operator starts; watching definitions would need one more right.
+    chosen.scanning.disabled = True
+    # Ten thousand agents in one answer would be a peak of a hundred megabytes.
+    chosen.watching.chunk_size = settings.page_size
+    chosen.watching.server_timeout = 300
+    chosen.watching.client_timeout = 330
+    # Each idle object keeps a task for this long.
+    chosen.queueing.idle_timeout = 1.0
+    chosen.persistence.finalizer = f"{meta.GROUP}/unused-by-kopf"
+    return chosen

@@ -1,0 +1,27 @@
+"""Paths of the API server's resources."""
+
+from __future__ import annotations
+
+from aiagent_operator.api import meta
+from aiagent_operator.core.objects import ChildKind, ObjectKey
+
+
+def collection(kind: ChildKind, namespace: str | None = None) -> str:
+    """Where objects of the kind are listed and created; without a namespace, those of all namespaces."""
+    root = f"/api/{kind.api_version}" if "/" not in kind.api_version else f"/apis/{kind.api_version}"
+    return f"{root}/namespaces/{namespace}/{kind.plural}" if namespace else f"{root}/{kind.plural}"
+
+
+def item(key: ObjectKey) -> str:
+    """Where the object is."""
+    return f"{collection(key.kind, key.namespace)}/{key.name}"
+
+
+def agent(namespace: str, name: str) -> str:
+    """Where the AIAgent is."""
+    return f"/apis/{meta.API_VERSION}/namespaces/{namespace}/aiagents/{name}"
+
+
+def role(name: str) -> str:
+    """Where the AgentRole is."""
+    return f"/apis/{meta.API_VERSION}/agentroles/{name}"

@@ -1,0 +1,99 @@
+"""Proof that an agent's rights have ended, asked of the API server rather than concluded from what was deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from aiagent_operator.api import meta
+from aiagent_operator.core.children import role
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.plan import Held, Proof
+from aiagent_operator.core.rules import Right
+from aiagent_operator.runtime import paths
+from aiagent_operator.runtime.client import Api, ApiError
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_MOST_AT_ONCE = 16
+
+
+async def prove(
+    api: Api, agent: AgentIdentity, held: Iterable[Held], namespaces: Iterable[str], account_uid: str
+) -> Proof:
+    """Whether anything remains of what the agent held.
+
+    Three questions: are its bindings gone, does its account (by UID) no longer exist, and does the API server refuse
+    each right when asked with the account's user name and its three groups. Without the groups the answer is false: a
+    right that reaches every account of the namespace reaches this name too. It is reported as residual.
+    """
+    slots = asyncio.Semaphore(_MOST_AT_ONCE)
+    bindings = await asyncio.gather(*(_binding(api, slots, agent, namespace) for namespace in sorted(set(namespaces))))
+    account = await _account(api, agent, account_uid)
+    rights = sorted({(namespace, right) for namespace, rule in held for right in rule.rights()}, key=str)
+    answers = await asyncio.gather(*(_review(api, slots, agent, namespace, right) for namespace, right in rights))
+    remaining = [text for text in (*bindings, account) if text]
+    residual: list[str] = []
+    for (namespace, right), reason in zip(rights, answers, strict=True):
+        if reason is None:
+            continue
+        text = f"{right} in {namespace} ({reason})"
+        (remaining if f'"{role.name_in(agent, namespace)}/{namespace}"' in reason else residual).append(text)
+    return Proof(tuple(remaining), tuple(residual))
+
+
+async def _binding(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str) -> str:
+    key = ObjectKey(ChildKind.ROLE_BINDING, namespace, role.name_in(agent, namespace))
+    async with slots:
+        live = await _get(api, key)
+    if live is None or (live["metadata"].get("labels") or {}).get(meta.LABEL_AGENT_UID) not in (None, agent.uid):
+        return ""
+    mine = any(
+        subject.get("kind") == "ServiceAccount"
+        and subject.get("name") == meta.account_name(agent.name)
+        and subject.get("namespace") == agent.namespace
+        for subject in live.get("subjects") or ()
+    )
+    return f"{key} still exists" if mine else ""
+
+
+async def _account(api: Api, agent: AgentIdentity, uid: str) -> str:
+    key = ObjectKey(ChildKind.SERVICE_ACCOUNT, agent.namespace, meta.account_name(agent.name))
+    live = await _get(api, key)
+    if live is None or (uid and live["metadata"]["uid"] != uid):
+        return ""
+    return f"{key} still exists"
+
+
+async def _get(api: Api, key: ObjectKey) -> Manifest | None:
+    try:
+        return await api.request("GET", paths.item(key))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+async def _review(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str, right: Right) -> str | None:
+    """Why the right is still allowed, or None where it is refused."""
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {
+        "namespace": namespace,
+        "verb": right.verb,
+        "group": right.group,
+        "resource": resource,
+        "subresource": subresource,
+        "name": right.name or "",
+    }
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": meta.username(agent.namespace, agent.name),
+            "groups": list(meta.user_groups(agent.namespace)),
+            "resourceAttributes": attributes,
+        },
+    }
+    async with slots:
+        answer = await api.request("POST", _REVIEWS, body=body)
+    status = answer.get("status") or {}
+    return str(status.get("reason") or "no reason given") if status.get("allowed") else None

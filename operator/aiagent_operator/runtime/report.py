@@ -1,0 +1,79 @@
+"""Writes status: once per pass, only what changed, and an Event where a person should look."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.conditions import Type, Verdict, merge
+from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
+
+log = logging.getLogger(__name__)
+
+
+def now() -> str:
+    """The time in UTC as Kubernetes writes it, to the second."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def changes(
+    old: Mapping[str, Any], fields: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int
+) -> dict[str, Any]:
+    """The merge patch from the old status to the new one; empty where nothing changed. A field that is None goes."""
+    wanted: dict[str, Any] = {
+        **fields,
+        "observedGeneration": generation,
+        "conditions": merge(old.get("conditions") or (), verdicts, generation, now()),
+    }
+    return {key: value for key, value in wanted.items() if old.get(key) != value}
+
+
+async def write(api: Api, path: str, uid: str, patch: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Sends the patch; None where the object has gone meanwhile, or come back as another."""
+    body = {"metadata": {"uid": uid}, "status": patch}
+    try:
+        return await api.request(
+            "PATCH", f"{path}/status", body=body, params={"fieldManager": meta.MANAGER}, content_type=MERGE_PATCH
+        )
+    except ApiError as error:
+        if error.status in (404, 409):
+            return None
+        raise
+
+
+def worth_an_event(old: Mapping[str, Any], verdicts: tuple[Verdict, ...]) -> list[Verdict]:
+    """Verdicts that are news to a person: the agent got stuck for another reason, or its identity became exposed."""
+    before = {c["type"]: c.get("reason") for c in old.get("conditions") or ()}
+    return [
+        v
+        for v in verdicts
+        if v.type in (Type.STALLED, Type.IDENTITY_EXPOSED) and v.status and before.get(v.type.value) != v.reason.value
+    ]
+
+
+async def event(
+    api: Api, regarding: Mapping[str, str], *, kind: str, reason: str, message: str, warning: bool = True
+) -> None:
+    """A core/v1 Event about the object. A namespace that takes none (it is going away) is no reason to fail."""
+    namespace = regarding.get("namespace") or "default"
+    body = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{regarding['name']}.", "namespace": namespace},
+        "involvedObject": {"apiVersion": meta.API_VERSION, "kind": kind, **regarding},
+        "reason": reason,
+        "message": message[:1024],
+        "type": "Warning" if warning else "Normal",
+        "source": {"component": meta.MANAGER},
+        "reportingComponent": meta.MANAGER,
+        "firstTimestamp": now(),
+        "lastTimestamp": now(),
+        "count": 1,
+    }
+    try:
+        await api.request("POST", f"/api/v1/namespaces/{namespace}/events", body=body)
+    except ApiError as error:
+        log.info("event %s about %s/%s not recorded: %s", reason, namespace, regarding["name"], error)

@@ -1,0 +1,268 @@
+"""What is known of the cluster, fed by watches and by the answers to the operator's own writes.
+
+Agents are kept as compact JSON, children as the few fields that decisions read, since ten thousand agents have sixty
+thousand children. Who is concerned by a change is found through indexes. One event loop uses it; nothing here waits.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
+from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
+
+_REMEMBERED = 20_000
+
+
+class AgentKey(NamedTuple):
+    """An agent in the queue."""
+
+    namespace: str
+    name: str
+
+
+class RoleKey(NamedTuple):
+    """A role in the queue."""
+
+    name: str
+
+
+class OrphanKey(NamedTuple):
+    """Children in the queue whose agent is not known."""
+
+    uid: str
+
+
+Key = AgentKey | RoleKey | OrphanKey
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRecord:
+    """An agent as it was last seen."""
+
+    uid: str
+    resource_version: int
+    raw: bytes
+    ready: bool
+    phase: str
+
+    def load(self) -> Manifest:
+        """The object itself."""
+        value: Manifest = orjson.loads(self.raw)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRecord:
+    """A role as it was last seen; `compiled` is None where it cannot be read, with the reason in `problem`."""
+
+    raw: Manifest
+    compiled: CompiledRole | None
+    problem: str = ""
+
+
+class Index:
+    """Many-to-many between agents and what they depend on."""
+
+    def __init__(self) -> None:
+        self._dependents: dict[Hashable, set[AgentKey]] = defaultdict(set)
+        self._facts: dict[AgentKey, tuple[Hashable, ...]] = {}
+
+    def set(self, key: AgentKey, facts: Iterable[Hashable]) -> None:
+        """The agent depends on these, and on nothing else any more."""
+        new = tuple(facts)
+        old = self._facts.get(key, ())
+        if new == old:
+            return
+        for fact in old:
+            dependents = self._dependents.get(fact)
+            if dependents is not None:
+                dependents.discard(key)
+                if not dependents:
+                    del self._dependents[fact]
+        for fact in new:
+            self._dependents[fact].add(key)
+        if new:
+            self._facts[key] = new
+        else:
+            self._facts.pop(key, None)
+
+    def of(self, fact: Hashable) -> tuple[AgentKey, ...]:
+        """Agents that depend on it."""
+        return tuple(self._dependents.get(fact, ()))
+
+    def of_kind(self, kind: str) -> tuple[AgentKey, ...]:
+        """Agents that depend on any object of the kind."""
+        return tuple(
+            {
+                key
+                for fact, keys in self._dependents.items()
+                if isinstance(fact, tuple) and fact[0] == kind
+                for key in keys
+            }
+        )
+
+
+class Store:
+    """The cluster as far as the operator knows it. `notify` is called with each key that a change concerns."""
+
+    def __init__(self, notify: Callable[[Key], None]) -> None:
+        self.notify = notify
+        self.agents: dict[AgentKey, AgentRecord] = {}
+        self.roles: dict[str, RoleRecord] = {}
+        self.namespaces: dict[str, NamespaceFacts] = {}
+        self.dependents = Index()
+        self._children: dict[str, dict[ObjectKey, Child]] = {}
+        self._owner: dict[ObjectKey, str] = {}
+        self._agent_of: dict[str, AgentKey] = {}
+        # Versions at which children went, so that a late answer to a write cannot bring one back. Bounded: answers
+        # are late by a request's time at most.
+        self._gone: OrderedDict[ObjectKey, int] = OrderedDict()
+
+    # Agents
+
+    def observe_agent(self, body: Mapping[str, Any], *, notify: bool = True) -> bool:
+        """Takes in an agent; False where it is older than what is known. Concerned: the agent."""
+        metadata = body["metadata"]
+        key = AgentKey(metadata["namespace"], metadata["name"])
+        version = int(metadata["resourceVersion"])
+        known = self.agents.get(key)
+        if known and known.uid == metadata["uid"] and known.resource_version >= version:
+            return False
+        status = body.get("status") or {}
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
+        slim = {k: v for k, v in metadata.items() if k != "managedFields"}
+        raw = orjson.dumps({"metadata": slim, "spec": body.get("spec") or {}, "status": status})
+        self.agents[key] = AgentRecord(metadata["uid"], version, raw, ready, status.get("phase") or "")
+        self._agent_of[metadata["uid"]] = key
+        self.dependents.set(key, _dependencies(key, body.get("spec") or {}))
+        if notify:
+            self.notify(key)
+        return True
+
+    def forget_agent(self, namespace: str, name: str, uid: str) -> None:
+        """The agent is gone. Concerned: children it may have left."""
+        key = AgentKey(namespace, name)
+        known = self.agents.get(key)
+        self._agent_of.pop(uid, None)
+        if known and known.uid == uid:
+            del self.agents[key]
+            self.dependents.set(key, ())
+        if self._children.get(uid):
+            self.notify(OrphanKey(uid))
+
+    # Roles and namespaces
+
+    def observe_role(self, name: str, record: RoleRecord | None) -> None:
+        """Takes in a role, or its end. Concerned: the role and its agents."""
+        if record is None:
+            self.roles.pop(name, None)
+        else:
+            self.roles[name] = record
+            self.notify(RoleKey(name))
+        for key in self.dependents.of(("role", name)):
+            self.notify(key)
+
+    def observe_namespace(self, name: str, facts: NamespaceFacts | None) -> None:
+        """Takes in a namespace, or its end. Concerned: agents that live or hold rights there."""
+        if self.namespaces.get(name) == facts:
+            return
+        if facts is None:
+            self.namespaces.pop(name, None)
+        else:
+            self.namespaces[name] = facts
+        for key in self.dependents.of(("namespace", name)):
+            self.notify(key)
+
+    # Children
+
+    def children(self, uid: str) -> Mapping[ObjectKey, Child]:
+        """The children of an agent."""
+        return self._children.get(uid, {})
+
+    def child(self, key: ObjectKey) -> Child | None:
+        """One child, whoever's it is."""
+        owner = self._owner.get(key)
+        return self._children[owner][key] if owner is not None else None
+
+    def observe_child(self, child: Child, *, notify: bool = True) -> None:
+        """Takes in a child, unless it is older than what is known. Concerned: its agent, and a former one."""
+        # Equal is not gone: an object that lost its label leaves the watch with the version it lives on with.
+        if self._gone.get(child.key, 0) > int(child.resource_version):
+            return
+        former = self._owner.get(child.key)
+        if former is not None:
+            known = self._children[former][child.key]
+            if known.uid == child.uid and int(known.resource_version) >= int(child.resource_version):
+                return
+            if former != child.agent_uid:
+                self._drop(child.key, former)
+                self._concern(former)
+        self._owner[child.key] = child.agent_uid
+        self._children.setdefault(child.agent_uid, {})[child.key] = child
+        if notify:
+            self._concern(child.agent_uid)
+
+    def forget_child(self, key: ObjectKey, uid: str = "", *, version: str = "0", notify: bool = True) -> None:
+        """The child is gone as of a resource version. With a UID, only where the known one has it."""
+        if version != "0":
+            self._gone[key] = int(version)
+            self._gone.move_to_end(key)
+            if len(self._gone) > _REMEMBERED:
+                self._gone.popitem(last=False)
+        owner = self._owner.get(key)
+        if owner is None or (uid and self._children[owner][key].uid != uid):
+            return
+        self._drop(key, owner)
+        if notify:
+            self._concern(owner)
+
+    def known_children(self, kind: ChildKind) -> list[ObjectKey]:
+        """Keys of all children of the kind, for a relist to compare with."""
+        return [key for key in self._owner if key.kind is kind]
+
+    def all_keys(self) -> list[Key]:
+        """Everything that there is to look after."""
+        return [*(RoleKey(name) for name in self.roles), *self.agents, *(OrphanKey(uid) for uid in self.orphans())]
+
+    def orphans(self) -> list[str]:
+        """UIDs whose agent is not known, though children of theirs are."""
+        return [uid for uid in self._children if uid not in self._agent_of]
+
+    def agent_of(self, uid: str) -> AgentKey | None:
+        """The agent with this UID, where it is known."""
+        return self._agent_of.get(uid)
+
+    def _drop(self, key: ObjectKey, owner: str) -> None:
+        del self._owner[key]
+        mine = self._children[owner]
+        del mine[key]
+        if not mine:
+            del self._children[owner]
+
+    def _concern(self, uid: str) -> None:
+        key = self._agent_of.get(uid)
+        self.notify(key or OrphanKey(uid))
+
+
+def _dependencies(key: AgentKey, spec: Mapping[str, Any]) -> tuple[Hashable, ...]:
+    """What the agent must hear of: its role, namespaces, handbook source and target."""
+    facts: dict[Hashable, None] = {
+        ("role", (spec.get("roleRef") or {}).get("name")): None,
+        ("namespace", key.namespace): None,
+    }
+    for permission in spec.get("permissions") or ():
+        for namespace in permission.get("namespaces") or ():
+            facts["namespace", namespace] = None
+    source = ((spec.get("handbook") or {}).get("instructions") or {}).get("configMapKeyRef") or {}
+    if source:
+        facts["ConfigMap", key.namespace, source.get("name")] = None
+    target = (spec.get("workload") or {}).get("targetRef") or {}
+    if target:
+        facts[target.get("kind"), key.namespace, target.get("name")] = None
+    return tuple(facts)
