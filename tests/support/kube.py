@@ -207,9 +207,7 @@ class Kube:
         answer: Object = self.raw("DELETE", self.path(api_version, resource, namespace, name), body)
         return answer
 
-    def wait_for(self, predicate: Callable[[], T], *, what: str, timeout: float = 60.0) -> T:
-        """See the function wait_for."""
-        return wait_for(predicate, what=what, timeout=timeout)
+    wait_for = staticmethod(wait_for)
 
     def wait_object(
         self,
