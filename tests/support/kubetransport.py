@@ -16,13 +16,16 @@ import yaml
 
 
 class ApiError(Exception):
-    """The API server refused a request; `status` is the HTTP code, `reason` and `message` are the server's own."""
+    """The API server refused a request; `status` is the HTTP code, `reason` and `message` are the server's own.
+
+    `body` is the whole answer, a Status object where the API server gave one.
+    """
 
     def __init__(
-        self, method: str, url: str, status: int, reason: str, message: str, headers: Mapping[str, str]
+        self, method: str, url: str, status: int, reason: str, message: str, headers: Mapping[str, str], body: Any
     ) -> None:
         self.method, self.url, self.status, self.reason, self.message = method, url, status, reason, message
-        self.headers = dict(headers)
+        self.headers, self.body = dict(headers), body
         super().__init__(f"{method} {url}: {status} {reason}: {message}")
 
 
@@ -124,7 +127,7 @@ class Transport:
         if answer.status >= 400:
             status = content if isinstance(content, dict) else {}
             message = status.get("message") or str(content)
-            raise ApiError(method, path, answer.status, status.get("reason", ""), message, answer.headers)
+            raise ApiError(method, path, answer.status, status.get("reason", ""), message, answer.headers, content)
         return content
 
     def close(self) -> None:

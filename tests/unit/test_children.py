@@ -41,12 +41,13 @@ CONNECTIONS = tuple(
     )
 )
 READ_PODS = Rule(("",), ("pods",), ("get", "list"))
+SIDECAR_MOUNT = {"name": "workforce-token", "mountPath": "/token"}
 TEMPLATE: Manifest = {
     "metadata": {"labels": {"app": "triage", meta.LABEL_AGENT: "somebody-else"}, "annotations": {"note": "kept"}},
     "spec": {
         "containers": [{"name": "app", "image": "app", "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}],
         "initContainers": [
-            {"name": "sidecar", "image": "sidecar", "restartPolicy": "Always"},
+            {"name": "sidecar", "image": "sidecar", "restartPolicy": "Always", "volumeMounts": [SIDECAR_MOUNT]},
             {"name": "migrate", "image": "migrate"},
         ],
         "volumes": [{"name": "scratch", "emptyDir": {}}],
@@ -327,13 +328,13 @@ class TestDeployment:
         assert spec["serviceAccountName"] == spec["serviceAccount"] == "aiagent.triage"
         assert spec["automountServiceAccountToken"] is False
 
-    def test_containers_and_sidecars_get_the_mounts_and_what_ends_before_does_not(
+    def test_containers_get_the_mounts_and_init_containers_what_their_author_gave_them(
         self, pods: injection.Injection
     ) -> None:
         spec = deployment.build(AGENT, TEMPLATE, 2, pods, suspended=False).manifest["spec"]["template"]["spec"]
         mounts = {c["name"]: c.get("volumeMounts", []) for c in (*spec["containers"], *spec["initContainers"])}
         assert mounts["app"] == [{"name": "scratch", "mountPath": "/scratch"}, *pods.mounts]
-        assert mounts["sidecar"] == list(pods.mounts)
+        assert mounts["sidecar"] == [SIDECAR_MOUNT]
         assert mounts["migrate"] == []
         assert {mount["name"] for mount in mounts["app"]} == {volume["name"] for volume in spec["volumes"]}
 

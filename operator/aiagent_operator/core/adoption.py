@@ -16,7 +16,7 @@ from typing import Any, Final
 from aiagent_operator.api import meta
 from aiagent_operator.api.workload import OnConflict
 from aiagent_operator.core import managed_fields
-from aiagent_operator.core.injection import Injection, agent_containers
+from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, Manifest, digest
 from aiagent_operator.core.release import release, scale, scale_conflict
 from aiagent_operator.core.targets import (
@@ -100,7 +100,7 @@ def _present(live: Mapping[str, Any]) -> list[Any]:
     """The mounts are taken as the set of lists that occur, so that names and number of the containers do not matter."""
     metadata, template = live["metadata"], live["spec"]["template"]
     spec = template["spec"]
-    mounts = [_own_mounts(container) for _, container in agent_containers(spec)]
+    mounts = [_own_mounts(container) for container in spec["containers"]]
     return _comparable(
         (metadata.get("labels") or {}, (template.get("metadata") or {}).get("labels") or {}),
         claim(live),
@@ -180,10 +180,10 @@ def _claimed(live: Mapping[str, Any], agent: AgentIdentity) -> Claimed | None:
 def _collision(live: Mapping[str, Any], injection: Injection) -> Conflict | None:
     """A mount of the owner's where one of ours belongs. It is never taken: there would be no way back."""
     paths = {mount["mountPath"] for mount in injection.mounts}
-    for field, container in agent_containers(live["spec"]["template"]["spec"]):
+    for container in live["spec"]["template"]["spec"]["containers"]:
         for mount in container.get("volumeMounts") or ():
             if mount["mountPath"] in paths and not is_ours(mount):
-                where = f".spec.template.spec.{field}[{container['name']}].volumeMounts[{mount['mountPath']}]"
+                where = f".spec.template.spec.containers[{container['name']}].volumeMounts[{mount['mountPath']}]"
                 return Conflict(
                     where,
                     "",
@@ -222,10 +222,11 @@ def _body(live: Mapping[str, Any], agent: AgentIdentity, injection: Injection, p
         "serviceAccountName": injection.account,
         "serviceAccount": injection.account,
         "volumes": _own_volumes(live) if taking_back else list(injection.volumes),
+        "containers": [
+            {"name": container["name"], "volumeMounts": _own_mounts(container) if taking_back else injection.mounts}
+            for container in live["spec"]["template"]["spec"]["containers"]
+        ],
     }
-    for field, container in agent_containers(live["spec"]["template"]["spec"]):
-        mounts = _own_mounts(container) if taking_back else list(injection.mounts)
-        spec.setdefault(field, []).append({"name": container["name"], "volumeMounts": mounts})
     metadata = {
         "labels": meta.child_labels(agent.name, agent.namespace, agent.uid),
         "annotations": {meta.ANNOTATION_CLAIMED_BY: agent.uid, **prior},
@@ -243,7 +244,7 @@ def _leftover(live: Mapping[str, Any], injection: Injection) -> set[tuple[str, s
     wanted = {mount["mountPath"] for mount in injection.mounts}
     return {
         (container["name"], mount["mountPath"])
-        for _, container in agent_containers(live["spec"]["template"]["spec"])
+        for container in live["spec"]["template"]["spec"]["containers"]
         for mount in _own_mounts(container)
         if mount["mountPath"] not in wanted
     }

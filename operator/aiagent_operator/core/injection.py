@@ -2,13 +2,13 @@
 
 All values are spelled out with the API server's defaults, so that what is read back equals what was written.
 
-Containers get the mounts, and so do sidecars (init containers with restartPolicy Always, which run as long as the pod).
-Init containers proper do not: they end before the agent begins, and what ends needs no identity.
+All containers get the mounts. Init containers do not: they prepare the pod, end before the agent begins, and those of
+an adopted workload are the owner's alone. One that needs a file, a sidecar say, names the volume in its own mounts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,9 +23,6 @@ CONNECTION_VOLUME_PREFIX: Final = f"{meta.VOLUME_PREFIX}conn-"
 # Seconds. The kubelet renews a token at 80 % of its life; the API server accepts nothing under 600.
 TOKEN_SECONDS: Final = 3600
 _MODE: Final = 0o644
-
-# Fields of a pod spec that hold containers.
-CONTAINER_FIELDS: Final = ("containers", "initContainers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +90,11 @@ def _projected(name: str, sources: list[Manifest]) -> Manifest:
     return {"name": name, "projected": {"defaultMode": _MODE, "sources": sources}}
 
 
-def agent_containers(pod_spec: Mapping[str, Any]) -> Iterator[tuple[str, Manifest]]:
-    """The containers that get the mounts, each with the field of the pod spec that it stands in."""
-    for container in pod_spec.get("containers") or ():
-        yield "containers", container
-    for container in pod_spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            yield "initContainers", container
-
-
 def into(pod_spec: Mapping[str, Any], injection: Injection) -> Manifest:
     """The pod spec with all of the injection; for pods that are wholly the operator's. Does not change its argument."""
-    chosen = {id(container) for _, container in agent_containers(pod_spec)}
-    result = dict(pod_spec)
-    for field in CONTAINER_FIELDS:
-        if field in pod_spec:
-            result[field] = [
-                _mounted(container, injection) if id(container) in chosen else container
-                for container in pod_spec[field]
-            ]
-    return result | {
+    return {
+        **pod_spec,
+        "containers": [_mounted(container, injection) for container in pod_spec["containers"]],
         "serviceAccountName": injection.account,
         "serviceAccount": injection.account,
         # The token comes as a volume of ours; Kubernetes' own would be there a second time, in init containers too.

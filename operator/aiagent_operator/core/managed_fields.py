@@ -9,12 +9,13 @@ from typing import Any, Final
 import orjson
 
 from aiagent_operator.api import meta
-from aiagent_operator.core.injection import CONTAINER_FIELDS
 
 APPLY: Final = "Apply"
 
 # Kubernetes' own name for whoever set what no manager is known for.
 UNKNOWN_MANAGER: Final = "before-first-apply"
+
+_CONTAINERS: Final = "f:containers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _holds(fields: Mapping[str, Any], path: tuple[str, ...]) -> bool:
 
 def holds_containers(live: Mapping[str, Any]) -> bool:
     """Whether the operator owns something within the containers."""
-    return any(field in spec for spec in _own_pod_specs(live) for field in _CONTAINERS)
+    return any(_CONTAINERS in spec for spec in _own_pod_specs(live))
 
 
 def held_mounts(live: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
@@ -62,8 +63,7 @@ def held_mounts(live: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     return frozenset(
         (name, path)
         for spec in _own_pod_specs(live)
-        for field in _CONTAINERS
-        for name, container in _items(spec.get(field), "name")
+        for name, container in _items(spec.get(_CONTAINERS), "name")
         for path, _ in _items(container.get("f:volumeMounts"), "mountPath")
     )
 
@@ -72,12 +72,8 @@ def without_containers(live: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The managedFields of the object, with the operator owning nothing within the containers."""
     entries: list[dict[str, Any]] = orjson.loads(orjson.dumps(live["metadata"].get("managedFields") or []))
     for spec in map(_pod_spec, filter(_is_own, entries)):
-        for field in _CONTAINERS:
-            spec.pop(field, None)
+        spec.pop(_CONTAINERS, None)
     return entries
-
-
-_CONTAINERS: Final = tuple(f"f:{field}" for field in CONTAINER_FIELDS)
 
 
 def _is_own(entry: Mapping[str, Any]) -> bool:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.core import managed_fields
-from aiagent_operator.core.injection import CONTAINER_FIELDS
 from aiagent_operator.core.objects import AgentIdentity, Manifest
 from aiagent_operator.core.targets import LABELS, PRIOR, Conflict, Patch, PatchType, claim, head, is_ours, name_of
 
@@ -71,10 +70,9 @@ def _without_ours(pod_spec: Mapping[str, Any]) -> Manifest:
     volumes = pod_spec.get("volumes") or []
     if any(map(is_ours, volumes)):
         spec["volumes"] = [volume for volume in volumes if not is_ours(volume)] or None
-    for field in CONTAINER_FIELDS:
-        containers = pod_spec.get(field) or []
-        if any(is_ours(mount) for container in containers for mount in container.get("volumeMounts") or ()):
-            spec[field] = [_unmounted(container) for container in containers]
+    containers = pod_spec["containers"]
+    if any(is_ours(mount) for container in containers for mount in container.get("volumeMounts") or ()):
+        spec["containers"] = [_unmounted(container) for container in containers]
     return spec
 
 
