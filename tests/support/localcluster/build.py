@@ -81,12 +81,13 @@ def binaries(report: Callable[[str], None] = say) -> dict[str, Path]:
         found |= own
         missing = module.programs.keys() - own.keys()
         if missing:
-            folder = _built(module, report)
+            folder = built(module, report)
             found |= {name: folder / name for name in missing}
     return found
 
 
-def _built(module: Module, report: Callable[[str], None]) -> Path:
+def built(module: Module, report: Callable[[str], None]) -> Path:
+    """The folder with the module's programs, built where the cache has none. Raises BuildError where it cannot be."""
     output = module.output()
     if output.is_dir():
         return output
@@ -146,7 +147,7 @@ def _go_build(module: Module, go: Path, package: str, target: Path, report: Call
     if code != 0:
         text = "\n".join(f"  | {line}" for line in tail)
         raise BuildError(
-            f"The local control plane cannot be built: `go build {package}` ({module.requires} {module.version}) said\n"
+            f"{target.name} cannot be built: `go build {package}` ({module.requires} {module.version}) said\n"
             f"{text}\nWhere modules could not be downloaded, make a Go module proxy reachable (see `go env GOPROXY`)."
             f"\n{INSTEAD}"
         )
