@@ -103,7 +103,7 @@ class Health:
 
 
 def unanswered(last_answer: float, within: float = STALE) -> str:
-    """What to say in /readyz where the API server has not answered for `within` seconds (monotonic); empty where it has."""
+    """What /readyz says where the API server last answered more than `within` seconds ago (monotonic); empty else."""
     silence = time.monotonic() - last_answer
     return f"waits for the API server: no answer for {silence:.0f} s" if silence > within else ""
 

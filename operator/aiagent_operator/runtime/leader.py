@@ -1,8 +1,9 @@
 """Which replica works: the one that holds the Lease (coordination.k8s.io/v1).
 
-The rules are those of client-go's leaderelection: every change goes by resourceVersion, and a candidate takes over once it has
-seen the Lease unchanged for as long as its holder promised, by the candidate's own monotonic clock. Times in the Lease are
-for people. (The Python client's own election compares wall clocks and does not release, so it is not used.)
+The rules are those of client-go's leaderelection: every change goes by resourceVersion, and a candidate takes over once
+it has seen the Lease unchanged for as long as its holder promised, by the candidate's own monotonic clock. Times in the
+Lease are for people. (The Python client's own election counts wall-clock time, ends on a failed connection and does not
+release, so it is not used.)
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Callback = Callable[[], Awaitable[None]]
 
 
 class LeaseLostError(RuntimeError):
-    """The Lease could not be renewed in time, or somebody else holds it. The process must end: its caches are not trusted."""
+    """The Lease was not renewed in time, or somebody else holds it. The process must end."""
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class _Seen:
 
 
 class Leader:
-    """One candidate. All methods belong to the event loop of `run`, except `remaining` and `leading`: any thread may ask."""
+    """One candidate. Any thread may ask `remaining` and `leading`; all else belongs to the event loop of `run`."""
 
     def __init__(self, api: Api, settings: Settings) -> None:
         self.identity = f"{settings.pod_name}_{secrets.token_hex(6)}"
@@ -80,7 +81,7 @@ class Leader:
 
     @property
     def waiting_for(self) -> str:
-        """What keeps this candidate from being of use; empty for the leader, and for a standby that has seen the Lease."""
+        """What keeps this candidate from being of use; empty for the leader and a standby that has seen the Lease."""
         name = f"Lease {self._settings.namespace}/{self._settings.lease_name}"
         if self._trouble:
             return f"waits for {name}: {self._trouble}"
@@ -174,7 +175,7 @@ class Leader:
         return True
 
     def _claim(self, seen: _Seen | None) -> dict[str, Any]:
-        lease = (
+        lease: dict[str, Any] = (
             {
                 "apiVersion": "coordination.k8s.io/v1",
                 "kind": "Lease",
@@ -183,7 +184,8 @@ class Leader:
             if seen is None
             else copy.deepcopy(seen.lease)
         )
-        spec = lease["spec"] = dict(lease.get("spec") or {})
+        spec: dict[str, Any] = dict(lease.get("spec") or {})
+        lease["spec"] = spec
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         if spec.get("holderIdentity") != self.identity:
             spec |= {"acquireTime": now, "leaseTransitions": (spec.get("leaseTransitions") or 0) + (seen is not None)}
@@ -219,7 +221,7 @@ class Leader:
         raise LeaseLostError(f"lost Lease {self._settings.namespace}/{self._settings.lease_name}: {why}")
 
     async def _release(self) -> None:
-        """Gives the Lease back, where it is ours. A failure costs the next candidate the rest of its duration, no more."""
+        """Gives the Lease back, where it is ours. A failure costs the next candidate the rest of its duration."""
         if not self.leading or self._seen is None:
             return
         self._expires = 0.0

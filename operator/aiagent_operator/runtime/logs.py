@@ -22,6 +22,8 @@ _LIBRARIES: Final = {
     "asyncio": logging.WARNING,
     "kopf.activities": logging.WARNING,
     "kopf.objects": logging.ERROR,
+    # It warns that it leaves signals alone in a thread, which is what is wanted.
+    "kopf._core.reactor.running": logging.ERROR,
 }
 
 
