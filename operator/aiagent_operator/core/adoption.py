@@ -131,8 +131,12 @@ def _own_volumes(live: Mapping[str, Any]) -> list[Manifest]:
 
 
 def _own_mounts(container: Mapping[str, Any]) -> list[Manifest]:
-    mounts = [mount for mount in container.get("volumeMounts") or () if is_ours(mount)]
-    return sorted(mounts, key=lambda mount: str(mount["mountPath"]))
+    return sorted(_in_place(container), key=lambda mount: str(mount["mountPath"]))
+
+
+def _in_place(container: Mapping[str, Any]) -> list[Manifest]:
+    """Our mounts in the order in which they stand: to apply them in another one would restart the pods."""
+    return [mount for mount in container.get("volumeMounts") or () if is_ours(mount)]
 
 
 def plan(live: Mapping[str, Any], agent: AgentIdentity, injection: Injection, on_conflict: OnConflict) -> Adoption:
@@ -223,7 +227,7 @@ def _body(live: Mapping[str, Any], agent: AgentIdentity, injection: Injection, p
         "serviceAccount": injection.account,
         "volumes": _own_volumes(live) if taking_back else list(injection.volumes),
         "containers": [
-            {"name": container["name"], "volumeMounts": _own_mounts(container) if taking_back else injection.mounts}
+            {"name": container["name"], "volumeMounts": _in_place(container) if taking_back else injection.mounts}
             for container in live["spec"]["template"]["spec"]["containers"]
         ],
     }

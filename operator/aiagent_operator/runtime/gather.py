@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from aiagent_operator.api import meta
@@ -27,10 +29,15 @@ class InvalidSpecError(Exception):
     """The spec is not one that this version of the operator understands; the message says where."""
 
 
-def parse(raw: Mapping[str, Any]) -> AIAgent:
-    """The agent as a model. Raises InvalidSpecError, naming the fields."""
+@lru_cache(maxsize=256)
+def parse(record: bytes) -> tuple[Manifest, AIAgent]:
+    """The agent as it was stored and as a model; the rounds of one pass share it. Neither may be changed.
+
+    Raises InvalidSpecError, naming the fields.
+    """
+    raw: Manifest = orjson.loads(record)
     try:
-        return AIAgent.model_validate(raw)
+        return raw, AIAgent.model_validate(raw)
     except ValidationError as error:
         where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
         raise InvalidSpecError(
@@ -77,9 +84,14 @@ class Gatherer:
         since: float,
     ) -> Observed:
         """What is known of the agent. `since` is the monotonic time after which facts must have been read."""
-        raw = record.load()
-        leaving = "deletionTimestamp" in raw["metadata"]
-        agent = without_spec(raw) if leaving and not _readable(raw) else parse(raw)
+        try:
+            raw, agent = parse(record.raw)
+        except InvalidSpecError:
+            raw = record.load()
+            if "deletionTimestamp" not in raw["metadata"]:
+                raise
+            agent = without_spec(raw)
+        leaving = agent.metadata.deletion_timestamp is not None
         role = None if leaving and not agent.spec.model_fields_set else await self._role(agent.spec.role_ref.name)
         text, missing = (None, "") if leaving or role is None else await self._instructions(key, agent, role)
         identity = AgentIdentity(key.namespace, key.name, record.uid)
@@ -156,14 +168,6 @@ class Gatherer:
 
 class NotYetSeenError(Exception):
     """Something exists that the store does not hold yet; the pass is made again once it does."""
-
-
-def _readable(raw: Mapping[str, Any]) -> bool:
-    try:
-        parse(raw)
-    except InvalidSpecError:
-        return False
-    return True
 
 
 async def live_objects(api: Api, keys: frozenset[ObjectKey]) -> dict[ObjectKey, Manifest | None]:

@@ -24,6 +24,9 @@ from aiagent_operator.runtime.watches import World, reflectors, unsynced
 
 log = logging.getLogger(__name__)
 
+# Seconds between two updates of the gauges: as fresh as scrapes usually are.
+_GAUGES_EVERY = 5.0
+
 _PHASES = (*(phase.value for phase in Phase), "Unknown")
 
 
@@ -74,6 +77,7 @@ class Leading:
             group.create_task(self._controller.run(self._settings.workers), name="workers")
             group.create_task(self._scanner.run(self._rescanned), name="scan")
             group.create_task(self._census(), name="census")
+            group.create_task(self._measure(), name="gauges")
             self._enqueue_all()
             self._waiting = ""
             metrics.SYNCED.set(1)
@@ -146,8 +150,12 @@ class Leading:
             self.store.forget_agent(key.namespace, key.name, uid)
             self.store.observe_agent(live)
 
-    def measure(self) -> None:
-        """Brings the gauges up to date; called at each scrape."""
+    async def _measure(self) -> None:
+        while True:
+            self._set_gauges()
+            await asyncio.sleep(_GAUGES_EVERY)
+
+    def _set_gauges(self) -> None:
         metrics.QUEUE_DEPTH.set(len(self.queue))
         metrics.QUEUE_DUE.set(self.queue.scheduled)
         phases = Counter(record.phase or "Unknown" for record in self.store.agents.values())
