@@ -125,14 +125,16 @@ def _render(values: str) -> str:
 # Into a cluster ------------------------------------------------------------------------------------------------------
 
 
-def install(admin: Kube, values: Values | None = None, *, workload: bool = False) -> None:
+def install(admin: Kube, values: Values | None = None, *, workload: bool = False, from_manifest: bool = False) -> None:
     """Apply the chart's objects and wait until they are in force: kinds served, rights held, policies deciding.
 
     Without `workload`, the operator's Deployment and what goes with it are left out. Can be repeated; policies that
     an earlier installation with other values has left are replaced, but their replacement is not waited for.
+    `from_manifest` takes manifests/install.yaml, for which no Helm is needed.
     """
     namespace: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    objects = [obj for obj in render(values) if workload or obj["kind"] not in WORKLOAD]
+    source = read_manifest() if from_manifest else render(values)
+    objects = [obj for obj in source if workload or obj["kind"] not in WORKLOAD]
     for obj in sorted([namespace, *objects], key=_rank):
         admin.apply(obj, manager="helm", force=True)
     for obj in objects:
@@ -207,6 +209,11 @@ def manifest() -> str:
         "  labels:\n    pod-security.kubernetes.io/enforce: restricted\n"
     )
     return head + _render("{}")
+
+
+def read_manifest() -> tuple[Object, ...]:
+    """The objects of manifests/install.yaml."""
+    return tuple(doc for doc in yaml.load_all(MANIFEST.read_text(), Loader=yaml.CSafeLoader) if doc)
 
 
 def write_manifest() -> None:

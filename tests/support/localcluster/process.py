@@ -61,6 +61,7 @@ class Component:
     command: list[str]
     log: Path
     detached: bool = False
+    env: dict[str, str] | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -72,7 +73,7 @@ class Component:
 
     def start(self) -> None:
         """Start it; the log of an earlier run is kept and appended to."""
-        self.process = spawn(self.command, self.log, detached=self.detached)
+        self.process = spawn(self.command, self.log, detached=self.detached, env=self.env)
 
     def running(self) -> bool:
         """Whether it was started and has not ended."""
