@@ -53,6 +53,10 @@ class Leading:
         )
         self._controller = Controller(api, self.store, self.queue, gatherer, self._executor)
         self._waiting = "watches"
+        # Read at each scrape, in another thread: lengths only.
+        metrics.QUEUE_DEPTH.set_function(lambda: len(self.queue))
+        metrics.QUEUE_WORKING.set_function(lambda: self.queue.working)
+        metrics.QUEUE_DUE.set_function(lambda: self.queue.scheduled)
 
     @property
     def waits_for(self) -> str:
@@ -156,7 +160,5 @@ class Leading:
             await asyncio.sleep(_GAUGES_EVERY)
 
     def _set_gauges(self) -> None:
-        metrics.QUEUE_DEPTH.set(len(self.queue))
-        metrics.QUEUE_DUE.set(self.queue.scheduled)
         phases = Counter(record.phase or "Unknown" for record in self.store.agents.values())
         metrics.set_counts(metrics.AGENTS, phases, _PHASES)

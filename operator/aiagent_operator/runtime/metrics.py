@@ -38,6 +38,7 @@ REPAIRS_TOTAL: Final = Counter(
 )
 
 QUEUE_DEPTH: Final = Gauge("aiagent_queue_depth", "Objects that wait for a pass now.", registry=REGISTRY)
+QUEUE_WORKING: Final = Gauge("aiagent_queue_working", "Objects that a pass is over now.", registry=REGISTRY)
 QUEUE_DUE: Final = Gauge("aiagent_queue_due", "Objects that have a pass due at a later time.", registry=REGISTRY)
 
 API_REQUESTS_TOTAL: Final = Counter(

@@ -37,9 +37,9 @@ class WorkQueue(Generic[K]):
         return len(self._ready)
 
     @property
-    def busy(self) -> int:
-        """Keys that are at work or waiting for it; due times are not counted."""
-        return len(self._ready) + len(self._working)
+    def working(self) -> int:
+        """Keys that are at work now."""
+        return len(self._working)
 
     @property
     def scheduled(self) -> int:

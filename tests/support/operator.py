@@ -1,0 +1,300 @@
+"""The operator as tests run it: the real process, under the chart's own account and rights, and nothing more.
+
+`Installation` puts everything of the chart but its pods into a cluster; `OperatorProcess` is one run of the operator.
+"""
+
+import itertools
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+
+from support import chart
+from support.cluster import Cluster
+from support.kube import Kube, Object, wait_for
+from support.localcluster.ports import Ports
+from support.localcluster.process import Component
+
+SOURCES = Path(__file__).parents[2] / "operator"
+LEASE = "aiagent-operator"
+# What tests make grantable from the beginning; the API group exists nowhere, as RBAC allows.
+GRANTABLE_NAME = "workforce-tests-grantable"
+GRANTABLE_GROUP = "crm.example"
+GRANTABLE_RULES: list[Object] = [
+    {
+        "apiGroups": [GRANTABLE_GROUP],
+        "resources": ["tickets", "articles", "refunds", "invoices", "contracts"],
+        "verbs": ["get", "list", "watch", "create", "update", "delete"],
+    },
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]},
+]
+
+Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class OperatorProcess:
+    """One operator process. As a context manager it is started, and ended by SIGTERM.
+
+    Where the block fails, the end of its log is shown.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, *, admin: Kube, folder: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """`settings` are those of docs/settings.md, in lower case and without prefix: {"workers": "8"}."""
+        self._ports = Ports()
+        self.port = self._ports.take()
+        self._admin = admin
+        self.log = Path(tempfile.mkdtemp(prefix="operator-", dir=folder)) / "operator.log"
+        chosen = {
+            "namespace": chart.NAMESPACE,
+            "health_host": "127.0.0.1",
+            "health_port": str(self.port),
+            "log_format": "text",
+            "log_level": "DEBUG",
+            **(settings or {}),
+        }
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIAGENT_", "KUBE"))}
+        path = os.pathsep.join(filter(None, [str(SOURCES), os.environ.get("PYTHONPATH", "")]))
+        variables = {f"AIAGENT_{name.upper()}": value for name, value in chosen.items()}
+        self._component = Component(
+            "the operator",
+            [sys.executable, "-m", "aiagent_operator"],
+            self.log,
+            env={**inherited, **variables, "KUBECONFIG": str(kubeconfig), "PYTHONPATH": path},
+        )
+        self._http = urllib3.PoolManager(retries=False, timeout=5)
+
+    # Life ---------------------------------------------------------------------------------------------------------
+
+    def start(self, *, wait_ready: bool = True) -> Self:
+        """Start it; with `wait_ready`, return when it leads, knows the cluster and works."""
+        self._component.start()
+        if wait_ready:
+            self.wait_ready()
+        return self
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._component.pid
+
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._component.running()
+
+    def kill9(self) -> None:
+        """Kill it at once, as a node that fails would. Its Lease stays, see `forget_lease`."""
+        self._component.stop()
+
+    def terminate(self, *, seconds: float = 30.0) -> int:
+        """End it by SIGTERM as the kubelet does; returns the exit status."""
+        process = self._component.process
+        if process is None:
+            raise AssertionError("the operator is not started, so it cannot be ended")
+        process.terminate()
+        status = process.wait(seconds)
+        self._component.stop()
+        return status
+
+    def wait_exit(self, *, seconds: float = 60.0) -> int:
+        """Wait until it has ended by itself; returns the exit status."""
+        process = self._component.process
+        if process is None:
+            raise AssertionError("the operator is not started, so its end cannot be waited for")
+        return process.wait(seconds)
+
+    def forget_lease(self) -> None:
+        """Remove the Lease of a process that is surely dead, so that the next one need not wait for its end."""
+        if self.running():
+            raise AssertionError("the operator still runs: a second one beside it would be no fair test")
+        if self._admin.find("coordination.k8s.io/v1", "leases", LEASE, namespace=chart.NAMESPACE):
+            self._admin.delete("coordination.k8s.io/v1", "leases", LEASE, namespace=chart.NAMESPACE)
+
+    def restart(self) -> Self:
+        """Kill it where it runs, and start it again at once."""
+        if self.running():
+            self.kill9()
+        self.forget_lease()
+        return self.start()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            error.add_note(f"the operator's log ends with\n{self.tail(40)}")
+        if self.running():
+            self.terminate()
+        self.close()
+
+    def close(self) -> None:
+        """Kill it where it still runs, and free its port."""
+        self._component.stop()
+        self._ports.close()
+
+    def tail(self, lines: int = 40) -> str:
+        """The end of its log."""
+        return self._component.tail(lines)
+
+    # What it says of itself ---------------------------------------------------------------------------------------
+
+    def probe(self, path: str = "/readyz") -> tuple[int, str]:
+        """Status and text of a probe; status 0 while nothing listens."""
+        try:
+            answer = self._http.request("GET", f"http://127.0.0.1:{self.port}{path}")
+        except urllib3.exceptions.HTTPError as error:
+            return 0, type(error).__name__
+        return answer.status, answer.data.decode().strip()
+
+    def wait_ready(self, *, seconds: float = 60.0) -> None:
+        """Wait until it is ready and leads; raises with the end of its log where it ends instead."""
+
+        def ready() -> bool:
+            self._component.check()
+            return self.probe() == (200, "ready") and self.metric("aiagent_synced") == 1
+
+        wait_for(
+            ready,
+            what="the operator to lead, know the cluster and work",
+            timeout=seconds,
+            state=lambda: f"readyz: {self.probe()}\n{self.tail()}",
+        )
+
+    def metrics(self) -> Samples:
+        """Its metrics, by name and sorted labels."""
+        status, text = self.probe("/metrics")
+        if status != 200:
+            raise AssertionError(f"/metrics of the operator answers {status} {text}\n{self.tail()}")
+        families = text_string_to_metric_families(text)
+        return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum of one metric's samples that have these labels; 0 where there is none."""
+        wanted = set(labels.items())
+        return sum(value for (sample, have), value in self.metrics().items() if sample == name and wanted <= set(have))
+
+    def until_idle(self, *, seconds: float = 60.0) -> None:
+        """Wait until nothing is queued or at work, and no pass was made between two looks."""
+        last: list[float] = []
+
+        def idle() -> bool:
+            self._component.check()
+            now = [self.metric("aiagent_queue_depth"), self.metric("aiagent_queue_working")]
+            now.append(self.metric("aiagent_reconcile_total"))
+            same = now == last and now[:2] == [0, 0]
+            last[:] = now
+            return same
+
+        wait_for(
+            idle,
+            what="the operator to have nothing to do",
+            timeout=seconds,
+            state=lambda: f"waiting, at work, passes: {last}\n{self.tail()}",
+        )
+
+
+class Installation:
+    """The chart in a cluster, and the operators that tests run with it.
+
+    `operator()` is the one that most tests share. Tests that need one of their own take `alone()`, which ends the
+    shared one first, since only one can lead.
+    """
+
+    def __init__(self, cluster: Cluster, *, values: Mapping[str, Any] | None = None) -> None:
+        self.cluster = cluster
+        self.values: Mapping[str, Any] = values or {}
+        self._folder = tempfile.TemporaryDirectory(prefix="aiagent-operators-")
+        self._shared: OperatorProcess | None = None
+        self._count = itertools.count()
+
+    @property
+    def admin(self) -> Kube:
+        """The administrator."""
+        return self.cluster.admin
+
+    def install(self) -> Self:
+        """Put everything of the chart but its pods into the cluster, and wait until it is in force."""
+        chart.install(self.admin, self.values)
+        self.make_grantable(GRANTABLE_NAME, GRANTABLE_RULES)
+        return self
+
+    def make_grantable(self, name: str, rules: list[Object]) -> None:
+        """Label a ClusterRole with these rules, and wait until the operator holds the first right of each rule."""
+        self.admin.apply(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRole",
+                "metadata": {"name": name, "labels": {"workforce.dev/grantable": "true"}},
+                "rules": rules,
+            },
+            force=True,
+        )
+        for rule in rules:
+            wait_for(lambda rule=rule: self._holds(rule), what=f"the operator's account to hold {rule}")  # type: ignore[misc]
+
+    def _holds(self, rule: Object) -> bool:
+        return self.admin.allowed(
+            chart.USERNAME,
+            rule["verbs"][0],
+            rule["resources"][0],
+            group=rule["apiGroups"][0],
+            groups=chart.GROUPS,
+            namespace="default",
+            name=(rule.get("resourceNames") or [""])[0],
+        )
+
+    def token(self) -> str:
+        """A fresh token of the operator's account."""
+        return self.admin.token(chart.NAMESPACE, chart.ACCOUNT)
+
+    def process(self, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
+        """An operator that is not started yet, as the chart's account; `kubeconfig` leads it through a proxy."""
+        own = kubeconfig or self.cluster.kubeconfig_for_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
+        return OperatorProcess(own, admin=self.admin, folder=Path(self._folder.name), settings=settings)
+
+    def operator(self) -> OperatorProcess:
+        """The shared operator, started where it does not run."""
+        if self._shared is None or not self._shared.running():
+            died = self._shared
+            self._shared = self.process()
+            self._shared.forget_lease()
+            self._shared.start()
+            if died is not None:
+                raise AssertionError(f"the shared operator ended by itself; its log ended with\n{died.tail(60)}")
+        return self._shared
+
+    def alone(self, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
+        """An operator of the caller's own, not started yet; the shared one is ended, and starts again when wanted."""
+        self.end_shared()
+        return self.process(kubeconfig, **settings)
+
+    def end_shared(self) -> None:
+        """End the shared operator, as at a rollout."""
+        if self._shared is not None and self._shared.running():
+            self._shared.terminate()
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
+    def close(self) -> None:
+        """End everything; the cluster stays as it is."""
+        self.end_shared()
+        self._folder.cleanup()
+
+
+def installation(cluster: Cluster) -> Iterator[Installation]:
+    """For a fixture: the chart installed into a cluster, closed at the end."""
+    installed = Installation(cluster).install()
+    try:
+        yield installed
+    finally:
+        installed.close()

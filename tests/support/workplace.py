@@ -1,0 +1,195 @@
+"""One test's place to work: namespaces, roles and agents of its own, and questions asked of the API server."""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from support import agents
+from support.kube import ApiError, Kube, Object, wait_for
+from support.operator import GRANTABLE_GROUP, Installation
+
+CHILD_KINDS = (
+    ("v1", "ServiceAccount"),
+    ("v1", "ConfigMap"),
+    (agents.RBAC, "Role"),
+    (agents.RBAC, "RoleBinding"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+)
+OPERATOR_USER = "system:serviceaccount:workforce-system:aiagent-operator"
+Key = tuple[str, str, str]
+
+
+class Workplace:
+    """Made by a fixture for each test; what it made is removed after the test, and not waited for."""
+
+    def __init__(self, installed: Installation) -> None:
+        self.installed = installed
+        self.admin: Kube = installed.admin
+        self._id = uuid.uuid4().hex[:8]
+        self._made: list[tuple[str, str, str]] = []
+        self.namespace = self.new_namespace("home")
+
+    # What a test makes ------------------------------------------------------------------------------------------------
+
+    def name(self, what: str) -> str:
+        """A name that no other test uses, for what is not in a namespace."""
+        return f"{what}-{self._id}"
+
+    def new_namespace(self, what: str, **labels: str) -> str:
+        """A namespace in which agents of the test's roles may hold rights."""
+        name = self.name(what)
+        metadata = {"name": name, "labels": {"tests": "true", **labels}}
+        self.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        self._made.append(("v1", "namespaces", name))
+        return name
+
+    def new_role(self, what: str = "support", **kwargs: Any) -> str:
+        """An AgentRole; see agents.role."""
+        name = self.name(what)
+        self.admin.create(agents.role(name, **kwargs))
+        self._made.append((agents.API, "agentroles", name))
+        return name
+
+    def grantable(self, what: str, *rules: Object) -> str:
+        """A ClusterRole that is part of the ceiling."""
+        name = self.name(what)
+        self._made.append((agents.RBAC, "clusterroles", name))
+        self.installed.make_grantable(name, list(rules))
+        return name
+
+    def clean(self) -> None:
+        """Ask for the removal of everything; agents first, so that their finalizers meet a working operator."""
+        for kind, plural, name in reversed(self._made):
+            try:
+                self.admin.delete(kind, plural, name)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+
+    # Agents -----------------------------------------------------------------------------------------------------------
+
+    def employ(self, name: str, role: str, *permissions: Object, **spec: Any) -> Object:
+        """Create an agent in the test's own namespace."""
+        return self.admin.create(agents.agent(self.namespace, name, role, *permissions, **spec))
+
+    def change(self, name: str, **spec: Any) -> Object:
+        """Replace fields of an agent's spec."""
+        return self.admin.patch(agents.API, "aiagents", name, {"spec": spec}, namespace=self.namespace)
+
+    def get(self, name: str) -> Object:
+        """The agent as it is now."""
+        return self.admin.get(agents.API, "aiagents", name, namespace=self.namespace)
+
+    def dismiss(self, name: str, *, propagation: str | None = None) -> None:
+        """Delete an agent, without waiting."""
+        self.admin.delete(agents.API, "aiagents", name, namespace=self.namespace, propagation=propagation)
+
+    def until_gone(self, name: str) -> None:
+        """Wait until an agent no longer exists."""
+        self.admin.wait_gone(agents.API, "aiagents", name, namespace=self.namespace)
+
+    def until(self, name: str, holds: Callable[[Object], Any], *, what: str) -> Object:
+        """Wait until something is true of an agent."""
+        return self.admin.wait_object(agents.API, "aiagents", name, holds, what=what, namespace=self.namespace)
+
+    def until_ready(self, name: str) -> Object:
+        """Wait until an agent's present spec is onboarded."""
+        return self.until(name, _ready, what=f"agent {name} to be onboarded")
+
+    def until_reason(self, name: str, kind: str, reason: str, *texts: str) -> Object:
+        """Wait until a condition has a reason, and check that its message holds the texts."""
+
+        def holds(agent: Object) -> bool:
+            found = agents.condition(agent, kind)
+            current = agent["status"].get("observedGeneration") == agent["metadata"]["generation"]
+            return bool(found and found["reason"] == reason and current)
+
+        agent = self.until(name, holds, what=f"condition {kind} of agent {name} to have reason {reason}")
+        found = agents.condition(agent, kind)
+        message = found["message"] if found else ""
+        missing = [text for text in texts if text not in message]
+        assert not missing, f"the message of {kind}/{reason} lacks {missing}: {message}"
+        return agent
+
+    # What exists ------------------------------------------------------------------------------------------------------
+
+    def children(self, uid: str) -> dict[Key, Object]:
+        """Everything in the cluster that carries the agent's UID as label, by kind, namespace and name."""
+        found: dict[Key, Object] = {}
+        for api_version, kind in CHILD_KINDS:
+            for obj in self.admin.list(api_version, kind, labels=f"workforce.dev/agent-uid={uid}"):
+                found[kind, obj["metadata"]["namespace"], obj["metadata"]["name"]] = obj
+        return found
+
+    def can(
+        self,
+        name: str,
+        verb: str,
+        resource: str,
+        *,
+        namespace: str | None = None,
+        group: str = GRANTABLE_GROUP,
+        object_name: str = "",
+    ) -> bool:
+        """Whether the API server lets the agent do it, asked with its account's user name and groups."""
+        return self.admin.allowed(
+            agents.username(self.namespace, name),
+            verb,
+            resource,
+            groups=agents.groups(self.namespace),
+            group=group,
+            namespace=self.namespace if namespace is None else namespace,
+            name=object_name,
+        )
+
+    def until_can(self, name: str, verb: str, resource: str, **where: Any) -> None:
+        """Wait until the API server lets the agent do it: its authorizer follows the bindings within moments."""
+        wait_for(lambda: self.can(name, verb, resource, **where), what=f"{name} to be allowed to {verb} {resource}")
+
+    def until_cannot(self, name: str, verb: str, resource: str, **where: Any) -> None:
+        """Wait until the API server refuses it."""
+        wait_for(lambda: not self.can(name, verb, resource, **where), what=f"{name} to be refused to {verb} {resource}")
+
+    def rights(self, uid: str) -> set[tuple[str, str, str, str]]:
+        """(namespace, group, resource, verb) that bindings with the agent's UID give, read from Roles and bindings.
+
+        Unlike a review, this sees also what the authorizer has not taken in yet.
+        """
+        children = self.children(uid)
+        held: set[tuple[str, str, str, str]] = set()
+        for (kind, namespace, _), obj in children.items():
+            if kind != "RoleBinding":
+                continue
+            bound = children.get(("Role", namespace, obj["roleRef"]["name"]))
+            for rule in (bound or {}).get("rules") or ():
+                held |= {
+                    (namespace, group, resource, verb)
+                    for group in rule["apiGroups"]
+                    for resource in rule["resources"]
+                    for verb in rule["verbs"]
+                }
+        return held
+
+    # The operator -----------------------------------------------------------------------------------------------------
+
+    def writes(self, mark: int, *, but: Iterable[str] = ("leases",)) -> list[Any]:
+        """The operator's writes since a mark of the audit log, in the order of their arrival."""
+        plane: Any = self.installed.cluster
+        left_out = {*but, "subjectaccessreviews"}
+        events = plane.audit(mark, user=OPERATOR_USER)
+        found = [event for event in events if event.mutating and event.resource not in left_out]
+        return sorted(found, key=lambda event: event.received)
+
+
+def _ready(agent: Object) -> bool:
+    found = agents.condition(agent, "Ready")
+    current = agent.get("status", {}).get("observedGeneration") == agent["metadata"]["generation"]
+    return bool(found and found["status"] == "True" and current)
+
+
+def foreign_name(name: str, uid: str) -> str:
+    """Name of an agent's Role and RoleBinding in a namespace that is not its own."""
+    return f"{agents.ACCOUNT_PREFIX}{name}-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"
