@@ -1,0 +1,374 @@
+"""What tenants of a namespace try in order to get an agent's identity or rights, with no operator there to help."""
+
+import copy
+import uuid
+
+import pytest
+
+from aiagent_operator.api import meta
+from aiagent_operator.core.children import role
+from support.kube import Kube, Object
+from support.tenancy import APPS, RBAC, Office, refused, unauthorized
+
+AIAGENTS = {"apiGroups": [meta.GROUP], "resources": ["aiagents"], "verbs": ["get", "create", "update", "patch"]}
+DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "create", "update"]}
+AGENT = "aiagent.triage"
+ASK = "spec.permissions"
+
+
+def rule(resource: str, *verbs: str, group: str = "", name: str | None = None) -> Object:
+    """A rule of a Role."""
+    names = {"resourceNames": [name]} if name else {}
+    return {"apiGroups": [group], "resources": [resource], "verbs": list(verbs), **names}
+
+
+# The account ---------------------------------------------------------------------------------------------------------
+
+
+def test_creating_the_account_before_its_agent_exists(office: Office) -> None:
+    with refused("agent-accounts", "apply an AIAgent named triage"):
+        office.owner.create(office.obj("v1", "ServiceAccount", AGENT))
+
+
+def test_creating_an_agents_account_by_a_generated_name(office: Office) -> None:
+    obj = office.obj("v1", "ServiceAccount", "")
+    obj["metadata"] = {"generateName": "aiagent.triage-", "namespace": office.namespace}
+    with refused("agent-accounts", "choose another name"):
+        office.editor.create(obj)
+
+
+def test_creating_an_agents_account_by_server_side_apply(office: Office) -> None:
+    with refused("agent-accounts", "apply an AIAgent"):
+        office.editor.apply(office.obj("v1", "ServiceAccount", AGENT))
+
+
+# Running as the agent ------------------------------------------------------------------------------------------------
+
+
+def pod_owners(office: Office, spec: Object) -> dict[str, Object]:
+    """One object of every kind that leads to a pod with this spec."""
+    labels = {"app": "borrowed"}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    job = {"template": {"spec": spec | {"restartPolicy": "Never"}}}
+    selected = {"selector": {"matchLabels": labels}, "template": template}
+    return {
+        "Pod": office.obj("v1", "Pod", "borrowed", spec=spec),
+        "ReplicationController": office.obj(
+            "v1", "ReplicationController", "borrowed", spec={"selector": labels, "template": template}
+        ),
+        "Deployment": office.obj(APPS, "Deployment", "borrowed", spec=selected),
+        "ReplicaSet": office.obj(APPS, "ReplicaSet", "borrowed", spec=selected),
+        "StatefulSet": office.obj(APPS, "StatefulSet", "borrowed", spec=selected | {"serviceName": "borrowed"}),
+        "DaemonSet": office.obj(APPS, "DaemonSet", "borrowed", spec=selected),
+        "Job": office.obj("batch/v1", "Job", "borrowed", spec=job),
+        "CronJob": office.obj(
+            "batch/v1", "CronJob", "borrowed", spec={"schedule": "0 2 * * 1", "jobTemplate": {"spec": job}}
+        ),
+    }
+
+
+KINDS = ("Pod", "ReplicationController", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
+
+
+@pytest.mark.parametrize("field", ["serviceAccountName", "serviceAccount"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_running_pods_under_a_borrowed_account(office: Office, kind: str, field: str) -> None:
+    office.employ(office.identity())
+    spec = {"containers": [{"name": "app", "image": "registry.example/app:1"}]}
+    with refused("agent-pods", "spec.workload.targetRef"):
+        office.editor.create(pod_owners(office, spec | {field: AGENT})[kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pods_of_every_kind_run_under_other_accounts(office: Office, kind: str) -> None:
+    spec = {"containers": [{"name": "app", "image": "registry.example/app:1"}], "serviceAccountName": "default"}
+    office.editor.create(pod_owners(office, spec)[kind])
+
+
+def test_switching_a_running_workload_to_the_agents_account(office: Office) -> None:
+    office.employ(office.identity())
+    office.editor.create(office.deployment("mine"))
+    patch = {"spec": {"template": {"spec": {"serviceAccountName": AGENT}}}}
+    with refused("agent-pods", "leave serviceAccountName out"):
+        office.editor.patch(APPS, "deployments", "mine", patch, namespace=office.namespace)
+
+
+def test_swapping_an_agents_workload_to_another_agent(office: Office) -> None:
+    agent = office.identity()
+    office.employ(agent)
+    office.employ(office.identity("payroll"))
+    office.run(agent)
+    patch = {"spec": {"template": {"spec": {"serviceAccountName": "aiagent.payroll"}}}}
+    with refused("agent-pods", "only the operator lets a workload run as an agent"):
+        office.editor.patch(APPS, "deployments", "triage", patch, namespace=office.namespace)
+
+
+def test_a_cluster_administrator_borrows_no_account_either(office: Office) -> None:
+    office.employ(office.identity())
+    with refused("agent-pods", "spec.workload.targetRef"):
+        office.admin.create(office.deployment("mine", account=AGENT))
+
+
+# Labels --------------------------------------------------------------------------------------------------------------
+
+
+def test_copying_an_agents_labels_onto_ones_own_pods(office: Office) -> None:
+    agent = office.identity()
+    obj = office.deployment("mine")
+    obj["spec"]["template"]["metadata"]["labels"] |= meta.child_labels(agent.name, agent.namespace, agent.uid)
+    with refused("agent-labels", "only the operator"):
+        office.editor.create(obj)
+
+
+def test_stripping_an_agents_pods_of_the_labels_its_network_policy_selects(office: Office) -> None:
+    agent = office.identity()
+    office.employ(agent)
+    office.run(agent)
+    pods = f"{meta.LABEL_AGENT_UID}={agent.uid}"
+    pod = office.admin.wait_for(
+        lambda: office.admin.list("v1", "pods", namespace=office.namespace, labels=pods),
+        what="a pod of the agent",
+    )[0]
+    patch = {"metadata": {"labels": {meta.LABEL_AGENT_UID: None}}}
+    with refused("agent-labels", "Leave them as they are"):
+        office.editor.patch("v1", "pods", pod["metadata"]["name"], patch, namespace=office.namespace)
+
+
+def test_passing_ones_own_workload_off_as_the_operators(office: Office) -> None:
+    obj = office.deployment("mine")
+    obj["metadata"]["labels"] = {meta.LABEL_MANAGED_BY: meta.MANAGER}
+    with refused("agent-labels", "marks a workload as the operator's own"):
+        office.editor.create(obj)
+
+
+def test_taking_an_agents_workload_out_of_the_operators_hands(office: Office) -> None:
+    agent = office.identity()
+    office.employ(agent)
+    office.run(agent)
+    patch = {"metadata": {"labels": {meta.LABEL_MANAGED_BY: "Helm"}}}
+    with refused("agent-labels", "Leave it as it is"):
+        office.editor.patch(APPS, "deployments", "triage", patch, namespace=office.namespace)
+
+
+# Rights of the agent -------------------------------------------------------------------------------------------------
+
+SUBJECTS: dict[str, Object] = {
+    "account": {"kind": "ServiceAccount", "name": AGENT},
+    "user": {"kind": "User", "apiGroup": "rbac.authorization.k8s.io"},
+}
+
+
+def binding(office: Office, how: str, kind: str = "RoleBinding") -> Object:
+    """A binding of `view` to the agent's account, named as an account or as a user."""
+    subject = dict(SUBJECTS[how])
+    if how == "account":
+        subject["namespace"] = office.namespace
+    else:
+        subject["name"] = meta.username(office.namespace, "triage")
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    return office.obj(RBAC, kind, f"gift-{uuid.uuid4().hex[:6]}", roleRef=ref, subjects=[subject])
+
+
+@pytest.mark.parametrize("how", SUBJECTS)
+def test_binding_ones_own_rights_to_an_agent(office: Office, how: str) -> None:
+    with refused("agent-bindings", ASK):
+        office.owner.create(binding(office, how))
+
+
+@pytest.mark.parametrize("how", SUBJECTS)
+def test_binding_rights_in_the_whole_cluster_to_an_agent(office: Office, how: str) -> None:
+    obj = binding(office, how, "ClusterRoleBinding")
+    del obj["metadata"]["namespace"]
+    with refused("agent-bindings", ASK):
+        office.admin.create(obj)
+
+
+def test_slipping_an_agent_into_an_existing_binding(office: Office) -> None:
+    obj = binding(office, "account")
+    agents = obj["subjects"]
+    obj["subjects"] = [{"kind": "ServiceAccount", "name": "default", "namespace": office.namespace}]
+    live = office.owner.create(obj)
+    live["subjects"] += agents
+    with refused("agent-bindings", ASK):
+        office.owner.replace(live)
+
+
+def test_widening_an_agents_role(office: Office) -> None:
+    office.employ(office.identity())
+    patch = {"rules": [rule("secrets", "get")]}
+    with refused("agent-roles", ASK):
+        office.owner.patch(RBAC, "roles", AGENT, patch, namespace=office.namespace)
+
+
+def test_putting_a_wider_role_in_the_place_of_a_deleted_one(office: Office) -> None:
+    office.employ(office.identity())
+    office.owner.delete(RBAC, "roles", AGENT, namespace=office.namespace)
+    with refused("agent-roles", ASK):
+        office.owner.create(office.obj(RBAC, "Role", AGENT, rules=[rule("secrets", "get")]))
+
+
+# Tokens --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["editor", "admin"])
+def test_requesting_a_token_of_an_agent(office: Office, who: str) -> None:
+    office.employ(office.identity())
+    person: Kube = getattr(office, who)
+    with refused("agent-tokens", "only kubelets request tokens"):
+        person.token(office.namespace, AGENT)
+
+
+def test_keeping_a_lasting_token_of_an_agent_in_a_secret(office: Office) -> None:
+    office.employ(office.identity())
+    note = {"annotations": {"kubernetes.io/service-account.name": AGENT}}
+    obj = office.obj("v1", "Secret", "loot", metadata=note, type="kubernetes.io/service-account-token")
+    with refused("agent-token-secrets", "name another account"):
+        office.editor.create(obj)
+
+
+def test_turning_a_token_secret_towards_an_agent(office: Office) -> None:
+    office.employ(office.identity())
+    note = {"annotations": {"kubernetes.io/service-account.name": "default"}}
+    office.editor.create(
+        office.obj("v1", "Secret", "turncoat", metadata=note, type="kubernetes.io/service-account-token")
+    )
+    patch = {"metadata": {"annotations": {"kubernetes.io/service-account.name": AGENT}}}
+    with refused("agent-token-secrets", "name another account"):
+        office.editor.patch("v1", "secrets", "turncoat", patch, namespace=office.namespace)
+
+
+# Employing ----------------------------------------------------------------------------------------------------------
+
+
+def test_employing_an_agent_of_a_role_without_use(office: Office) -> None:
+    with refused("role-use", "ask an administrator for the verb use on agentroles/finance"):
+        office.editor.create(office.agent(roleRef={"name": "finance"}))
+
+
+def test_moving_an_agent_to_a_role_without_use(office: Office) -> None:
+    office.editor.create(office.agent())
+    patch = {"spec": {"roleRef": {"name": "finance"}}}
+    with refused("role-use", "rbac.roleUsers"):
+        office.editor.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
+
+
+def test_giving_oneself_use_of_a_role_in_the_namespace(office: Office) -> None:
+    with unauthorized("is attempting to grant RBAC permissions not currently held"):
+        office.owner.create(
+            office.obj(RBAC, "Role", "self-service", rules=[rule("agentroles", "use", group=meta.GROUP)])
+        )
+
+
+def test_adopting_a_workload_that_the_author_may_not_update(office: Office) -> None:
+    author = office.person(AIAGENTS, rule("deployments", "get", "create", group="apps"))
+    with refused("author-rights", "may not update deployments/triage"):
+        author.create(office.agent())
+
+
+def test_adopting_a_statefulset_with_rights_on_deployments_only(office: Office) -> None:
+    author = office.person(AIAGENTS, DEPLOYMENTS)
+    target = {"apiVersion": APPS, "kind": "StatefulSet", "name": "memory"}
+    with refused("author-rights", "may not update statefulsets/memory"):
+        author.create(office.agent(workload={"targetRef": target}))
+
+
+def test_swapping_the_target_for_one_that_the_author_may_not_update(office: Office) -> None:
+    author = office.person(AIAGENTS, rule("deployments", "update", group="apps", name="triage"))
+    author.create(office.agent())
+    patch = {"spec": {"workload": {"targetRef": {"name": "payroll"}}}}
+    with refused("author-rights", "only who may update a workload lets an agent adopt it"):
+        author.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
+
+
+def test_running_a_template_without_the_right_to_create_deployments(office: Office) -> None:
+    author = office.person(AIAGENTS, rule("deployments", "update", group="apps"))
+    template = {"spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}}
+    with refused("author-rights", "may not create deployments"):
+        author.create(office.agent(workload={"template": template}))
+
+
+def test_reading_a_secret_through_an_agents_connection(office: Office) -> None:
+    author = office.person(AIAGENTS, DEPLOYMENTS)
+    with refused("author-rights", "may not get secrets"):
+        author.create(office.agent(connections=[{"name": "crm", "secretRef": {"name": "crm"}}]))
+
+
+def test_reading_a_configmap_through_an_agents_handbook(office: Office) -> None:
+    author = office.person(AIAGENTS, DEPLOYMENTS)
+    instructions = {"configMapKeyRef": {"name": "internal", "key": "text"}}
+    with refused("author-rights", "may not get configmaps"):
+        author.create(office.agent(handbook={"instructions": instructions}))
+
+
+# Records -------------------------------------------------------------------------------------------------------------
+
+
+def test_claiming_rights_in_an_agents_status(office: Office) -> None:
+    author = office.person(AIAGENTS, DEPLOYMENTS, rule("aiagents/status", "update", "patch", group=meta.GROUP))
+    author.create(office.agent())
+    with refused("agent-status", "change the spec instead"):
+        author.patch(
+            meta.API_VERSION,
+            "aiagents",
+            "triage",
+            {"status": {"phase": "Active"}},
+            namespace=office.namespace,
+            subresource="status",
+        )
+
+
+def test_slipping_a_status_in_with_the_spec(office: Office) -> None:
+    before = office.editor.create(office.agent() | {"status": {"phase": "Active"}})
+    assert before["status"].get("phase") != "Active"
+    after = office.editor.replace(before | {"status": {"phase": "Active"}})
+    assert after["status"].get("phase") != "Active"
+
+
+def hired(office: Office) -> Object:
+    """An AIAgent that the operator has taken on."""
+    office.editor.create(office.agent())
+    patch = {"metadata": {"finalizers": [meta.FINALIZER]}}
+    return office.operator.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
+
+
+def test_taking_the_finalizer_off_to_leave_rights_behind(office: Office) -> None:
+    live = hired(office)
+    patch = {"metadata": {"finalizers": None}}
+    with refused("agent-finalizer", "verb abandon on aiagents"):
+        office.editor.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
+    bare = copy.deepcopy(live)
+    del bare["metadata"]["finalizers"]
+    with refused("agent-finalizer", "Leave metadata.finalizers as it is"):
+        office.editor.replace(bare)
+
+
+def test_planting_the_finalizer_to_keep_an_agent_from_going(office: Office) -> None:
+    obj = office.agent()
+    obj["metadata"]["finalizers"] = [meta.FINALIZER]
+    with refused("agent-finalizer", "is the operator's"):
+        office.editor.create(obj)
+
+
+@pytest.mark.parametrize("name", ["aiagents.workforce.dev", "agentroles.workforce.dev"])
+def test_deleting_the_definitions_and_every_agent_with_them(office: Office, name: str) -> None:
+    with refused("definitions", f"kubectl annotate crd {name} workforce.dev/allow-deletion=true"):
+        office.admin.delete("apiextensions.k8s.io/v1", "customresourcedefinitions", name)
+
+
+POLICIES = ("validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingadmissionpolicies")
+
+
+@pytest.mark.parametrize("resource", POLICIES)
+def test_changing_the_policies_themselves(office: Office, resource: str) -> None:
+    tag = office.namespace.removeprefix("test-")
+    for user in (f"editor-{tag}", f"owner-{tag}"):
+        for verb in ("create", "update", "patch", "delete", "deletecollection"):
+            assert not office.admin.allowed(user, verb, resource, group="admissionregistration.k8s.io")
+    with unauthorized("cannot delete resource"):
+        office.owner.raw("DELETE", f"/apis/admissionregistration.k8s.io/v1/{resource}/agent-accounts.workforce.dev")
+
+
+def test_planting_children_under_the_names_of_an_agent_to_come(office: Office) -> None:
+    agent = office.identity()
+    with refused("agent-roles", "choose another name"):
+        office.owner.create(role.build(agent, office.namespace, ()).manifest)
