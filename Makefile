@@ -108,4 +108,35 @@ demo: $(STAMP) ## Everything in one go, until Ctrl-C (ONCE=1: exit with the verd
 # Here: bench (NAME=<figure> runs one), writing build/bench.json.
 
 ##@ kind
-# Here: image, kind-up, e2e, kind-down, with KIND_NODE_IMAGE and PYTHON_IMAGE as variables.
+
+# The operator's image, and what it and the cluster are made from. Any registry that has these serves.
+IMAGE ?= aiagent-operator:dev
+PYTHON_IMAGE ?= python:3.11-slim
+# Empty: the default of the kind in use.
+KIND_NODE_IMAGE ?=
+KIND_CLUSTER ?= aiagent-e2e
+# For example --network=host where builds need the host's network to reach a package index.
+BUILD_FLAGS ?=
+image kind-up kind-down e2e: export PYTHONPATH := tests
+kind-up kind-down e2e: export KIND_CLUSTER := $(KIND_CLUSTER)
+kind-up: export KIND_NODE_IMAGE := $(KIND_NODE_IMAGE)
+e2e: export IMAGE := $(IMAGE)
+
+.PHONY: image
+image: ## Build the operator's image (IMAGE, PYTHON_IMAGE, BUILD_FLAGS)
+	$(call say,Building $(IMAGE) from $(PYTHON_IMAGE))
+	@docker build -q $(BUILD_FLAGS) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) -t $(IMAGE) .
+
+.PHONY: kind-up
+kind-up: $(STAMP) image ## Create a kind cluster (KIND_NODE_IMAGE) and load the image into it
+	@$(BIN)/python -m support.kindcluster up
+	@$(BIN)/python -m support.kindcluster load $(IMAGE)
+
+.PHONY: e2e
+e2e: kind-up ## End-to-end tests on kind: chart, samples, calls from inside the agents' pods
+	$(call say,Running the end-to-end tests on kind)
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+.PHONY: kind-down
+kind-down: $(STAMP) ## Delete the kind cluster
+	@$(BIN)/python -m support.kindcluster down

@@ -145,7 +145,7 @@ def install(admin: Kube, values: Values | None = None, *, workload: bool = False
             )
     wait_for(lambda: _may_work(admin, values or {}), what=f"{USERNAME} to hold the rights of the chart")
     if (values or {}).get("policies", {}).get("install", True):
-        wait_for(lambda: _in_force(admin), what=f"the policy {LAST_POLICY} to be in force")
+        wait_for(lambda: in_force(admin), what=f"the policy {LAST_POLICY} to be in force")
 
 
 def _rank(obj: Object) -> tuple[int, bool]:
@@ -170,7 +170,7 @@ def _may_work(admin: Kube, values: Values) -> bool:
     )
 
 
-def _in_force(admin: Kube) -> bool:
+def in_force(admin: Kube) -> bool:
     probe: Object = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
