@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import Phase
+from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.client import Api, ApiError, pages
@@ -43,7 +44,7 @@ class Leading:
         self._world = World(settings, self.store, self._notify)
         self._watches = reflectors(api, settings, self.store, self._world)
         self._executor = Executor(api, self.store, in_flight=settings.writes_in_flight, lease=lease)
-        self._scanner = Scanner(api, settings)
+        self._scanner = Scanner(api, settings, lambda: {key.namespace for key in list(self.store.agents)})
         gatherer = Gatherer(
             api,
             self.store,
@@ -68,7 +69,7 @@ class Leading:
         if self._open:
             self.queue.add(key)
 
-    def _exposures(self, agent: AgentIdentity) -> tuple[object, ...]:
+    def _exposures(self, agent: AgentIdentity) -> tuple[Exposure, ...]:
         return self._scanner.facts.for_agent(agent)
 
     async def run(self) -> None:
