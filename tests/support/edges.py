@@ -26,6 +26,8 @@ _STRINGS = (
     "+1", "0x1", "1.0", "١", "{{a}}", "workforce-x", "apps/v1", "apps/v1\n", "apps/v2", "create", "user:name",
     "..", "Ready", "Always ", "always", "ALWAYS", "OnApproval", "TCP ", "SCTP",
 )  # fmt: skip
+# Mostly right, so that what stands beside them is looked at too.
+_PLAIN = ("a", "a-b", "x1", "get", "create", "apps", "1", "0.5")
 _CIDRS = (
     *CIDRS, "203.0.113.1/24", "203.0.113.0", "203.0.113.0/33", "203.0.113.0/-1", "203.0.113.0/024",
     "0203.0.113.0/24", "203.0.113.0/24\n", " 203.0.113.0/24", "203.0.113/24", "::ffff:10.0.0.0/104",
@@ -59,7 +61,7 @@ def places(value: Any, schema: Schema) -> Iterator[Place]:
             if child:
                 yield Place(value, key, child)
                 yield from places(value[key], child)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and "items" in schema:
         for index, item in enumerate(value):
             yield Place(value, index, schema["items"])
             yield from places(item, schema["items"])
@@ -71,14 +73,16 @@ def nearly(valid: st.SearchStrategy[Manifest], spec_schema: Schema) -> st.Search
     @st.composite
     def build(draw: st.DrawFn) -> Manifest:
         manifest = copy.deepcopy(draw(valid))
-        if draw(st.integers(0, 19)) == 0:
+        if draw(st.integers(0, 39)) == 0:
             manifest["metadata"]["name"] = draw(
                 st.sampled_from(("x" * 40, "x" * 41, "a.b", "A", "-a", "a-", "ü", "a\n"))
             )
-        for _ in range(draw(st.integers(1, 3))):
+        for _ in range(draw(st.sampled_from((1, 1, 1, 1, 2, 3)))):
             found = [Place(manifest, "spec", spec_schema), *places(manifest["spec"], spec_schema)]
-            _change(draw, draw(st.sampled_from(found)))
-            if not isinstance(manifest["spec"], dict):
+            # Small values first: a change to a whole branch hides what stands in it.
+            leaves = [place for place in found if not isinstance(place.value, dict | list)]
+            _change(draw, draw(st.sampled_from(found) | st.sampled_from(leaves or found)))
+            if not isinstance(manifest.get("spec"), dict):
                 break
         return manifest
 
@@ -86,7 +90,7 @@ def nearly(valid: st.SearchStrategy[Manifest], spec_schema: Schema) -> st.Search
 
 
 def _change(draw: st.DrawFn, place: Place) -> None:
-    kind = draw(st.integers(0, 9))
+    kind = draw(st.integers(0, 15))
     if kind == 0:
         place.container[place.key] = copy.deepcopy(draw(st.sampled_from(_OTHERS)))
     elif kind == 1:
@@ -115,7 +119,7 @@ def _change_within(draw: st.DrawFn, place: Place) -> None:
 def _strings(key: str | int, schema: Schema) -> st.SearchStrategy[str]:
     if key == "cidr":
         return st.sampled_from(_CIDRS)
-    options = [st.sampled_from(_STRINGS)]
+    options = [st.sampled_from(_STRINGS), st.sampled_from(_PLAIN)]
     if "enum" in schema:
         enum = st.sampled_from(schema["enum"])
         options += [enum, st.builds(str.__add__, enum, st.sampled_from(["\n", " ", "s"])), enum.map(str.swapcase)]

@@ -255,9 +255,10 @@ class Kube:
         *,
         params: dict[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Any:
         """Any request; the decoded answer, or ApiError."""
-        return self._transport.request(method, path, body=body, params=params, content_type=content_type)
+        return self._transport.request(method, path, body=body, params=params, content_type=content_type, accept=accept)
 
     def path(
         self, api_version: str, resource: str, namespace: str | None, name: str | None, subresource: str = ""

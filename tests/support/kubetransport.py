@@ -90,7 +90,7 @@ class Transport:
 
     def __init__(self, access: Access, *, headers: Mapping[str, str] | None = None, timeout: float = 30.0) -> None:
         self.access, self._timeout = access, timeout
-        self._headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "aiagent-tests"})
+        self._headers = urllib3.HTTPHeaderDict({"User-Agent": "aiagent-tests"})
         if access.token:
             self._headers["Authorization"] = f"Bearer {access.token}"
         self._headers.extend(headers or {})
@@ -113,13 +113,18 @@ class Transport:
         body: Any = None,
         params: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Any:
-        """The decoded answer: JSON where the server says so, else the text. Raises ApiError from 400 on."""
+        """The decoded answer: JSON where the server says so, else the text. Raises ApiError from 400 on.
+
+        Bytes are sent as they are, anything else as JSON.
+        """
         url = self.access.server + path + (f"?{urlencode(params)}" if params else "")
         headers = self._headers.copy()
+        headers["Accept"] = accept
         if body is not None:
             headers["Content-Type"] = content_type
-        data = None if body is None else orjson.dumps(body)
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         answer = self._pool.request(method, url, body=data, headers=headers, timeout=self._timeout)
         content: Any = answer.data.decode(errors="replace")
         if "json" in answer.headers.get("Content-Type", ""):

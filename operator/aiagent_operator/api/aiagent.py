@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.conditions import Condition
-from aiagent_operator.api.fields import Label, Model, ObjectName, Text, cel, described, map_by, rules
+from aiagent_operator.api.fields import ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 from aiagent_operator.api.workload import Workload
@@ -201,8 +201,11 @@ class PermissionStatus(Model):
     state: Annotated[PermissionState, described("Granted, Refused or Pending.")]
     reason: Annotated[str, StringConstraints(max_length=64), described("Why, in one word.")]
     message: Annotated[str, StringConstraints(max_length=2048), described("Why, and what to do about it.")]
-    namespaces: Annotated[tuple[str, ...], described("Where it holds.", max_length=16)] = ()
-    rules: Annotated[tuple[PolicyRule, ...], described("What it allows.", max_length=16)] = ()
+    namespaces: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=63)], ...],
+        described("Where it holds.", max_length=16, json_schema_extra=ATOMIC),
+    ] = ()
+    rules: Annotated[tuple[PolicyRule, ...], described("What it allows.", max_length=16, json_schema_extra=ATOMIC)] = ()
 
 
 class InventoryEntry(Model):
@@ -244,7 +247,8 @@ class AIAgentStatus(Model):
         described("What became of each permission.", max_length=64, json_schema_extra=map_by("name")),
     ] = ()
     inventory: Annotated[
-        tuple[InventoryEntry, ...], described("Objects that belong to the agent.", max_length=128)
+        tuple[InventoryEntry, ...],
+        described("Objects that belong to the agent.", max_length=128, json_schema_extra=ATOMIC),
     ] = ()
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)

@@ -55,6 +55,8 @@ def _convert(node: Schema, definitions: dict[str, Schema]) -> Schema:
         out["additionalProperties"] = _convert(node["additionalProperties"], definitions)
     if "items" in node:
         out["items"] = _convert(node["items"], definitions)
+    if out.get("type") == "integer" and "maximum" not in out:
+        out["format"] = "int64"  # bounded ones do without: the error about a format names no field
     if isinstance(out.get("default"), dict | list | None):
         out.pop("default", None)  # the models fill these in; the stored object stays what its author wrote
     return dict(sorted(out.items(), key=lambda kv: _order(kv[0])))

@@ -1,0 +1,164 @@
+"""The definitions in a real API server: accepted, explained, shown, scaled, and with Ready from the first moment."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.kinds import KINDS
+from aiagent_operator.api.schema import Kind
+from support.cluster import Cluster
+from support.definitions import definitions, established, install
+from support.kube import ApiError, Kube, Object
+
+pytestmark = pytest.mark.cluster
+
+AGENT: Object = {
+    "apiVersion": meta.API_VERSION,
+    "kind": "AIAgent",
+    "metadata": {"name": "triage", "namespace": "default"},
+    "spec": {
+        "roleRef": {"name": "customer-service"},
+        "purpose": "Answer first-line tickets",
+        "owners": [
+            {
+                "name": "product",
+                "function": "Product",
+                "responsibility": "Accountable",
+                "subject": {"kind": "User", "name": "product-owner@corp.example"},
+            }
+        ],
+        "workload": {
+            "template": {"spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]}},
+            "replicas": 2,
+        },
+    },
+}
+ROLE: Object = {
+    "apiVersion": meta.API_VERSION,
+    "kind": "AgentRole",
+    "metadata": {"name": "customer-service"},
+    "spec": {"description": "Answers customers", "lifecycle": {"state": "Approved"}},
+}
+
+
+@pytest.fixture(scope="module")
+def kube(control_plane: Cluster) -> Kube:
+    install(control_plane.admin)
+    return control_plane.admin
+
+
+@pytest.mark.parametrize("definition", definitions(), ids=lambda d: d["metadata"]["name"])
+def test_definition_is_established_and_nothing_of_it_was_dropped(kube: Kube, definition: Object) -> None:
+    stored = kube.get("apiextensions.k8s.io/v1", "customresourcedefinitions", definition["metadata"]["name"])
+    assert established(stored)
+    version = stored["spec"]["versions"][0]
+    assert version["schema"] == definition["spec"]["versions"][0]["schema"]
+    assert version["subresources"] == definition["spec"]["versions"][0]["subresources"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_explain_has_words_for_every_field(kube: Kube, kind: Kind) -> None:
+    """kubectl explain reads this document; metadata and the envelope are the API server's own."""
+    document = kube.raw("GET", f"/openapi/v3/apis/{meta.API_VERSION}")
+    schema = document["components"]["schemas"][f"dev.workforce.{meta.VERSION}.{kind.kind}"]
+
+    def unexplained(node: Any, path: str) -> list[str]:
+        found: list[str] = []
+        for name, child in node.get("properties", {}).items():
+            found += [] if child.get("description") else [f"{path}.{name}"]
+            found += unexplained(child, f"{path}.{name}")
+        for key in ("items", "additionalProperties"):
+            if isinstance(node.get(key), dict):
+                found += unexplained(node[key], f"{path}[]")
+        return found
+
+    assert unexplained(schema["properties"]["spec"], ".spec") == []
+    assert unexplained(schema["properties"]["status"], ".status") == []
+
+
+def test_categories_and_short_names_are_served(kube: Kube) -> None:
+    resources = {r["name"]: r for r in kube.raw("GET", f"/apis/{meta.API_VERSION}")["resources"]}
+    assert resources["aiagents"]["shortNames"] == ["aia"]
+    assert resources["agentroles"]["shortNames"] == ["arole"]
+    assert resources["aiagents"]["categories"] == resources["agentroles"]["categories"] == ["workforce"]
+    assert {"aiagents/status", "aiagents/scale", "agentroles/status"} <= set(resources)
+
+
+@pytest.mark.parametrize("manifest", [AGENT, ROLE], ids=lambda m: m["kind"])
+def test_ready_is_unknown_before_the_operator_has_seen_the_object(kube: Kube, manifest: Object) -> None:
+    created = kube.create(manifest, dry_run=True)
+    (ready,) = created["status"]["conditions"]
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "Unknown", "Pending")
+
+
+def test_what_an_author_did_not_write_stays_out_of_the_stored_spec(kube: Kube) -> None:
+    """Only scalars get defaults, so that GitOps tools see no difference in lists and maps."""
+    created = kube.create(AGENT, dry_run=True)
+    assert created["spec"] == {**AGENT["spec"], "suspended": False}
+
+
+def test_scale_changes_the_replicas_of_a_template(kube: Kube) -> None:
+    agent = copy.deepcopy(AGENT)
+    agent["metadata"]["name"] = "scaled"
+    kube.create(agent)
+    try:
+        path = f"/apis/{meta.API_VERSION}/namespaces/default/aiagents/scaled/scale"
+        assert kube.raw("GET", path)["spec"]["replicas"] == 2
+        merge = "application/merge-patch+json"
+        kube.raw("PATCH", path, {"spec": {"replicas": 5}}, content_type=merge)
+        stored = kube.get(meta.API_VERSION, "aiagents", "scaled", namespace="default")
+        assert stored["spec"]["workload"]["replicas"] == 5
+        with pytest.raises(ApiError, match="replicas"):
+            kube.raw("PATCH", path, {"spec": {"replicas": 1001}}, content_type=merge)
+    finally:
+        kube.delete(meta.API_VERSION, "aiagents", "scaled", namespace="default")
+
+
+def test_a_printed_row_has_a_cell_for_every_column(kube: Kube) -> None:
+    agent = copy.deepcopy(AGENT)
+    agent["metadata"]["name"] = "printed"
+    kube.create(agent)
+    try:
+        kube.patch(
+            meta.API_VERSION,
+            "aiagents",
+            "printed",
+            {
+                "status": {
+                    "phase": "Active",
+                    "granted": "1/1",
+                    "accountable": "product-owner@corp.example",
+                    "conditions": [
+                        {
+                            "type": "Ready",
+                            "status": "True",
+                            "reason": "Onboarded",
+                            "message": "All that the spec says is true.",
+                            "lastTransitionTime": "2026-01-01T00:00:00Z",
+                        }
+                    ],
+                }
+            },
+            namespace="default",
+            subresource="status",
+        )
+        path = f"/apis/{meta.API_VERSION}/namespaces/default/aiagents/printed"
+        table = kube.raw("GET", path, accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+        names = [column["name"] for column in table["columnDefinitions"]]
+        row = dict(zip(names, table["rows"][0]["cells"], strict=True))
+        assert row.pop("Age")
+        assert row == {
+            "Name": "printed",
+            "Role": "customer-service",
+            "Ready": "True",
+            "Reason": "Onboarded",
+            "Phase": "Active",
+            "Granted": "1/1",
+            "Accountable": "product-owner@corp.example",
+            "Purpose": "Answer first-line tickets",
+            "Message": "All that the spec says is true.",
+        }
+    finally:
+        kube.delete(meta.API_VERSION, "aiagents", "printed", namespace="default")

@@ -1,0 +1,277 @@
+"""One wrong manifest for each CEL rule and each constraint that people will meet, and the words they will read."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.kinds import KINDS
+from aiagent_operator.api.schema import crd
+from support.cluster import Cluster
+from support.definitions import install
+from support.kube import ApiError, Kube, Object
+
+pytestmark = pytest.mark.cluster
+
+USER = {"kind": "User", "name": "product-owner@corp.example"}
+OWNER = {"name": "product", "function": "Product", "responsibility": "Accountable", "subject": USER}
+RULE = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
+EGRESS = {"cidr": "203.0.113.0/24", "port": 443}
+TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "triage"}
+POD = {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]}
+GONE = object()
+"""Put in place of a value: the field is left out."""
+
+AGENT: Object = {
+    "apiVersion": meta.API_VERSION,
+    "kind": "AIAgent",
+    "metadata": {"name": "triage", "namespace": "default"},
+    "spec": {
+        "roleRef": {"name": "customer-service"},
+        "purpose": "Answer first-line tickets",
+        "owners": [OWNER],
+        "permissions": [{"name": "own", "namespaces": ["crm"], "rules": [RULE]}],
+        "connections": [{"name": "crm", "egress": EGRESS}],
+        "handbook": {
+            "instructions": {"inline": "Be kind."},
+            "rules": [
+                {"name": "refund", "action": "refund", "decide": "Autonomous", "limit": "50", "above": "Escalate"}
+            ],
+            "knowledgeSources": [{"name": "kb", "uri": "https://kb.example", "dataCategories": ["Public"]}],
+            "prohibited": ["Give legal advice"],
+        },
+        "workload": {"template": {"spec": POD}, "replicas": 1},
+    },
+}
+ROLE: Object = {
+    "apiVersion": meta.API_VERSION,
+    "kind": "AgentRole",
+    "metadata": {"name": "customer-service"},
+    "spec": {
+        "description": "Answers customers",
+        "lifecycle": {"state": "Approved"},
+        "namespaces": {"names": ["crm"]},
+        "permissionSets": [{"name": "read", "description": "Read.", "rules": [RULE]}],
+        "forbiddenCombinations": [
+            {
+                "name": "pay",
+                "description": "Who orders does not pay.",
+                "duties": [{"name": "order", "rules": [RULE]}, {"name": "pay", "rules": [RULE]}],
+            }
+        ],
+        "requiredOwnerFunctions": ["Product"],
+    },
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A field, what is put there, the field that the error names, and words of its message."""
+
+    path: str
+    value: Any
+    words: str
+    field: str = ""
+    base: str = "AIAgent"
+
+    @property
+    def named(self) -> str:
+        return self.field or self.path
+
+    def __str__(self) -> str:
+        return f"{self.base}:{self.path}:{self.words[:30]}"
+
+
+def rule(path: str, value: Any, words: str, field: str = "", base: str = "AIAgent") -> Case:
+    return Case(path, value, words, field, base)
+
+
+# Each message of x-kubernetes-validations appears here; test_every_rule_has_an_example counts them.
+RULES = [
+    rule("metadata.name", "x" * 41, "must be a DNS label of at most 40 characters"),
+    rule("metadata.name", "support.triage", "must be a DNS label of at most 40 characters"),
+    rule("spec.owners.0.responsibility", "Responsible", "exactly one owner must be Accountable", "spec.owners"),
+    rule("spec.owners.1", {**OWNER, "name": "second"}, "exactly one owner must be Accountable", "spec.owners"),
+    rule("spec.connections.0.egress.cidr", "203.0.113.7/24", "without host bits"),
+    rule("spec.connections.0.egress.cidr", "zendesk.example", "must be an address range such as 203.0.113.0/24"),
+    rule("spec.connections.0.egress.cidr", "203.0.113.7", "must be an address range such as 203.0.113.0/24"),
+    rule("spec.connections.0.egress.cidr", "::ffff:10.0.0.0/104", "must be an address range such as"),
+    rule(
+        "spec.connections.0.egress",
+        GONE,
+        "needs at least one of egress, secretRef and audience",
+        "spec.connections[0]",
+    ),
+    rule(
+        "spec.permissions.0.rules.0",
+        {**RULE, "verbs": ["get", "create"], "resourceNames": ["catalog"]},
+        "put them in a rule of their own",
+    ),
+    rule(
+        "spec.handbook.instructions.configMapKeyRef",
+        {"name": "handbook", "key": "text"},
+        "set exactly one of inline and configMapKeyRef",
+        "spec.handbook.instructions",
+    ),
+    rule("spec.handbook.instructions", {}, "set exactly one of inline and configMapKeyRef"),
+    rule("spec.handbook.rules.0.above", GONE, "give both or neither", "spec.handbook.rules[0]"),
+    rule("spec.handbook.rules.0.limit", GONE, "give both or neither", "spec.handbook.rules[0]"),
+    rule("spec.handbook.rules.0.decide", "Never", "only makes sense with decide: Autonomous", "spec.handbook.rules[0]"),
+    rule(
+        "spec.handbook.knowledgeSources.0.dataCategories",
+        ["Public", "Personal"],
+        "personal data needs consentRef",
+        "spec.handbook.knowledgeSources[0]",
+    ),
+    rule(
+        "spec.handbook.knowledgeSources.0.dataCategories",
+        ["SpecialCategory"],
+        "personal data needs consentRef",
+        "spec.handbook.knowledgeSources[0]",
+    ),
+    rule("spec.workload.targetRef", TARGET, "set exactly one of targetRef and template", "spec.workload"),
+    rule("spec.workload", {}, "set exactly one of targetRef and template"),
+    rule("spec.workload", {"targetRef": TARGET, "replicas": 3}, "a target keeps its owner's replicas"),
+    rule(
+        "spec.workload.template.spec.serviceAccountName",
+        "admin",
+        "leave serviceAccountName out",
+        "spec.workload.template.spec",
+    ),
+    rule(
+        "spec.workload.template.spec.serviceAccount",
+        "admin",
+        "leave serviceAccountName out",
+        "spec.workload.template.spec",
+    ),
+    *(
+        rule(f"spec.workload.template.spec.{shared}", True, "may not share the node's", "spec.workload.template.spec")
+        for shared in ("hostNetwork", "hostPID", "hostIPC")
+    ),
+    rule(
+        "spec.workload.template.spec.volumes",
+        [{"name": "workforce-token", "emptyDir": {}}],
+        "are reserved for handbook, token and connections",
+        "spec.workload.template.spec",
+    ),
+    rule("spec.lifecycle.successor", "support-v2", "only a Deprecated role names a", "spec.lifecycle", "AgentRole"),
+    rule(
+        "spec.permissionSets.0.rules.0",
+        {**RULE, "verbs": ["deletecollection"], "resourceNames": ["catalog"]},
+        "put them in a rule of their own",
+        base="AgentRole",
+    ),
+]
+
+CONSTRAINTS = [
+    Case("spec.roleRef", GONE, "Required value"),
+    Case("spec.purpose", GONE, "Required value"),
+    Case("spec.purpose", "", "at least 1 chars"),
+    Case("spec.purpose", "é" * 1025, "may not be more than 1024"),
+    Case("spec.owners", GONE, "Required value"),
+    Case("spec.owners", [], "should have at least 1 items"),
+    Case("spec.owners.1", {**OWNER, "responsibility": "Informed"}, "Duplicate value"),
+    Case("spec.owners.0.function", "Marketing", 'supported values: "Product"'),
+    Case("spec.owners.0.subject.kind", "ServiceAccount", 'supported values: "User", "Group"'),
+    Case("spec.owners.0.subject.name", "two words", "should match"),
+    Case("spec.workload", GONE, "Required value"),
+    Case("spec.workload.replicas", 1001, "should be less than or equal to 1000"),
+    Case("spec.workload.replicas", -1, "should be greater than or equal to 0"),
+    Case("spec.workload.template.spec.containers", [], "should have at least 1 items"),
+    Case("spec.workload.template.metadata", {"labels": {"app": "a b"}}, "should match", "metadata.labels.app"),
+    Case("spec.workload", {"targetRef": {**TARGET, "apiVersion": "apps/v2"}}, 'supported values: "apps/v1"'),
+    Case("spec.workload", {"targetRef": {**TARGET, "kind": "DaemonSet"}}, '"Deployment", "StatefulSet"'),
+    Case("spec.permissions.0.rules.0.verbs", ["*"], "should match"),
+    Case("spec.permissions.0.rules.0.apiGroups", ["*"], "should match"),
+    Case("spec.permissions.0.rules.0.resources", ["*"], "should match"),
+    Case("spec.permissions.0.rules.0.resources", ["pods/*"], "should match"),
+    Case("spec.permissions.0.rules.0.verbs", ["get\n"], "should match"),
+    Case("spec.permissions.0.rules.0.verbs", [], "should have at least 1 items"),
+    Case("spec.permissions.0.grant", "Sometimes", 'supported values: "Always"'),
+    Case("spec.permissions.0.namespaces", ["crm", "crm"], "Duplicate value"),
+    Case("spec.permissions.0.namespaces", ["CRM"], "should match"),
+    Case("spec.permissions.1", {"name": "own"}, "Duplicate value"),
+    Case("spec.connections.0.egress.port", 0, "should be greater than or equal to 1"),
+    Case("spec.connections.0.egress.port", 65536, "should be less than or equal to 65535"),
+    Case("spec.connections.0.egress.port", "443", "must be of type integer"),
+    Case("spec.connections.0.egress.protocol", "SCTP", 'supported values: "TCP", "UDP"'),
+    Case("spec.connections.0.name", "x" * 41, "may not be more than 40"),
+    Case("spec.handbook.rules.0.limit", "50.", "should match"),
+    Case("spec.handbook.rules.0.limit", "5e1", "should match"),
+    Case("spec.handbook.prohibited", ["Lie", "Lie"], "Duplicate value"),
+    Case("spec.handbook.instructions.inline", "x" * 65537, "may not be more than 65536"),
+    Case("spec.suspended", "yes", "must be of type boolean"),
+    Case("spec.lifecycle", GONE, "Required value", base="AgentRole"),
+    Case("spec.lifecycle.state", "Retired", 'supported values: "Draft", "Approved", "Deprecated"', base="AgentRole"),
+    Case("spec.permissionSets.1", {"name": "read", "description": "x", "rules": [RULE]}, "Duplicate", base="AgentRole"),
+    Case("spec.permissionSets.0.rules", [], "should have at least 1 items", base="AgentRole"),
+    Case("spec.ceiling", [{**RULE, "resources": ["*"]}], "should match", base="AgentRole"),
+    Case("spec.forbiddenCombinations.0.duties.1", GONE, "at least 2 items", "duties", base="AgentRole"),
+    Case("spec.requiredOwnerFunctions", ["Legal", "Legal"], "Duplicate value", base="AgentRole"),
+    Case("spec.namespaces.matchLabels", {"team": "x" * 64}, "may not be more than 63", base="AgentRole"),
+]
+
+
+@pytest.fixture(scope="module")
+def kube(control_plane: Cluster) -> Kube:
+    install(control_plane.admin)
+    return control_plane.admin
+
+
+def changed(case: Case) -> Object:
+    """The right manifest with one field put, replaced or left out."""
+    manifest = copy.deepcopy(AGENT if case.base == "AIAgent" else ROLE)
+    *parents, last = [int(part) if part.isdigit() else part for part in case.path.split(".")]
+    spot: Any = manifest
+    for part in parents:
+        spot = spot[part] if isinstance(part, int) else spot.setdefault(part, {})
+    if case.value is GONE:
+        del spot[last]
+    elif isinstance(last, int) and last == len(spot):
+        spot.append(case.value)
+    else:
+        spot[last] = case.value
+    return manifest
+
+
+def refusal(kube: Kube, manifest: Object) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        kube.create(manifest, dry_run=True)
+    assert caught.value.status == 422, caught.value
+    return caught.value
+
+
+@pytest.mark.parametrize("manifest", [AGENT, ROLE], ids=lambda m: m["kind"])
+def test_the_manifest_that_the_cases_change_is_right(kube: Kube, manifest: Object) -> None:
+    assert kube.create(manifest, dry_run=True)["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("case", [*RULES, *CONSTRAINTS], ids=str)
+def test_wrong_field_is_refused_and_named_with_words_that_help(kube: Kube, case: Case) -> None:
+    error = refusal(kube, changed(case))
+    field = ".".join(f"[{part}]" if part.isdigit() else part for part in case.named.split(".")).replace(".[", "[")
+    causes = [(cause["field"], cause["message"]) for cause in error.body["details"]["causes"]]
+    assert any(field in named and case.words in message for named, message in causes), causes
+
+
+def test_unknown_field_is_refused_by_name_as_kubectl_asks(kube: Kube) -> None:
+    manifest = changed(Case("spec.purpos", "typo", ""))
+    path = f"/apis/{meta.API_VERSION}/namespaces/default/aiagents"
+    with pytest.raises(ApiError, match=r'unknown field "spec\.purpos"'):
+        kube.raw("POST", path, manifest, params={"dryRun": "All", "fieldValidation": "Strict"})
+
+
+def test_every_rule_has_an_example() -> None:
+    def messages(node: Any) -> set[str]:
+        if isinstance(node, list):
+            return set().union(*map(messages, node)) if node else set()
+        if not isinstance(node, dict):
+            return set()
+        own = {entry["message"] for entry in node.get("x-kubernetes-validations", ()) if isinstance(entry, dict)}
+        return own.union(*map(messages, node.values()))
+
+    known = messages([crd(kind) for kind in KINDS])
+    assert known
+    assert [message for message in sorted(known) if not any(case.words in message for case in RULES)] == []
