@@ -70,6 +70,8 @@ class Reason(StrEnum):
     RELEASING = "Releasing"
     # identity
     EXPOSED = "OthersHoldIdentity"
+    FOREIGN_RIGHTS = "RightsFromOthers"
+    NETWORK_WIDENED = "NetworkWidened"
 
 
 Status = Annotated[

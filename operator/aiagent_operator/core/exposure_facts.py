@@ -163,6 +163,8 @@ class Collector:
             self.facts.named.setdefault(holder.key, []).append(Exposure(Way.NAMED, "", "", source))
 
     def _held(self, holder: Holder, role: RoleFacts, source: str, namespace: str) -> None:
+        if not role.author and not role.powers:
+            return
         scope = self.facts.namespaces.setdefault(namespace, Scope()) if namespace else self.facts.cluster
         if role.author:
             scope.authors.add(holder.key)

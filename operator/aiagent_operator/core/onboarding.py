@@ -49,7 +49,7 @@ def decide(o: Observed) -> Plan:
 
 def _grants(o: Observed) -> Grants:
     assert o.role is not None  # noqa: S101 - narrowed by the caller
-    exposed = tuple(str(exposure) for exposure in o.exposures)
+    exposed = tuple(str(exposure) for exposure in o.exposures if exposure.way.takes_identity)
     return granting.decide(o.agent.spec, o.identity, o.role, o.environment.ceiling, o.namespaces, exposed)
 
 

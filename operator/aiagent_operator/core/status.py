@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiagent_operator.api import meta
@@ -11,7 +11,7 @@ from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import grants as granting
 from aiagent_operator.core.children import handbook as book
 from aiagent_operator.core.children import role as role_builder
-from aiagent_operator.core.exposure import Exposure
+from aiagent_operator.core.exposure import Exposure, Way
 from aiagent_operator.core.grants import Grants, PermissionDecision
 from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
 from aiagent_operator.core.plan import Failure, Observed, Plan, Write
@@ -25,16 +25,37 @@ _LONGEST = 2000
 
 
 def exposure_verdict(exposures: tuple[Exposure, ...]) -> Verdict | None:
-    """IdentityExposed, which is there only while somebody else can act as the agent."""
-    if not exposures:
+    """IdentityExposed, there only while others can act as the agent, or give it more than it was granted."""
+    found = [(reason, text, some) for reason, text, some in _exposed(exposures) if some]
+    if not found:
         return None
-    shown = "; ".join(str(exposure) for exposure in exposures[:8])
-    more = f" and {len(exposures) - 8} more" if len(exposures) > 8 else ""
-    text = (
-        f"Others can act as this agent: {shown}{more}. "
-        "Bind ClusterRoles workforce-edit and workforce-admin instead of edit and admin, or remove these bindings"
+    text = ". ".join(text.format("; ".join(map(str, some[:8])) + _more(some, 8)) for _, text, some in found)
+    return Verdict(Type.IDENTITY_EXPOSED, True, found[0][0], text)
+
+
+def _exposed(exposures: tuple[Exposure, ...]) -> Iterator[tuple[Reason, str, list[Exposure]]]:
+    """(reason, what it means and what to do, the exposures of it), gravest first."""
+    yield (
+        Reason.EXPOSED,
+        "Others can act as this agent: {}. Bind ClusterRoles workforce-edit and workforce-admin instead of edit and "
+        "admin, or remove these",
+        [exposure for exposure in exposures if exposure.way.takes_identity],
     )
-    return Verdict(Type.IDENTITY_EXPOSED, True, Reason.EXPOSED, text)
+    yield (
+        Reason.FOREIGN_RIGHTS,
+        "It has rights that were not granted to it: {}. Remove these bindings, or name the accounts that need them",
+        [exposure for exposure in exposures if exposure.way in (Way.NAMED, Way.GROUP)],
+    )
+    yield (
+        Reason.NETWORK_WIDENED,
+        "Its network is wider than spec.connections: {}. Let these policies select other pods, or declare the "
+        "connection",
+        [exposure for exposure in exposures if exposure.way is Way.NETWORK],
+    )
+
+
+def _more(found: list[Exposure], shown: int) -> str:
+    return f" and {len(found) - shown} more" if len(found) > shown else ""
 
 
 def compose(
