@@ -75,8 +75,10 @@ unit: $(STAMP) ## Tests of the pure code
 
 .PHONY: test
 test: unit ## All unit and cluster tests, the latter on a local control plane
-	$(call say,Running the cluster tests on a local control plane ($(WORKERS) workers))
+	$(call say,Building what the cluster tests need (once))
 	@$(BIN)/python -m support.localcluster build
+	@$(BIN)/python -m support.chart helm >/dev/null
+	$(call say,Running the cluster tests on a local control plane ($(WORKERS) workers))
 	@$(BIN)/python -m pytest tests/cluster -n $(WORKERS) --dist loadgroup $(ARGS)
 
 # The Python of the virtual environment, with the tests' support in reach.
