@@ -32,7 +32,7 @@ READY_SECONDS = 180.0
 GONE_SECONDS = 120.0
 # What others refer to goes first; agents go last, when all that they name is there.
 ORDER = ("Namespace", "CustomResourceDefinition", "ClusterRole", "ServiceAccount", "AgentRole")
-OUT = Console(highlight=False, soft_wrap=True)
+OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def main() -> int:
@@ -60,7 +60,7 @@ def run(stack: contextlib.ExitStack, *, once: bool) -> int:
     step("installing the kinds, the operator's rights and the admission policies (manifests/install.yaml)")
     chart.install(admin, from_manifest=True)
     operator = stack.enter_context(start_operator(cluster))
-    agents = stack.enter_context(samples(admin))
+    agents = stack.enter_context(samples(cluster))
     ready = await_ready(admin, agents, operator)
     good = report(admin, agents) and ready
     if once:
@@ -74,7 +74,7 @@ def run(stack: contextlib.ExitStack, *, once: bool) -> int:
 
 def step(text: str) -> None:
     """Say what happens now."""
-    OUT.print(f"[bold]==>[/] {text}")
+    OUT.print(f"[bold]==>[/] {text}", soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -118,8 +118,9 @@ def start_operator(cluster: Cluster) -> Iterator[OperatorProcess | None]:
 
 
 @contextlib.contextmanager
-def samples(admin: Kube) -> Iterator[list[Object]]:
-    """Apply manifests/samples; yields the agents. They are offboarded and removed in the end."""
+def samples(cluster: Cluster) -> Iterator[list[Object]]:
+    """Apply manifests/samples; yields the agents. In a cluster that stays, they are offboarded in the end."""
+    admin = cluster.admin
     files = sorted(SAMPLES.rglob("*.yaml"))
     if not files:
         raise LocalClusterError(f"no samples in {SAMPLES}: this clone is not complete")
@@ -139,7 +140,9 @@ def samples(admin: Kube) -> Iterator[list[Object]]:
                 )
         yield agents
     finally:
-        remove(admin, applied)
+        if not isinstance(cluster, ControlPlane):
+            remove(admin, applied)
+            step(f"the kinds, policies and rights stay installed at {cluster.server}")
 
 
 def remove(admin: Kube, applied: list[Object]) -> None:
@@ -164,7 +167,7 @@ def await_ready(admin: Kube, agents: list[Object], operator: OperatorProcess | N
             state = _state(_read(admin, agent))
             if said.get(name) != state:
                 said[name] = state
-                OUT.print(f"    {name}: {escape(state)}")
+                OUT.print(f"    {name}: {escape(state)}", soft_wrap=True)
         if all(state.startswith("Ready") for state in said.values()):
             return True
         check(operator)
@@ -188,7 +191,7 @@ def report(admin: Kube, agents: list[Object]) -> bool:
             continue
         table = Table(title=f"{rights.full_name(agent)}: {agent['spec'].get('purpose', '')}", title_justify="left")
         for column in ("API server", "right", "because"):
-            table.add_column(column)
+            table.add_column(column, overflow="fold")
         answers = rights.ask(admin, agent, rights.questions(agent, found))
         for answer in sorted(answers, key=lambda item: (not item.allowed, item.right)):
             said = "[green]may[/]" if answer.allowed else "[yellow]may not[/]"
@@ -215,7 +218,7 @@ def how_to_go_on(cluster: Cluster, agents: list[Object]) -> None:
         f"{kubectl} auth can-i --list -n {meta['namespace']}"
         f" --as system:serviceaccount:{meta['namespace']}:aiagent.{meta['name']}",
     ):
-        OUT.print(f"    {line}", markup=False)
+        OUT.print(f"    {line}", markup=False, soft_wrap=True)
 
 
 def stay(operator: OperatorProcess | None) -> None:
