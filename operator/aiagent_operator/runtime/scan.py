@@ -52,10 +52,9 @@ class Scanner:
 
     async def first(self) -> None:
         """Returns after the first whole scan; failures are logged and tried again until then."""
-        delay = min(_RETRY, self._settings.scan_interval)
         while not self._scans:
-            if not await self._attempt():
-                await asyncio.sleep(delay)
+            if await self._attempt() is None:
+                await asyncio.sleep(min(_RETRY, self._settings.scan_interval))
 
     async def run(self, on_change: Callable[[set[str]], None]) -> None:
         """Scans until cancelled, and tells the namespaces whose agents are to be judged anew."""
@@ -64,28 +63,31 @@ class Scanner:
         while True:
             await asyncio.sleep(pause)
             pause = self._settings.scan_interval
-            before = self._facts
-            if not await self._attempt():
-                continue
-            changed = self._facts.changed(before)
-            namespaces = set(self._agent_namespaces()) if changed is None else changed
-            if namespaces:
-                on_change(namespaces)
+            if changed := await self._attempt():
+                on_change(changed)
 
-    async def _attempt(self) -> bool:
-        """One scan. After a failure the facts stay as they were: what is unknown is no change."""
+    async def scan(self) -> set[str]:
+        """One scan; returns the namespaces whose agents are to be judged anew.
+
+        Raises ApiError, and the facts stay as they were then: what is unknown is no change.
+        """
         began = time.monotonic()
-        try:
-            self._facts = await self._scan()
-        except ApiError as error:
-            metrics.SCAN_FAILURES_TOTAL.inc()
-            LOG.warning("scan of foreign bindings, network policies and pods given up until the next: %s", error)
-            return False
+        facts = await self._collect()
+        changed = facts.changed(self._facts)
+        self._facts = facts
         self._scans += 1
         metrics.SCAN_SECONDS.set(time.monotonic() - began)
-        return True
+        return set(self._agent_namespaces()) if changed is None else changed
 
-    async def _scan(self) -> Facts:
+    async def _attempt(self) -> set[str] | None:
+        try:
+            return await self.scan()
+        except ApiError as error:
+            metrics.SCAN_FAILURES_TOTAL.inc()
+            LOG.warning("scan of foreign bindings, network policies and pods put off: %s", error)
+            return None
+
+    async def _collect(self) -> Facts:
         collector = Collector(self._settings.username)
         async for role in self._all(f"{_RBAC}/clusterroles"):
             collector.role("", role["metadata"]["name"], role_facts(role.get("rules")))
