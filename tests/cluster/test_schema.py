@@ -8,6 +8,7 @@ import pytest
 from aiagent_operator.api import meta
 from aiagent_operator.api.kinds import KINDS
 from aiagent_operator.api.schema import Kind
+from support import chart
 from support.cluster import Cluster
 from support.definitions import definitions, established, install
 from support.kube import ApiError, Kube, Object
@@ -44,9 +45,15 @@ ROLE: Object = {
 
 
 @pytest.fixture(scope="module")
-def kube(control_plane: Cluster) -> Kube:
-    install(control_plane.admin)
-    return control_plane.admin
+def kube(kernel: Cluster) -> Kube:
+    install(kernel.admin)
+    return kernel.admin
+
+
+@pytest.fixture
+def operator_account(kube: Kube) -> Kube:
+    """As the operator: nobody else may write a status."""
+    return kube.as_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
 
 
 @pytest.mark.parametrize("definition", definitions(), ids=lambda d: d["metadata"]["name"])
@@ -116,12 +123,12 @@ def test_scale_changes_the_replicas_of_a_template(kube: Kube) -> None:
         kube.delete(meta.API_VERSION, "aiagents", "scaled", namespace="default")
 
 
-def test_a_printed_row_has_a_cell_for_every_column(kube: Kube) -> None:
+def test_a_printed_row_has_a_cell_for_every_column(kube: Kube, operator_account: Kube) -> None:
     agent = copy.deepcopy(AGENT)
     agent["metadata"]["name"] = "printed"
     kube.create(agent)
     try:
-        kube.patch(
+        operator_account.patch(
             meta.API_VERSION,
             "aiagents",
             "printed",
