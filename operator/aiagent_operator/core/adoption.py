@@ -4,7 +4,7 @@ All goes in by server-side apply, so that the API server keeps apart what is the
 Then the operator disowns what it has put into the containers: an item of a list stays in the object as long as anybody
 owns a part of it, so that an owner who applies the list without a container would be left with one that has no image,
 and be refused (422). What nobody owns stays where it is, and goes with its container.
-The way back and suspension are in release.py, and offered here too.
+The way back and suspension are in release.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from aiagent_operator.api.workload import OnConflict
 from aiagent_operator.core import managed_fields
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, Manifest, digest
-from aiagent_operator.core.release import release, scale, scale_conflict
 from aiagent_operator.core.targets import (
     LABELS,
     PRIOR,
@@ -34,7 +33,7 @@ from aiagent_operator.core.targets import (
 
 __all__ = [
     "Adoption", "Apply", "Claimed", "Conflict", "Converged", "Disown", "Patch", "PatchType", "claim",
-    "conflict_message", "desired_digest", "is_template_made", "owned", "plan", "release", "scale", "scale_conflict",
+    "conflict_message", "desired_digest", "is_ours", "owned", "plan",
 ]  # fmt: skip
 
 ACCOUNT_FIELD: Final = ".spec.template.spec.serviceAccountName"

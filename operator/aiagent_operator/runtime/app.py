@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 import threading
+from typing import Any, cast
 
 import kopf
 import uvloop
@@ -92,18 +93,20 @@ class Work:
                 leading = self._leading = Leading(api, chosen, lease=self._leader.remaining)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(heart.pulse())
-                    group.create_task(_kopf(chosen, leading))
+                    group.create_task(_kopf(chosen, leading, self._leader.identity))
                     group.create_task(leading.run())
         finally:
             self._health.unregister(heart)
 
 
-async def _kopf(chosen: Settings, leading: Leading) -> None:
+async def _kopf(chosen: Settings, leading: Leading, identity: str) -> None:
     namespaces = chosen.watch_namespaces
     await kopf.operator(
         registry=handlers.registry(leading.store),
         settings=handlers.settings_for_kopf(chosen),
         standalone=True,
+        # Else kopf makes one up from the name of the user, and in a container the user has none.
+        identity=cast("Any", identity),
         clusterwide=not namespaces,
         namespaces=namespaces,
     )
