@@ -29,7 +29,7 @@ def decide(o: Observed) -> Plan:
             "The definition of AIAgent is being deleted, and nobody meant to offboard every agent by that: paused, all "
             "rights in force. Remove this object's finalizer with the verb abandon, or restore the definition"
         )
-        return _waiting(o, Reason.DEFINITION_TERMINATING, text, requeue=30.0)
+        return _waiting(Reason.DEFINITION_TERMINATING, text, requeue=30.0)
 
     bindings = _of(o, ChildKind.ROLE_BINDING)
     if bindings:
@@ -53,14 +53,14 @@ def decide(o: Observed) -> Plan:
         return Plan(needs=unread)
     found = [write for key, uid in lost.items() if (write := _found(o, key, uid))]
     if found:
-        plan = _waiting(o, Reason.OFFBOARDING, "removing what lost its labels", requeue=1.0)
+        plan = _waiting(Reason.OFFBOARDING, "removing what lost its labels", requeue=1.0)
         return Plan(writes=tuple(found), verdicts=plan.verdicts, status=plan.status)
     if o.proof is None:
-        plan = _waiting(o, Reason.OFFBOARDING, "Proving that no right remains")
+        plan = _waiting(Reason.OFFBOARDING, "Proving that no right remains")
         return Plan(needs_proof=rights_held(o), verdicts=plan.verdicts, status=plan.status)
     if o.proof.remaining:
         text = f"Still in force, asking again: {'; '.join(o.proof.remaining)}"
-        return _waiting(o, Reason.OFFBOARDING, text, requeue=1.0)
+        return _waiting(Reason.OFFBOARDING, text, requeue=1.0)
     return Plan(finalizer=Finalizer.REMOVE)
 
 
@@ -99,7 +99,7 @@ def sweep(agent: AgentIdentity, children: Mapping[ObjectKey, Child], live: Mappi
 
 
 def _lost(o: Observed) -> dict[ObjectKey, str]:
-    """Where objects of the agent may be that no label tells of any more, with their UIDs where the inventory knows them.
+    """Where objects of the agent may be that no label tells of any more, with the UIDs that the inventory knows.
 
     Bindings are looked for by name as well: their names follow from the agent's, and rights are what must not remain.
     """
@@ -133,11 +133,11 @@ def _of(o: Observed, *kinds: ChildKind) -> list[ObjectKey]:
 def _step(o: Observed, keys: Iterable[ObjectKey], waiting: str) -> Plan:
     waited = sorted(keys)
     writes: tuple[Write, ...] = tuple(delete(o.children[key]) for key in waited if not o.children[key].deleting)
-    plan = _waiting(o, Reason.OFFBOARDING, f"{waiting}: {', '.join(map(str, waited[:16]))}", requeue=30.0)
+    plan = _waiting(Reason.OFFBOARDING, f"{waiting}: {', '.join(map(str, waited[:16]))}", requeue=30.0)
     return Plan(writes=writes, verdicts=plan.verdicts, status=plan.status, requeue_after=plan.requeue_after)
 
 
-def _waiting(o: Observed, reason: Reason, text: str, requeue: float | None = None) -> Plan:
+def _waiting(reason: Reason, text: str, requeue: float | None = None) -> Plan:
     verdicts = (
         Verdict(Type.READY, False, reason, text),
         Verdict(Type.RECONCILING, True, reason, text),

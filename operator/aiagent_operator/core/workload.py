@@ -99,7 +99,14 @@ def _target(o: Observed, target: TargetRef, injection: Injection, *, down: bool)
         return _observed(o, child, key)
     if key not in o.live:
         return WorkloadPlan(needs=frozenset({key}))
-    live = o.live[key]
+    return _adopt(o, target, injection, key, wanted, down=down)
+
+
+def _adopt(
+    o: Observed, target: TargetRef, injection: Injection, key: ObjectKey, wanted: str, *, down: bool
+) -> WorkloadPlan:
+    """What to do about a target that is not as it should be, from what it is now."""
+    live, child = o.live[key], o.children.get(key)
     if live is None:
         return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.TARGET_NOT_FOUND, _missing(key)))
     match adoption.plan(live, o.identity, injection, target.on_conflict):

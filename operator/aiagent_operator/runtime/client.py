@@ -83,7 +83,7 @@ class Api:
         )
 
     @classmethod
-    async def connect(cls, *, connections: int = 100, timeout: float = 30.0) -> Self:
+    async def connect(cls, *, connections: int = 100, timeout: float = 30.0) -> Self:  # noqa: ASYNC109 - of later requests
         """Loads credentials and opens a pool; no request is made yet."""
         return cls(await load_configuration(), connections=connections, timeout=timeout)
 
@@ -106,11 +106,11 @@ class Api:
         params: Mapping[str, str] | None = None,
         content_type: str = JSON,
         accept: str = JSON,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - passed on to the pool, which knows what is being waited for
     ) -> dict[str, Any]:
         """One request, one decoded answer.
 
-        Raises ApiError where the API server refuses, UnreachableError where it does not answer within `timeout` seconds.
+        Raises ApiError where the API server refuses, UnreachableError where no answer comes within `timeout` seconds.
         """
         headers = await self._headers(accept)
         data = None

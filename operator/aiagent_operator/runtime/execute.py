@@ -1,7 +1,7 @@
 """Sends the writes of a plan, and sorts out what the API server says to them.
 
 A refusal that more tries will not change becomes a Failure that the next decision reads. Anything else that went wrong
-is raised, and the agent is tried again later. Every answer goes into the store, so that the next round sees what it did.
+is raised, and the agent is tried again later. Every answer goes into the store, where the next round sees it.
 """
 
 from __future__ import annotations
