@@ -103,8 +103,27 @@ demo: $(STAMP) ## Everything in one go, until Ctrl-C (ONCE=1: exit with the verd
 	@$(BIN)/python -m support.demo $(if $(filter 1,$(ONCE)),--once)
 
 ##@ Generated files
-# Here: generate (crds/, docs made from the models), chart (manifests/install.yaml made from the chart),
-# check-diff (runs both and fails when git sees a difference).
+GENERATED := crds charts/aiagent-operator/files/crds manifests/install.yaml docs/reference.md docs/settings.md
+generate chart check-diff: export PYTHONPATH := tests
+
+.PHONY: generate
+generate: $(STAMP) ## Write what is made from the models, the settings and the chart
+	$(call say,Generating $(GENERATED))
+	@$(BIN)/python -m aiagent_operator.api.kinds crds
+	@$(BIN)/python -m aiagent_operator.api.reference docs/reference.md
+	@$(BIN)/python -m aiagent_operator.runtime.settings docs/settings.md
+	@$(BIN)/python -m support.chart crds manifest
+
+.PHONY: chart
+chart: $(STAMP) ## Lint the chart with every set of values that changes what it makes (helm)
+	$(call say,Linting the chart)
+	@$(BIN)/python -m support.chart lint
+
+.PHONY: check-diff
+check-diff: generate ## Fail where a generated file is not what is committed
+	@test -z "$$(git status --porcelain -- $(GENERATED))" || \
+	  { git --no-pager diff --stat -- $(GENERATED); git status --short -- $(GENERATED); \
+	    echo "these files are not what \`make generate\` writes: commit them" >&2; exit 1; }
 
 ##@ Measures
 # Here: bench (NAME=<figure> runs one), writing build/bench.json.
