@@ -128,11 +128,14 @@ def samples(cluster: Cluster) -> Iterator[list[Object]]:
     objects.sort(key=_rank)
     agents = [obj for obj in objects if obj["kind"] == "AIAgent"]
     step(f"applying {len(files)} files of samples, with {len(agents)} agents")
-    applied: list[Object] = []
+    made: list[Object] = []
     try:
         for obj in objects:
+            meta = obj["metadata"]
+            there = admin.find(obj["apiVersion"], obj["kind"], meta["name"], namespace=meta.get("namespace"))
             admin.apply(obj, manager="aiagent-demo", force=True)
-            applied.append(obj)
+            if there is None:  # what was there before is not ours to remove
+                made.append(obj)
             if obj["kind"] == "CustomResourceDefinition":
                 name = obj["metadata"]["name"]
                 admin.wait_object(
@@ -141,14 +144,14 @@ def samples(cluster: Cluster) -> Iterator[list[Object]]:
         yield agents
     finally:
         if not isinstance(cluster, ControlPlane):
-            remove(admin, applied)
+            remove(admin, made)
             step(f"the kinds, policies and rights stay installed at {cluster.server}")
 
 
-def remove(admin: Kube, applied: list[Object]) -> None:
+def remove(admin: Kube, made: list[Object]) -> None:
     """Delete agents first, wait until they are offboarded, and then the rest, each in the reverse order."""
     step("offboarding the sample agents and removing the samples")
-    for obj in reversed(applied):
+    for obj in reversed(made):
         meta = obj["metadata"]
         with _already_gone():
             admin.delete(obj["apiVersion"], obj["kind"], meta["name"], namespace=meta.get("namespace"))
@@ -193,10 +196,14 @@ def report(admin: Kube, agents: list[Object]) -> bool:
         for column in ("API server", "right", "because"):
             table.add_column(column, overflow="fold")
         answers = rights.ask(admin, agent, rights.questions(agent, found))
-        for answer in sorted(answers, key=lambda item: (not item.allowed, item.right)):
-            said = "[green]may[/]" if answer.allowed else "[yellow]may not[/]"
-            warning = "" if answer.agrees else " [bold red](its status says otherwise)[/]"
-            table.add_row(said + warning, escape(str(answer.right)), escape(answer.why))
+        rows: dict[tuple[bool, bool, str, str], list[str]] = {}
+        for answer in sorted(answers, key=lambda item: (not item.allowed, item.right.target)):
+            row = (answer.allowed, answer.agrees, answer.right.target, answer.why)
+            rows.setdefault(row, []).append(answer.right.verb)
+        for (allowed, true, target, why), verbs in rows.items():
+            said = "[green]may[/]" if allowed else "[yellow]may not[/]"
+            warning = "" if true else " [bold red](its status says otherwise)[/]"
+            table.add_row(said + warning, f"[bold]{', '.join(verbs)}[/] {escape(target)}", escape(why))
         OUT.print(table)
         agrees = agrees and all(answer.agrees for answer in answers) and any(a.allowed for a in answers)
     return agrees

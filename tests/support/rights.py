@@ -1,13 +1,13 @@
 """What an agent may and may not do, asked of the API server."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from support.kube import Kube, Object
 
-CHANGES = ("create", "update", "patch", "delete")
+CHANGES = ("update", "create", "delete")
 NEVER = (("", "secrets", "get"), ("rbac.authorization.k8s.io", "rolebindings", "create"), ("", "pods/exec", "create"))
-MOST_REFUSED = 8
+MOST_REFUSED = 12
 
 
 @dataclass(frozen=True, order=True)
@@ -20,9 +20,11 @@ class Right:
     verb: str
     name: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def target(self) -> str:
+        """What it is about, without the verb."""
         kind = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {kind}{f' {self.name}' if self.name else ''} in {self.namespace}"
+        return f"{kind}{f' {self.name}' if self.name else ''} in {self.namespace}"
 
 
 @dataclass(frozen=True)
@@ -98,30 +100,26 @@ def _rights(rules: Iterable[Object], namespaces: Iterable[str]) -> Iterator[Righ
 
 
 def _near(agent: Object, own: Mapping[Right, str], others: Iterable[Object]) -> Iterator[tuple[Right, str]]:
+    namespace = agent["metadata"]["namespace"]
     for permission in agent.get("status", {}).get("permissions", []):
         if permission["state"] != "Granted":
             for right in _rights(permission.get("rules", []), permission.get("namespaces", [])):
                 yield right, f"{permission['name']} is {permission['state']}"
-    seen: set[tuple[str, str]] = set()
-    for right in own:
-        if (right.namespace, right.resource) in seen:
-            continue
-        seen.add((right.namespace, right.resource))
-        missing = [verb for verb in CHANGES if not _covered(_with_verb(right, verb), own)]
-        if missing:
-            yield _with_verb(right, missing[-1]), "not granted"
-    for other in others:
-        theirs = next(iter(granted(other).items()), None)
-        if theirs is not None and full_name(other) != full_name(agent):
-            yield theirs[0], f"is {other['metadata']['name']}'s"
     for group, resource, verb in NEVER:
-        yield Right(agent["metadata"]["namespace"], group, resource, verb), "never asked for"
-
-
-def _with_verb(right: Right, verb: str) -> Right:
-    return Right(right.namespace, right.group, right.resource, verb, right.name)
+        yield Right(namespace, group, resource, verb), "never asked for"
+    for other in others:
+        theirs = next(iter(granted(other)), None)
+        if theirs is not None and full_name(other) != full_name(agent):
+            yield theirs, f"it is {other['metadata']['name']}'s"
+    seen: set[str] = set()
+    for right in own:
+        if right.name:
+            yield replace(right, name=""), f"only {right.name} is granted"
+        missing = [verb for verb in CHANGES if not _covered(replace(right, verb=verb), own)]
+        if missing and right.target not in seen:
+            seen.add(right.target)
+            yield replace(right, verb=missing[0]), "not granted"
 
 
 def _covered(right: Right, own: Mapping[Right, str]) -> bool:
-    every = Right(right.namespace, right.group, right.resource, right.verb)
-    return right in own or every in own
+    return right in own or replace(right, name="") in own
