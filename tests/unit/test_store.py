@@ -1,0 +1,118 @@
+"""The store: old news is no news, and each change reaches those that it concerns."""
+
+from typing import Any
+
+import pytest
+
+from aiagent_operator.core.grants import NamespaceFacts
+from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
+from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, RoleKey, RoleRecord, Store
+
+KEY = ObjectKey(ChildKind.ROLE, "crm", "aiagent.triage")
+
+
+@pytest.fixture
+def told() -> list[Key]:
+    return []
+
+
+@pytest.fixture
+def store(told: list[Key]) -> Store:
+    return Store(told.append)
+
+
+def agent(name: str = "triage", version: int = 10, uid: str = "u1", **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "crm", "name": name, "uid": uid, "resourceVersion": str(version)},
+        "spec": {"roleRef": {"name": "support"}, **spec},
+    }
+
+
+def child(version: int = 5, uid: str = "c1", agent_uid: str = "u1", digest: str = "d") -> Child:
+    return Child(KEY, uid, str(version), agent_uid, digest)
+
+
+def test_an_older_agent_does_not_replace_a_newer_one(store: Store, told: list[Key]) -> None:
+    assert store.observe_agent(agent(version=10))
+    assert not store.observe_agent(agent(version=9))
+    assert not store.observe_agent(agent(version=10))
+    assert store.agents[AgentKey("crm", "triage")].resource_version == 10
+    assert told == [AgentKey("crm", "triage")]
+
+
+def test_an_agent_that_came_back_under_its_name_is_another(store: Store) -> None:
+    store.observe_agent(agent(version=10, uid="u1"))
+    assert store.observe_agent(agent(version=9, uid="u2"))
+    assert store.agents[AgentKey("crm", "triage")].uid == "u2"
+
+
+def test_a_change_concerns_who_depends_on_it_and_nobody_else(store: Store, told: list[Key]) -> None:
+    store.observe_agent(agent("a", permissions=[{"name": "p", "namespaces": ["billing"]}]))
+    store.observe_agent(agent("b", uid="u2"))
+    told.clear()
+    store.observe_namespace("billing", NamespaceFacts())
+    assert told == [AgentKey("crm", "a")]
+    told.clear()
+    store.observe_namespace("billing", NamespaceFacts())
+    assert told == []
+    store.observe_role("support", RoleRecord({}, None, "unreadable"))
+    assert set(told) == {RoleKey("support"), AgentKey("crm", "a"), AgentKey("crm", "b")}
+
+
+def test_an_agent_that_no_longer_names_a_namespace_does_not_hear_of_it(store: Store, told: list[Key]) -> None:
+    store.observe_agent(agent(version=1, permissions=[{"name": "p", "namespaces": ["billing"]}]))
+    store.observe_agent(agent(version=2))
+    told.clear()
+    store.observe_namespace("billing", NamespaceFacts())
+    assert told == []
+
+
+def test_a_child_is_found_by_its_agent_and_its_change_told(store: Store, told: list[Key]) -> None:
+    store.observe_agent(agent())
+    told.clear()
+    store.observe_child(child())
+    assert told == [AgentKey("crm", "triage")]
+    assert store.children("u1") == {KEY: child()}
+    store.observe_child(child(version=4, digest="old"))
+    assert store.children("u1")[KEY].digest == "d"
+
+
+def test_a_child_that_changes_hands_concerns_both(store: Store, told: list[Key]) -> None:
+    store.observe_agent(agent())
+    store.observe_child(child(version=5, agent_uid="u1"))
+    told.clear()
+    store.observe_child(child(version=6, agent_uid="u9"))
+    assert set(told) == {AgentKey("crm", "triage"), OrphanKey("u9")}
+    assert store.children("u1") == {}
+    assert store.orphans() == ["u9"]
+
+
+def test_a_late_answer_does_not_bring_back_what_is_gone(store: Store) -> None:
+    store.observe_child(child(version=5))
+    store.forget_child(KEY, "c1", version="7")
+    store.observe_child(child(version=6))
+    assert store.children("u1") == {}
+    store.observe_child(child(version=8, uid="c2"))
+    assert store.children("u1")[KEY].uid == "c2"
+
+
+def test_an_object_that_lost_its_label_can_be_seen_again_at_the_same_version(store: Store) -> None:
+    store.observe_child(child(version=5))
+    store.forget_child(KEY, "c1", version="6")
+    store.observe_child(child(version=6, digest=""))
+    assert store.children("u1")[KEY].digest == ""
+
+
+def test_the_end_of_another_object_of_the_name_is_not_its_end(store: Store) -> None:
+    store.observe_child(child(version=9, uid="c2"))
+    store.forget_child(KEY, "c1", version="7")
+    assert store.children("u1")[KEY].uid == "c2"
+
+
+def test_children_of_a_forgotten_agent_are_orphans(store: Store, told: list[Key]) -> None:
+    store.observe_agent(agent())
+    store.observe_child(child())
+    told.clear()
+    store.forget_agent("crm", "triage", "u1")
+    assert told == [OrphanKey("u1")]
+    assert store.orphans() == ["u1"]
