@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +230,12 @@ def lint() -> None:
         print(f"rendered with {name}: {len(render(values))} objects")
 
 
-COMMANDS = {"crds": copy_crds, "manifest": write_manifest, "lint": lint, "helm": lambda: print(helm())}
+COMMANDS: Mapping[str, Callable[[], None]] = {
+    "crds": copy_crds,
+    "manifest": write_manifest,
+    "lint": lint,
+    "helm": lambda: print(helm()),
+}
 
 
 def main() -> None:
