@@ -79,7 +79,7 @@ async def test_many_workers_each_get_a_key_of_their_own() -> None:
         assert sorted(await asyncio.gather(*getters)) == list("abcde")
 
 
-@given(st.lists(st.tuples(st.sampled_from("add get done".split()), st.sampled_from("abc")), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from(["add", "get", "done"]), st.sampled_from("abc")), max_size=60))
 def test_every_addition_is_followed_by_work(steps: list[tuple[str, str]]) -> None:
     """Whatever the order: no key is at work twice, and none that was added after its work began is forgotten."""
 
