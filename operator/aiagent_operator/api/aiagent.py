@@ -13,6 +13,10 @@ from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 from aiagent_operator.api.workload import Workload
 
+# An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, and what is its
+# own. A shorter inventory would forget objects that offboarding has to find.
+INVENTORY_LIMIT = 2 * 512 + 64
+
 
 class Function(StrEnum):
     """A function of the company that answers for agents."""
@@ -248,7 +252,7 @@ class AIAgentStatus(Model):
     ] = ()
     inventory: Annotated[
         tuple[InventoryEntry, ...],
-        described("Objects that belong to the agent.", max_length=128, json_schema_extra=ATOMIC),
+        described("Objects that belong to the agent.", max_length=INVENTORY_LIMIT, json_schema_extra=ATOMIC),
     ] = ()
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)

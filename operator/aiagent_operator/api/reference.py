@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.fields import DNS_LABEL, DNS_SUBDOMAIN
 from aiagent_operator.api.kinds import KINDS
 from aiagent_operator.api.schema import Kind, Schema, crd
 
+_RULES = "x-kubernetes-validations"
+_PATTERNS = {DNS_LABEL: "a DNS label", DNS_SUBDOMAIN: "a DNS subdomain"}
 _INTRO = f"""\
 <!-- Generated from operator/aiagent_operator/api by `make generate`. Do not edit. -->
 # Reference of the kinds
@@ -23,8 +26,9 @@ Group `{meta.GROUP}`, version `{meta.VERSION}`. The API server checks all of thi
 below is the message that its author reads. The same is in `kubectl explain aiagent.spec`. Samples with comments are in
 [manifests/samples](../manifests/samples).
 
-In the paths, `[]` is an item of a list and `{{}}` a value of a map. *Required* means required within its parent. Lists
-*by name* are maps to Kubernetes: entries merge by that field, and it is unique.
+In the paths, `[]` is an item of a list. *Required* means required within its parent. Lists *by name* are maps to
+Kubernetes: entries merge by that field, and it is unique. A DNS label is lower-case letters, digits and hyphens (RFC
+1123); a DNS subdomain is labels with dots between them.
 """
 
 
@@ -41,10 +45,20 @@ class _Page:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
+    """A field; `inner` is what has the fields below it, itself or its items, and `like` a place that has the same."""
+
     path: str
     node: Schema
     required: bool
     like: str = ""
+
+    @property
+    def inner(self) -> tuple[str, Schema]:
+        path, node = self.path, self.node
+        for key, mark in (("items", "[]"), ("additionalProperties", "{}")):
+            if key in node:
+                path, node = path + mark, node[key]
+        return path, node
 
 
 def markdown() -> str:
@@ -63,7 +77,9 @@ def _kind(page: _Page, kind: Kind) -> None:
     page.add(*(f"- Rule for the object: {rule['message']}." for rule in kind.root_rules))
     if kind.scale:
         page.add(f"- `kubectl scale` changes `{kind.scale['specReplicasPath'].lstrip('.')}`.")
-    page.add("", "| Column | Shows |", "|---|---|")
+    if kind.root_rules or kind.scale:
+        page.add("")
+    page.add("| Column | Shows |", "|---|---|")
     for column in kind.columns:
         wide = " (with `-o wide`)" if column.get("priority") else ""
         page.add(f"| {column['name']}{wide} | {column['description']} |")
@@ -76,36 +92,33 @@ def _kind(page: _Page, kind: Kind) -> None:
 def _part(page: _Page, kind: str, part: str, schema: Schema) -> None:
     """Spec or status: a table of its own for each field that has fields, one for the plain ones before them."""
     page.add(f"### {kind} {part}", "", schema["description"], "")
-    required = schema.get("required", ())
-    top = [_Row(f"{part}.{name}", node, name in required) for name, node in schema["properties"].items()]
+    top = list(_fields(page, kind, part, schema))
     _table(page, top)
     for row in top:
-        inner = list(_below(page, kind, row.path, row.node))
+        inner = list(_below(page, kind, row))
         if inner:
             page.add(f"#### {kind} {row.path}", "")
             _table(page, inner)
 
 
-def _below(page: _Page, kind: str, path: str, node: Schema) -> Iterator[_Row]:
-    """Rows for all that is below; a structure that was described already is named instead."""
-    for key, mark in (("items", "[]"), ("additionalProperties", "{}")):
-        if key in node:
-            node, path = node[key], path + mark
-    properties = node.get("properties")
-    if not properties:
-        if path.endswith(("[]", "{}")) and _limits(node):
-            yield _Row(path, node, required=False)
+def _fields(page: _Page, kind: str, path: str, node: Schema) -> Iterator[_Row]:
+    """Rows for the fields of an object; each structure is described once, and named where it comes again."""
+    for name, child in node.get("properties", {}).items():
+        row = _Row(f"{path}.{name}", child, name in node.get("required", ()))
+        place, inner = row.inner
+        if "properties" in inner:
+            first = page.first_seen.setdefault(json.dumps(inner["properties"], sort_keys=True), f"{kind} {place}")
+            if first != f"{kind} {place}":
+                row = replace(row, like=first)
+        yield row
+
+
+def _below(page: _Page, kind: str, row: _Row) -> Iterator[_Row]:
+    if row.like:
         return
-    shape = json.dumps(properties, sort_keys=True)
-    like = page.first_seen.setdefault(shape, f"{kind} {path}")
-    if like != f"{kind} {path}":
-        yield _Row(path, node, required=False, like=like)
-        return
-    if path.endswith("[]") and node.get("x-kubernetes-validations"):
-        yield _Row(path, node, required=False)
-    for name, child in properties.items():
-        yield _Row(f"{path}.{name}", child, name in node.get("required", ()))
-        yield from _below(page, kind, f"{path}.{name}", child)
+    for child in _fields(page, kind, *row.inner):
+        yield child
+        yield from _below(page, kind, child)
 
 
 def _table(page: _Page, rows: list[_Row]) -> None:
@@ -134,14 +147,18 @@ def _default(row: _Row) -> str:
 
 def _meaning(row: _Row) -> str:
     """Description, bounds and rules, in one cell."""
-    node = row.node
-    said = [] if row.path.endswith("[]") else [node.get("description", "")]
+    node, (_, inner) = row.node, row.inner
+    said = [node.get("description", "").replace("<", "&lt;")]
     if row.like:
         said.append(f"As {_link(row.like)}.")
-    if limits := _limits(node):
+    limits = _limits(node)
+    if inner is not node and (each := _limits(inner)):
+        limits.append("each " + ", ".join(each))
+    if limits:
         said.append(f"({'; '.join(limits)})")
-    said += [f"<br>*Rule:* {rule['message']}." for rule in node.get("x-kubernetes-validations", ())]
-    if node.get("x-kubernetes-preserve-unknown-fields"):
+    rules = [*node.get(_RULES, ()), *(inner.get(_RULES, ()) if inner is not node and not row.like else ())]
+    said += [f"<br>*Rule:* {rule['message']}." for rule in rules]
+    if inner.get("x-kubernetes-preserve-unknown-fields"):
         said.append("Further fields pass through as they are.")
     return " ".join(filter(None, said)).replace("|", "\\|").replace("\n", " ")
 
@@ -171,7 +188,7 @@ def _limits(node: Schema) -> list[str]:
         elif low in node:
             said.append(f"at least {node[low]}{unit}")
     if "pattern" in node and "enum" not in node:
-        said.append(f"matches `{node['pattern']}`")
+        said.append(_PATTERNS.get(node["pattern"], f"matches `{node['pattern']}`"))
     if node.get("x-kubernetes-list-type") == "map":
         said.append("by " + ", ".join(node["x-kubernetes-list-map-keys"]))
     elif node.get("x-kubernetes-list-type") == "set":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import PermissionState, Phase, Responsibility
+from aiagent_operator.api.aiagent import INVENTORY_LIMIT, PermissionState, Phase, Responsibility
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import grants as granting
 from aiagent_operator.core.children import handbook as book
@@ -234,4 +234,4 @@ def inventory(o: Observed) -> list[dict[str, Any]]:
         if key.kind is ChildKind.DEPLOYMENT and not child.claimed_by:
             entry["generation"] = o.generations.get(child.uid, 1)
         entries.append(entry)
-    return entries[:128]
+    return entries[:INVENTORY_LIMIT]
