@@ -2,14 +2,18 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from support import chart
 from support.cluster import VARIABLE, Cluster, NamedCluster
 from support.kube import Kube
 from support.localcluster import ControlPlane
+from support.operator import Installation, OperatorProcess, installation
+from support.tenancy import Office, open_office
+from support.workplace import Workplace
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +45,54 @@ def namespace(admin: Kube) -> Iterator[str]:
     admin.wait_object("v1", "serviceaccounts", "default", bool, what=what, namespace=name)
     yield name
     admin.delete("v1", "namespaces", name)
+
+
+@pytest.fixture(scope="session")
+def kernel(control_plane: Cluster) -> Cluster:
+    """The cluster with the chart installed: kinds, roles and policies, but no operator."""
+    chart.install(control_plane.admin)
+    return control_plane
+
+
+@pytest.fixture
+def office(kernel: Cluster, namespace: str) -> Iterator[Office]:
+    """A namespace with tenants, under the policies of the chart."""
+    office = open_office(kernel.admin, namespace)
+    yield office
+    office.leave()
+
+
+@pytest.fixture(scope="session")
+def installed(kernel: Cluster) -> Iterator[Installation]:
+    """The cluster with the chart installed, and the operators that tests run in it; none is started by this."""
+    yield from installation(kernel)
+
+
+@pytest.fixture
+def operator(installed: Installation) -> OperatorProcess:
+    """The operator that tests share, running and ready."""
+    return installed.operator()
+
+
+@pytest.fixture
+def vacant(installed: Installation) -> Iterator[Workplace]:
+    """Namespaces, roles and agents of the test's own, while nothing is said about an operator."""
+    place = Workplace(installed)
+    yield place
+    place.clean()
+
+
+@pytest.fixture
+def place(vacant: Workplace, operator: OperatorProcess) -> Workplace:
+    """The same, with the shared operator at work."""
+    return vacant
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what the operator said last."""
+    report = yield
+    for value in item.funcargs.values() if report.failed else ():
+        if isinstance(value, OperatorProcess):
+            report.sections.append(("the operator's log ends with", value.tail(60)))
+    return report

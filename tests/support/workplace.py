@@ -2,11 +2,12 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from support import agents
 from support.kube import ApiError, Kube, Object, wait_for
+from support.localcluster.audit import AuditEvent
 from support.operator import GRANTABLE_GROUP, Installation
 
 CHILD_KINDS = (
@@ -79,6 +80,11 @@ class Workplace:
         """Replace fields of an agent's spec."""
         return self.admin.patch(agents.API, "aiagents", name, {"spec": spec}, namespace=self.namespace)
 
+    def replace_workload(self, name: str, workload: Object) -> Object:
+        """Put another kind of workload into an agent's spec; a merge patch would leave both."""
+        patch = [{"op": "replace", "path": "/spec/workload", "value": workload}]
+        return self.admin.patch(agents.API, "aiagents", name, patch, namespace=self.namespace, kind="json")
+
     def get(self, name: str) -> Object:
         """The agent as it is now."""
         return self.admin.get(agents.API, "aiagents", name, namespace=self.namespace)
@@ -113,6 +119,12 @@ class Workplace:
         missing = [text for text in texts if text not in message]
         assert not missing, f"the message of {kind}/{reason} lacks {missing}: {message}"
         return agent
+
+    def touch(self, obj: Object) -> None:
+        """Set a label that means nothing to anybody, so that every watch tells of the object."""
+        meta = obj["metadata"]
+        patch = {"metadata": {"labels": {"touched": uuid.uuid4().hex[:8]}}}
+        self.admin.patch(obj["apiVersion"], obj["kind"], meta["name"], patch, namespace=meta["namespace"])
 
     # What exists ------------------------------------------------------------------------------------------------------
 
@@ -175,12 +187,15 @@ class Workplace:
 
     # The operator -----------------------------------------------------------------------------------------------------
 
-    def writes(self, mark: int, *, but: Iterable[str] = ("leases",)) -> list[Any]:
-        """The operator's writes since a mark of the audit log, in the order of their arrival."""
-        plane: Any = self.installed.cluster
-        left_out = {*but, "subjectaccessreviews"}
-        events = plane.audit(mark, user=OPERATOR_USER)
-        found = [event for event in events if event.mutating and event.resource not in left_out]
+    @property
+    def plane(self) -> Any:
+        """The local control plane: its audit log and its faults."""
+        return self.installed.cluster
+
+    def writes(self, mark: int) -> list[AuditEvent]:
+        """The operator's writes about this test's objects since a mark of the audit log, in the order of arrival."""
+        events: list[AuditEvent] = self.plane.audit(mark, user=OPERATOR_USER)
+        found = [event for event in events if event.mutating and self._id in event.uri]
         return sorted(found, key=lambda event: event.received)
 
 

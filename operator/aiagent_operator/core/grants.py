@@ -25,7 +25,6 @@ from aiagent_operator.core.texts import quoted, some
 
 __all__ = [
     "MOST_RIGHTS",
-    "NOTHING",
     "CompiledRole",
     "Grants",
     "NamespaceFacts",
@@ -55,8 +54,6 @@ class Grants:
     decisions: tuple[PermissionDecision, ...]
     rules: Mapping[str, tuple[Rule, ...]]
 
-
-NOTHING: Final = Grants((), {})
 
 # A condition's message has at most 32768 characters (metav1); nobody reads even this many.
 _LONGEST: Final = 8000

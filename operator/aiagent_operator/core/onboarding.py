@@ -25,7 +25,7 @@ def decide(o: Observed) -> Plan:
     """The plan for an agent without a deletion timestamp."""
     role_verdict = granting.role_verdict(o.agent.spec, o.role)
     accepted = role_verdict.status is True and o.role is not None
-    grants = _grants(o) if accepted else granting.NOTHING
+    grants = _grants(o)
     exposed = status.exposure_verdict(o.exposures)
     if not accepted and not o.children:
         # Nothing exists and nothing may: an agent without a role gets no object at all.
@@ -48,7 +48,6 @@ def decide(o: Observed) -> Plan:
 
 
 def _grants(o: Observed) -> Grants:
-    assert o.role is not None  # noqa: S101 - narrowed by the caller
     exposed = tuple(str(exposure) for exposure in o.exposures if exposure.way.takes_identity)
     return granting.decide(o.agent.spec, o.identity, o.role, o.environment.ceiling, o.namespaces, exposed)
 
