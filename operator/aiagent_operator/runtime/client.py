@@ -136,6 +136,15 @@ class Api:
         self.last_answer = time.monotonic()
         return _decoded(method, path, code, raw)
 
+    async def find(self, path: str) -> dict[str, Any] | None:
+        """The object at the path, or None where there is none. Raises as `request` does otherwise."""
+        try:
+            return await self.request("GET", path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
     async def watch(self, path: str, params: Mapping[str, str], *, accept: str = JSON) -> AsyncIterator[dict[str, Any]]:
         """Events of one watch until the API server ends it. Raises ApiError (410: start anew) and UnreachableError."""
         headers = await self._headers(accept)

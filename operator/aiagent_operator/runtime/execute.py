@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core import adoption
 from aiagent_operator.core.children import observe
-from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Failure, Verb, Write
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import APPLY_PATCH, MERGE_PATCH, Api, ApiError
@@ -95,6 +95,14 @@ class Executor:
         else:
             self._store.forget_child(key, version=live["metadata"]["resourceVersion"], notify=False)
 
+    def saw(self, live: Mapping[ObjectKey, Manifest | None]) -> None:
+        """Takes in objects that were read whole, or found to be gone."""
+        for key, manifest in live.items():
+            if manifest is None:
+                self._store.forget_child(key, notify=False)
+            else:
+                self.see(key, manifest)
+
     async def _refused(
         self, agent: AgentIdentity, write: Write, error: ApiError, known: frozenset[str]
     ) -> Failure | None:
@@ -133,11 +141,8 @@ class Executor:
         """409: somebody was faster (look again), owns the field (say so), or the name (say so)."""
         if write.verb is Verb.APPLY and (conflict := adoption.conflict_message(error.body, write.body or {})):
             return Failure(write.digest, Reason.FIELD_CONFLICT, conflict.message)
-        try:
-            live = await self._api.request("GET", paths.item(write.key))
-        except ApiError as gone:
-            if gone.status != 404:
-                raise
+        live = await self._api.find(paths.item(write.key))
+        if live is None:
             self._store.forget_child(write.key, notify=False)
             return None
         metadata = live["metadata"]

@@ -19,7 +19,7 @@ from aiagent_operator.core.grants import CompiledRole
 from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Environment, Failure, Observed, Proof
 from aiagent_operator.runtime import paths
-from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
 
 _DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/aiagents.{meta.GROUP}"
@@ -121,12 +121,8 @@ class Gatherer:
         """The role; asked of the API server before it is said to be missing, since that takes rights away."""
         record = self._store.roles.get(name)
         if record is None:
-            try:
-                await self._api.request("GET", paths.role(name))
-            except ApiError as error:
-                if error.status == 404:
-                    return None
-                raise
+            if await self._api.find(paths.role(name)) is None:
+                return None
             raise NotYetSeenError(f"AgentRole {name} exists, but its watch has not told of it yet")
         return record.compiled
 
@@ -137,11 +133,8 @@ class Gatherer:
             return (source.inline if source else None), ""
         ref = source.config_map_key_ref
         where = f"ConfigMap {key.namespace}/{ref.name}, named by spec.handbook.instructions.configMapKeyRef,"
-        try:
-            live = await self._api.request("GET", f"/api/v1/namespaces/{key.namespace}/configmaps/{ref.name}")
-        except ApiError as error:
-            if error.status != 404:
-                raise
+        live = await self._api.find(f"/api/v1/namespaces/{key.namespace}/configmaps/{ref.name}")
+        if live is None:
             return None, f"{where} does not exist: create it"
         text = (live.get("data") or {}).get(ref.key)
         if text is None:
@@ -155,13 +148,8 @@ class Gatherer:
         async with self._definition_lock:
             if self._definition[0] < since:
                 began = time.monotonic()
-                try:
-                    live = await self._api.request("GET", _DEFINITION)
-                    terminating = "deletionTimestamp" in live["metadata"]
-                except ApiError as error:
-                    if error.status != 404:
-                        raise
-                    terminating = True
+                live = await self._api.find(_DEFINITION)
+                terminating = live is None or "deletionTimestamp" in live["metadata"]
                 self._definition = (began, terminating)
             return self._definition[1]
 
@@ -173,16 +161,8 @@ class NotYetSeenError(Exception):
 async def live_objects(api: Api, keys: frozenset[ObjectKey]) -> dict[ObjectKey, Manifest | None]:
     """The objects as they are now; None for those that do not exist."""
 
-    async def one(key: ObjectKey) -> Manifest | None:
-        try:
-            return await api.request("GET", paths.item(key))
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
-
     ordered = sorted(keys)
-    return dict(zip(ordered, await asyncio.gather(*map(one, ordered)), strict=True))
+    return dict(zip(ordered, await asyncio.gather(*(api.find(paths.item(key)) for key in ordered)), strict=True))
 
 
 async def pod_problems(api: Api, agent: AgentIdentity) -> tuple[str, ...]:

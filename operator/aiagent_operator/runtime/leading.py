@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import Phase
+from aiagent_operator.api.aiagent import PermissionState, Phase
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.runtime import metrics
@@ -163,3 +163,10 @@ class Leading:
     def _set_gauges(self) -> None:
         phases = Counter(record.phase or "Unknown" for record in self.store.agents.values())
         metrics.set_counts(metrics.AGENTS, phases, _PHASES)
+        # Agents of one role have the same few states, so that counting these first is counting little.
+        states: Counter[str] = Counter()
+        for some, agents in Counter(record.permissions for record in self.store.agents.values()).items():
+            for state in some:
+                states[state] += agents
+        metrics.set_counts(metrics.PERMISSIONS, states, tuple(PermissionState))
+        metrics.IDENTITY_EXPOSED.set(sum(record.exposed for record in self.store.agents.values()))

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from aiagent_operator.api import meta
 from aiagent_operator.core.children import role
-from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Held, Proof
 from aiagent_operator.core.rules import Right
 from aiagent_operator.runtime import paths
-from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.client import Api
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _MOST_AT_ONCE = 16
@@ -44,7 +44,7 @@ async def prove(
 async def _binding(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str) -> str:
     key = ObjectKey(ChildKind.ROLE_BINDING, namespace, role.name_in(agent, namespace))
     async with slots:
-        live = await _get(api, key)
+        live = await api.find(paths.item(key))
     if live is None or (live["metadata"].get("labels") or {}).get(meta.LABEL_AGENT_UID) not in (None, agent.uid):
         return ""
     mine = any(
@@ -58,19 +58,10 @@ async def _binding(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, nam
 
 async def _account(api: Api, agent: AgentIdentity, uid: str) -> str:
     key = ObjectKey(ChildKind.SERVICE_ACCOUNT, agent.namespace, meta.account_name(agent.name))
-    live = await _get(api, key)
+    live = await api.find(paths.item(key))
     if live is None or (uid and live["metadata"]["uid"] != uid):
         return ""
     return f"{key} still exists"
-
-
-async def _get(api: Api, key: ObjectKey) -> Manifest | None:
-    try:
-        return await api.request("GET", paths.item(key))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
 
 
 async def _review(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str, right: Right) -> str | None:

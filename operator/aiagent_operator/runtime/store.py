@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, NamedTuple
 
 import orjson
@@ -50,6 +51,8 @@ class AgentRecord:
     raw: bytes
     ready: bool
     phase: str
+    permissions: tuple[str, ...] = ()
+    exposed: bool = False
 
     def load(self) -> Manifest:
         """The object itself."""
@@ -135,10 +138,19 @@ class Store:
         if known and known.uid == metadata["uid"] and known.resource_version >= version:
             return False
         status = body.get("status") or {}
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
+        true = {c["type"] for c in status.get("conditions", ()) if c["status"] == "True"}
+        permissions = tuple(intern(p.get("state", "")) for p in status.get("permissions", ()))
         slim = {k: v for k, v in metadata.items() if k != "managedFields"}
         raw = orjson.dumps({"metadata": slim, "spec": body.get("spec") or {}, "status": status})
-        self.agents[key] = AgentRecord(metadata["uid"], version, raw, ready, status.get("phase") or "")
+        self.agents[key] = AgentRecord(
+            metadata["uid"],
+            version,
+            raw,
+            ready="Ready" in true,
+            phase=intern(status.get("phase") or ""),
+            permissions=permissions,
+            exposed="IdentityExposed" in true,
+        )
         self._agent_of[metadata["uid"]] = key
         self.dependents.set(key, _dependencies(key, body.get("spec") or {}))
         if notify:

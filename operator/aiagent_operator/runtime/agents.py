@@ -1,0 +1,263 @@
+"""One pass over an agent: gather, decide, execute, in rounds until nothing is left to write; then report."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core import offboarding, onboarding
+from aiagent_operator.core.objects import ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Verb, Write
+from aiagent_operator.runtime import metrics, paths, report
+from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
+from aiagent_operator.runtime.execute import Executor
+from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
+from aiagent_operator.runtime.prove import prove
+from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+
+log = logging.getLogger(__name__)
+
+# Rounds of one pass; each round's writes are decided from what the last one left. An onboarding takes four.
+ROUNDS = 24
+# Seconds before a refused write is sent again although nothing told of a change.
+_REFUSED_AGAIN = 30.0
+# Seconds that pods may take before the operator looks for the reason.
+_PODS_GRACE = 10.0
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What a pass leaves for the next one. Losing it costs a look or a repeated refusal, nothing else."""
+
+    failures: dict[ObjectKey, tuple[Failure, float]] = field(default_factory=dict)
+    unready_since: float | None = None
+    problems: tuple[str, ...] = ()
+
+    def current(self) -> dict[ObjectKey, Failure]:
+        """Failures that are not yet to be tried again."""
+        now = time.monotonic()
+        self.failures = {key: entry for key, entry in self.failures.items() if entry[1] > now}
+        return {key: failure for key, (failure, _) in self.failures.items()}
+
+
+class AgentReconciler:
+    """Brings one agent at a time to what its spec says; many may be under way together, each in a task of its own."""
+
+    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], gatherer: Gatherer, executor: Executor) -> None:
+        self._api, self._store, self._queue = api, store, queue
+        self._gather, self._execute = gatherer, executor
+        self._memory: dict[AgentKey, _Memory] = {}
+
+    async def reconcile(self, key: AgentKey) -> None:
+        """One pass. Raises ApiError and the like where it is to be made again later."""
+        live: dict[ObjectKey, Manifest | None] = {}
+        proof: Proof | None = None
+        memory = self._memory.setdefault(key, _Memory())
+        began = time.monotonic()
+        sent: set[ObjectKey] = set()
+        for _ in range(ROUNDS):
+            record = self._store.agents.get(key)
+            if record is None:
+                self._memory.pop(key, None)
+                return
+            try:
+                observed = await self._gather.observe(
+                    key,
+                    record,
+                    failures=memory.current(),
+                    live=live,
+                    proof=proof,
+                    pod_problems=memory.problems,
+                    since=began,
+                )
+            except InvalidSpecError as error:
+                await self._report_invalid(key, record, str(error))
+                return
+            plan = decide(observed)
+            if plan.finalizer is not Finalizer.KEEP:
+                if not await self._finalizer(key, record, observed, plan.finalizer):
+                    return
+                continue
+            if missing := plan.needs - live.keys():
+                live.update(await live_objects(self._api, missing))
+                self._execute.saw(live)
+                continue
+            if plan.needs_proof is not None:
+                proof = await self._prove(observed, plan)
+                continue
+            if not plan.writes:
+                break
+            await self._send(observed, plan.writes, memory)
+            self._count_repairs(observed, plan.writes, sent)
+            for write in plan.writes:
+                live.pop(write.key, None)
+            proof = None
+        else:
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
+        await self._look_at_pods(key, observed, plan, memory)
+        await self._report(key, record, plan)
+        if memory.failures:
+            self._queue.add_after(key, _REFUSED_AGAIN)
+        if plan.requeue_after is not None:
+            self._queue.add_after(key, plan.requeue_after)
+
+    async def _send(self, observed: Observed, writes: Iterable[Write], memory: _Memory) -> None:
+        """All writes of a round at once; the round is over when all are answered, whatever some of them say."""
+        known = frozenset(entry["uid"] for entry in observed.agent.status.get("inventory") or ())
+        ordered = list(writes)
+        answers = await asyncio.gather(
+            *(self._execute.send(observed.identity, write, known) for write in ordered), return_exceptions=True
+        )
+        until = time.monotonic() + _REFUSED_AGAIN
+        errors: list[BaseException] = []
+        for write, answer in zip(ordered, answers, strict=True):
+            if isinstance(answer, BaseException):
+                errors.append(answer)
+            elif answer is not None:
+                log.warning("AIAgent %s/%s: %s", observed.identity.namespace, observed.identity.name, answer.message)
+                memory.failures[write.key] = (answer, until)
+            else:
+                memory.failures.pop(write.key, None)
+        if errors:
+            raise errors[0]
+
+    async def _finalizer(self, key: AgentKey, record: AgentRecord, observed: Observed, change: Finalizer) -> bool:
+        """Adds or removes the finalizer; False where the agent is gone then."""
+        names = [name for name in observed.agent.metadata.finalizers if name != meta.FINALIZER]
+        if change is Finalizer.ADD:
+            names.append(meta.FINALIZER)
+        elif observed.proof is not None:
+            await self._certify(observed, observed.proof)
+        body = {
+            "metadata": {
+                "finalizers": names,
+                "uid": record.uid,
+                "resourceVersion": observed.agent.metadata.resource_version,
+            }
+        }
+        try:
+            answer = await self._api.request(
+                "PATCH",
+                paths.agent(*key),
+                body=body,
+                params={"fieldManager": meta.MANAGER},
+                content_type=MERGE_PATCH,
+            )
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        if change is Finalizer.REMOVE:
+            return False
+        self._store.observe_agent(answer, notify=False)
+        return True
+
+    async def _certify(self, observed: Observed, proof: Proof) -> None:
+        agent = observed.identity
+        regarding = {"namespace": agent.namespace, "name": agent.name, "uid": agent.uid}
+        if proof.residual:
+            text = f"Its own rights have ended; these still reach its name through others: {'; '.join(proof.residual)}"
+        else:
+            text = (
+                "Its rights have ended: the bindings are gone, the account is gone, and every right it held is refused"
+            )
+        log.info("AIAgent %s/%s (%s): %s", agent.namespace, agent.name, agent.uid, text)
+        if not observed.terminating:
+            await report.event(
+                self._api, regarding, kind="AIAgent", reason="Offboarded", message=text, warning=bool(proof.residual)
+            )
+
+    async def _prove(self, observed: Observed, plan: Plan) -> Proof:
+        account = meta.account_name(observed.identity.name)
+        uid = next(
+            (
+                entry["uid"]
+                for entry in observed.agent.status.get("inventory") or ()
+                if entry["kind"] == ChildKind.SERVICE_ACCOUNT.value and entry["name"] == account
+            ),
+            "",
+        )
+        held = plan.needs_proof or ()
+        return await prove(self._api, observed.identity, held, offboarding.namespaces_held(observed), uid)
+
+    def _count_repairs(self, observed: Observed, writes: Iterable[Write], sent: set[ObjectKey]) -> None:
+        """A child that the inventory names and that is created or replaced without the spec having changed."""
+        status = observed.agent.status
+        if status.get("observedGeneration") != observed.agent.metadata.generation:
+            return
+        names = {(e["kind"], e["namespace"], e["name"]) for e in status.get("inventory") or ()}
+        for write in writes:
+            key = write.key
+            if key not in sent and write.verb is not Verb.DELETE and (key.kind.value, key.namespace, key.name) in names:
+                sent.add(key)
+                metrics.REPAIRS_TOTAL.labels(key.kind.value).inc()
+
+    async def _look_at_pods(self, key: AgentKey, observed: Observed, plan: Plan, memory: _Memory) -> None:
+        """After a grace, finds out why pods do not become ready, for the next pass to say."""
+        work = next((v for v in plan.verdicts if v.type is Type.WORKLOAD_READY), None)
+        if work is None or work.reason not in (Reason.PROGRESSING, Reason.PODS_FAILING):
+            memory.unready_since, memory.problems = None, ()
+            return
+        now = time.monotonic()
+        memory.unready_since = memory.unready_since or now
+        if now - memory.unready_since < _PODS_GRACE:
+            self._queue.add_after(key, _PODS_GRACE)
+            return
+        problems = await pod_problems(self._api, observed.identity)
+        if problems != memory.problems:
+            memory.problems = problems
+            self._queue.add_after(key, 0.0)
+
+    # Reports
+
+    async def _report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
+        if not plan.verdicts:
+            return
+        current = self._store.agents.get(key)
+        if current is None or current.uid != record.uid:
+            return
+        raw = current.load()
+        await self._write_status(key, record, raw, plan.status, plan.verdicts)
+
+    async def _report_invalid(self, key: AgentKey, record: AgentRecord, text: str) -> None:
+        verdicts = (
+            Verdict(Type.READY, False, Reason.INVALID_SPEC, text),
+            Verdict(Type.STALLED, True, Reason.INVALID_SPEC, text),
+        )
+        await self._write_status(key, record, record.load(), {}, verdicts)
+
+    async def _write_status(
+        self,
+        key: AgentKey,
+        record: AgentRecord,
+        raw: Manifest,
+        fields: Mapping[str, object],
+        verdicts: tuple[Verdict, ...],
+    ) -> None:
+        old = raw.get("status") or {}
+        patch = report.changes(old, fields, verdicts, raw["metadata"].get("generation", 0))
+        if not patch:
+            return
+        answer = await report.write(self._api, paths.agent(*key), record.uid, patch)
+        if answer is not None:
+            self._store.observe_agent(answer, notify=False)
+        regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
+        for verdict in report.worth_an_event(old, verdicts):
+            await report.event(
+                self._api, regarding, kind="AIAgent", reason=verdict.reason.value, message=verdict.message
+            )
+
+
+def decide(observed: Observed) -> Plan:
+    """What to do about the agent, and what is true of it."""
+    if observed.agent.metadata.deletion_timestamp:
+        return offboarding.decide(observed)
+    if meta.FINALIZER not in observed.agent.metadata.finalizers:
+        return Plan(finalizer=Finalizer.ADD)
+    return onboarding.decide(observed)
