@@ -26,13 +26,17 @@ POD: Object = {"containers": [{"name": "app", "image": "registry.example/app:1"}
 
 
 @contextmanager
-def refused(policy: str, remedy: str) -> Iterator[None]:
-    """The block's request is refused by exactly that policy, in words that contain the remedy."""
+def refused(policy: str, remedy: str, *, or_policy: str = "") -> Iterator[None]:
+    """The block's request is refused by that policy, in words that contain the remedy.
+
+    Where two policies refuse the same, the API server gives the words of either: then `or_policy` names the other.
+    """
     with pytest.raises(ApiError) as caught:
         yield
     error = caught.value
     assert error.status in {403, 422}, str(error)
-    assert f"ValidatingAdmissionPolicy '{policy}.{meta.GROUP}'" in error.message, str(error)
+    named = [f"ValidatingAdmissionPolicy '{name}.{meta.GROUP}'" for name in (policy, or_policy) if name]
+    assert any(name in error.message for name in named), str(error)
     assert remedy in error.message, str(error)
 
 
