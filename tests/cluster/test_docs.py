@@ -1,6 +1,7 @@
 """What the documents show is accepted by a real API server, and does there what they say."""
 
 import copy
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from support import agents
 from support.cluster import Cluster
 from support.documents import DOCUMENTS, ROOT, Block, blocks, objects
-from support.kube import Kube, Object
+from support.kube import ApiError, Kube, Object
 from support.operator import OperatorProcess
 
 pytestmark = pytest.mark.cluster
@@ -47,6 +48,37 @@ def test_a_manifest_is_accepted_without_unknown_fields(
 
 def test_there_are_manifests_of_both_kinds() -> None:
     assert {"AIAgent", "AgentRole", "ClusterRole"} <= {document["kind"] for _, document in MANIFESTS}
+
+
+# Rows of "What bad input looks like" in docs/onboarding.md: a change of a spec that is right, and what the page quotes.
+BAD_INPUT: list[tuple[Object, str]] = [
+    ({"purpos": "answer tickets"}, 'unknown field "spec.purpos"'),
+    ({"owners": [agents.owner(responsibility="Responsible")]}, "exactly one owner must be Accountable"),
+    ({"owners": [agents.owner(), agents.owner("other")]}, "exactly one owner must be Accountable"),
+    ({"workload": {}}, "set exactly one of targetRef and template"),
+    (
+        {"permissions": [agents.permission("all", rules=[agents.rule("*", "tickets")])]},
+        "spec.permissions[0].rules[0].verbs[0] in body should match",
+    ),
+    (
+        {"workload": {"template": agents.pod_template(serviceAccountName="aiagent.other")}},
+        "leave serviceAccountName out: the operator puts the agent's own account there",
+    ),
+    ({"name": 41 * "a"}, "the name of an AIAgent must be a DNS label of at most 40 characters"),
+    ({"name": "tri.age"}, "the name of an AIAgent must be a DNS label of at most 40 characters"),
+]
+
+
+@pytest.mark.parametrize(("change", "quoted"), BAD_INPUT, ids=lambda value: value if isinstance(value, str) else "")
+def test_bad_input_looks_as_the_page_says(kernel: Cluster, namespace: str, change: Object, quoted: str) -> None:
+    assert quoted in (ROOT / "docs" / "onboarding.md").read_text()
+    name = change.get("name", "triage")
+    spec = {key: value for key, value in change.items() if key != "name"}
+    manifest = agents.agent(namespace, name, "support")
+    manifest["spec"] |= spec
+    path = kernel.admin.path(agents.API, "aiagents", namespace, None)
+    with pytest.raises(ApiError, match=re.escape(quoted)):
+        kernel.admin.raw("POST", path, manifest, params={"dryRun": "All", "fieldValidation": "Strict"})
 
 
 @pytest.fixture
