@@ -36,7 +36,6 @@ class Reason(StrEnum):
     OFFBOARDING = "Offboarding"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     DEFINITION_TERMINATING = "DefinitionTerminating"
-    API_ERROR = "ApiError"
     # spec and role
     INVALID_SPEC = "InvalidSpec"
     ACCEPTED = "Accepted"
@@ -67,7 +66,6 @@ class Reason(StrEnum):
     FIELD_CONFLICT = "FieldConflict"
     WORKLOAD_INVALID = "WorkloadInvalid"
     PODS_FAILING = "PodsFailing"
-    RELEASING = "Releasing"
     # identity
     EXPOSED = "OthersHoldIdentity"
     FOREIGN_RIGHTS = "RightsFromOthers"
