@@ -99,8 +99,8 @@ cluster-status: $(STAMP) ## Say whether it runs, and where its kubeconfig is
 	@$(BIN)/python -m support.localcluster status
 
 .PHONY: demo
-demo: $(STAMP) ## Everything in one go, until Ctrl-C (ONCE=1: exit with the verdict)
-	@$(BIN)/python -m support.demo $(if $(filter 1,$(ONCE)),--once)
+demo: $(STAMP) $(if $(filter kind,$(CLUSTER)),kind-up) ## Everything in one go, until Ctrl-C (ONCE=1: exit with the verdict; CLUSTER=kind)
+	@$(if $(filter kind,$(CLUSTER)),KUBECONFIG=build/kind/$(KIND_CLUSTER).kubeconfig )$(BIN)/python -m support.demo $(if $(filter 1,$(ONCE)),--once)
 
 ##@ Generated files
 GENERATED := crds charts/aiagent-operator/files/crds manifests/install.yaml docs/reference.md docs/settings.md
