@@ -38,14 +38,15 @@ GRANTABLE: Object = {
 }
 
 
-def clerk(name: str, **spec: Any) -> Object:
+SLEEP = "import time; time.sleep(86400)"
+# Deaf to SIGTERM, so that what a suspended agent's pod may still do can be asked while it ends.
+DEAF = f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEP}"
+
+
+def clerk(name: str, *, script: str = SLEEP, grace: int = 1, **spec: Any) -> Object:
     """An agent that may file notes, run by the operator's own image, which has a Python and nothing else to do."""
-    container = {
-        "name": "app",
-        "image": IMAGE,
-        # Deaf to SIGTERM, so that what a suspended agent's pod may still do can be asked while it ends.
-        "command": ["python3", "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(86400)"],
-    }
+    container = {"name": "app", "image": IMAGE, "command": ["python3", "-c", script]}
+    pods = {"containers": [container], "terminationGracePeriodSeconds": grace}
     return {
         "apiVersion": "workforce.dev/v1alpha1",
         "kind": "AIAgent",
@@ -63,7 +64,7 @@ def clerk(name: str, **spec: Any) -> Object:
             ],
             "permissions": [{"name": "file-notes"}],
             "handbook": {"instructions": {"inline": "File notes."}},
-            "workload": {"template": {"spec": {"containers": [container], "terminationGracePeriodSeconds": 60}}},
+            "workload": {"template": {"spec": pods}},
             **spec,
         },
     }
@@ -130,7 +131,7 @@ def test_a_missing_secret_is_named_until_it_is_there(kube: Kube) -> None:
 
 
 def test_suspend_takes_the_rights_while_the_pod_still_runs(kube: Kube, inside: Inside) -> None:
-    kube.apply(clerk("paused"))
+    kube.apply(clerk("paused", script=DEAF, grace=60))
     pod = running_pod(kube, wait_ready(kube, NAMESPACE, "paused"))
     assert inside(pod, "GET", maps())[0] == 200
     kube.patch("workforce.dev/v1alpha1", "aiagents", "paused", {"spec": {"suspended": True}}, namespace=NAMESPACE)
@@ -149,7 +150,7 @@ def test_suspend_takes_the_rights_while_the_pod_still_runs(kube: Kube, inside: I
 
 def test_a_target_is_adopted_and_given_back(kube: Kube, inside: Inside) -> None:
     labels = {"app": "desk"}
-    container = {"name": "app", "image": IMAGE, "command": ["python3", "-c", "import time; time.sleep(86400)"]}
+    container = {"name": "app", "image": IMAGE, "command": ["python3", "-c", SLEEP]}
     target = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -181,8 +182,6 @@ def test_after_deletion_the_old_token_is_refused(
     read = "print(open('/var/run/secrets/kubernetes.io/serviceaccount/token').read())"
     token = kubectl("exec", "-n", NAMESPACE, pod, "--", "python3", "-c", read).stdout.strip()
     assert inside(witness, "GET", maps(), token=token)[0] == 200
-    kube.patch("workforce.dev/v1alpha1", "aiagents", "leaver", {"spec": {"suspended": True}}, namespace=NAMESPACE)
-    kube.delete("v1", "pods", pod, namespace=NAMESPACE, grace_seconds=0)
     kube.delete("workforce.dev/v1alpha1", "aiagents", "leaver", namespace=NAMESPACE)
     kube.wait_gone("workforce.dev/v1alpha1", "aiagents", "leaver", namespace=NAMESPACE, timeout=90)
     code = wait_for(

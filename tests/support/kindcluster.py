@@ -1,7 +1,7 @@
 """A kind cluster for the end-to-end tests: `python -m support.kindcluster up|load IMAGE|down|path`.
 
-kind itself comes from PATH, else it is built once from its pinned Go module. The node image is kind's own default unless
-KIND_NODE_IMAGE names another.
+kind itself comes from PATH, else it is built once from its pinned Go module. The node image is kind's own default
+unless KIND_NODE_IMAGE names another.
 """
 
 from __future__ import annotations
