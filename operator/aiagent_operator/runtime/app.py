@@ -16,7 +16,7 @@ import kopf
 import uvloop
 
 from aiagent_operator.runtime import handlers, logs, metrics, settings
-from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.client import Api, NoClusterError
 from aiagent_operator.runtime.health import Health, Heartbeat, unanswered
 from aiagent_operator.runtime.leader import Leader, LeaseLostError
 from aiagent_operator.runtime.leading import Leading
@@ -147,6 +147,8 @@ def main() -> None:
     logs.configure(chosen)
     try:
         asyncio.run(_run(chosen))
+    except NoClusterError as error:
+        sys.exit(str(error))
     except LeaseLostError as error:
         sys.exit(f"the Lease was lost: {error}")
     except BaseExceptionGroup as group:

@@ -51,6 +51,10 @@ class UnreachableError(ApiError):
         super().__init__(0, "Unreachable", message)
 
 
+class NoClusterError(RuntimeError):
+    """Nothing says where the API server is."""
+
+
 async def load_configuration() -> Configuration:
     """Credentials in the usual order: KUBECONFIG, the pod's account, ~/.kube/config."""
     configuration = Configuration()
@@ -62,7 +66,7 @@ async def load_configuration() -> Configuration:
     elif (Path.home() / ".kube" / "config").exists():
         await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
-        raise RuntimeError("no cluster: set KUBECONFIG, or run in a pod with a ServiceAccount token")
+        raise NoClusterError("no cluster: set KUBECONFIG, or run in a pod with a ServiceAccount token")
     return configuration
 
 
