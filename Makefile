@@ -69,7 +69,9 @@ contracts: $(STAMP) ## Which module may import which (import-linter)
 	@PYTHONPATH=operator $(BIN)/lint-imports
 
 .PHONY: unit
-unit: $(STAMP) ## Tests of the pure code
+unit: $(STAMP) ## Tests of the pure code, and of the chart (helm)
+	$(call say,Looking for helm (built once where there is none))
+	@$(BIN)/python -m support.chart helm >/dev/null
 	$(call say,Running the unit tests)
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
@@ -77,12 +79,11 @@ unit: $(STAMP) ## Tests of the pure code
 test: unit ## All unit and cluster tests, the latter on a local control plane
 	$(call say,Building what the cluster tests need (once))
 	@$(BIN)/python -m support.localcluster build
-	@$(BIN)/python -m support.chart helm >/dev/null
 	$(call say,Running the cluster tests on a local control plane ($(WORKERS) workers))
 	@$(BIN)/python -m pytest tests/cluster -n $(WORKERS) --dist loadgroup $(ARGS)
 
 # The Python of the virtual environment, with the tests' support in reach.
-cluster-up cluster-down cluster-status demo test: export PYTHONPATH := tests
+cluster-up cluster-down cluster-status demo unit test: export PYTHONPATH := tests
 
 ##@ Local control plane
 

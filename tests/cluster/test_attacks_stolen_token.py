@@ -16,6 +16,8 @@ from support import chart
 from support.kube import Object, wait_for
 from support.tenancy import APPS, RBAC, Office, injected, refused, unauthorized
 
+pytestmark = pytest.mark.cluster
+
 SELF = {"kind": "ServiceAccount", "name": chart.ACCOUNT, "namespace": chart.NAMESPACE}
 GROUP = "rbac.authorization.k8s.io"
 ADMISSION = "admissionregistration.k8s.io"

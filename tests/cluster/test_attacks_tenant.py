@@ -10,6 +10,8 @@ from aiagent_operator.core.children import role
 from support.kube import Kube, Object
 from support.tenancy import APPS, RBAC, Office, refused, unauthorized
 
+pytestmark = pytest.mark.cluster
+
 AIAGENTS = {"apiGroups": [meta.GROUP], "resources": ["aiagents"], "verbs": ["get", "create", "update", "patch"]}
 DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "create", "update"]}
 AGENT = "aiagent.triage"

@@ -25,6 +25,8 @@ from support import chart
 from support.kube import ApiError, Kube, Object, wait_for
 from support.tenancy import APPS, RBAC, READ_CONFIG, Office, injected, unauthorized
 
+pytestmark = pytest.mark.cluster
+
 DEFINITIONS = "apiextensions.k8s.io/v1"
 
 

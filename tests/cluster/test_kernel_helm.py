@@ -1,0 +1,114 @@
+"""The chart under real Helm: what an installation makes, what an upgrade changes, and what stays when it is gone."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aiagent_operator.api import meta
+from support import chart
+from support.kube import ApiError, Kube, Object, wait_for
+from support.localcluster import ControlPlane
+from support.tenancy import RBAC
+
+pytestmark = pytest.mark.cluster
+
+ROLE: Object = {
+    "apiVersion": meta.API_VERSION,
+    "kind": "AgentRole",
+    "metadata": {"name": "support"},
+    "spec": {"description": "First-line support", "lifecycle": {"state": "Approved"}},
+}
+
+
+@pytest.fixture(scope="module")
+def empty_plane() -> Iterator[ControlPlane]:
+    """A control plane that nothing is installed in."""
+    with ControlPlane() as plane:
+        yield plane
+        plane.check()
+
+
+def helm(plane: ControlPlane, *arguments: str, values: chart.Values | None = None) -> str:
+    """Helm at that control plane, in the chart's usual namespace."""
+    command = [str(chart.helm()), *arguments, "--namespace", chart.NAMESPACE]
+    if values is not None:
+        command += ["--values", "-"]
+    env = {**os.environ, "KUBECONFIG": str(plane.kubeconfig)}
+    done = subprocess.run(
+        command, input=json.dumps(values or {}), capture_output=True, text=True, check=False, env=env, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def install(plane: ControlPlane, values: chart.Values) -> str:
+    """Install or upgrade, without waiting for pods that have no image here."""
+    command = ["upgrade", "--install", chart.RELEASE, str(chart.CHART), "--create-namespace"]
+    return helm(plane, *command, values=values)
+
+
+def probe(admin: Kube) -> Any:
+    """Truthy once the policies refuse the account of an agent that is not there."""
+    try:
+        admin.create(
+            {
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": "aiagent.probe", "namespace": "default"},
+            },
+            dry_run=True,
+        )
+    except ApiError as error:
+        return "agent-accounts.workforce.dev" in error.message
+    return False
+
+
+def test_agents_rights_outlive_an_upgrade_an_uninstall_and_a_return(empty_plane: ControlPlane) -> None:
+    plane, admin = empty_plane, empty_plane.admin
+    notes = install(plane, {"replicas": 1})
+    assert "On `helm uninstall` these stay" in notes
+    wait_for(lambda: probe(admin), what="the policies to be in force")
+    admin.create(ROLE)
+    where = {"namespace": chart.NAMESPACE}
+    assert admin.get("apps/v1", "deployments", "aiagent-operator", **where)["spec"]["replicas"] == 1
+
+    admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-a"}})
+    install(plane, {"replicas": 2, "watchNamespaces": ["team-a"]})
+    assert admin.get("apps/v1", "deployments", "aiagent-operator", **where)["spec"]["replicas"] == 2
+    assert admin.find(RBAC, "clusterrolebindings", "aiagent-operator-namespaced") is None
+
+    def may_write(namespace: str) -> bool:
+        return admin.allowed(chart.USERNAME, "create", "serviceaccounts", groups=chart.GROUPS, namespace=namespace)
+
+    wait_for(lambda: may_write("team-a"), what="the operator to hold its rights in team-a")
+    wait_for(lambda: not may_write("default"), what="the operator to have lost its rights elsewhere")
+
+    helm(plane, "uninstall", chart.RELEASE)
+    assert admin.find("apps/v1", "deployments", "aiagent-operator", **where) is None
+    assert admin.find(RBAC, "clusterroles", "aiagent-operator") is None
+    assert admin.get(meta.API_VERSION, "agentroles", "support")
+    kept = {o["metadata"]["name"] for o in admin.list("admissionregistration.k8s.io/v1", "validatingadmissionpolicies")}
+    assert kept >= {o["metadata"]["name"] for o in chart.render() if o["kind"] == "ValidatingAdmissionPolicy"}
+    assert probe(admin)
+
+    install(plane, {})
+    assert admin.get(RBAC, "clusterrolebindings", "aiagent-operator-namespaced")
+    assert admin.get(meta.API_VERSION, "agentroles", "support")
+
+
+def test_the_plain_manifest_applies_with_kubectl(empty_plane: ControlPlane) -> None:
+    """In whatever order kubectl sends it: the namespace first, and nothing refused by a policy that came before."""
+    command = [str(empty_plane.kubectl), "--kubeconfig", str(empty_plane.kubeconfig), "apply", "--server-side"]
+    done = subprocess.run(
+        [*command, "--force-conflicts", "-f", str(chart.MANIFEST)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
