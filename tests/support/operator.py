@@ -182,6 +182,12 @@ class OperatorProcess:
         wanted = set(labels.items())
         return sum(value for (sample, have), value in self.metrics().items() if sample == name and wanted <= set(have))
 
+    def is_idle(self) -> bool:
+        """Whether nothing is queued or at work at this moment; False where the process is gone."""
+        if not self.running() or self.probe("/metrics")[0] != 200:
+            return False
+        return self.metric("aiagent_queue_depth") + self.metric("aiagent_queue_working") == 0
+
     def until_idle(self, *, seconds: float = 60.0) -> None:
         """Wait until nothing is queued or at work, and no pass was made between two looks."""
         last: list[float] = []

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from support import agents
@@ -89,6 +89,15 @@ class Workplace:
         """The agent as it is now."""
         return self.admin.get(agents.API, "aiagents", name, namespace=self.namespace)
 
+    def find(self, name: str) -> Object | None:
+        """The agent as it is now, None where it is gone."""
+        return self.admin.find(agents.API, "aiagents", name, namespace=self.namespace)
+
+    def is_ready(self, name: str) -> bool:
+        """Whether an agent's present spec is onboarded."""
+        agent = self.find(name)
+        return agent is not None and _ready(agent)
+
     def dismiss(self, name: str, *, propagation: str | None = None) -> None:
         """Delete an agent, without waiting."""
         self.admin.delete(agents.API, "aiagents", name, namespace=self.namespace, propagation=propagation)
@@ -125,6 +134,26 @@ class Workplace:
         meta = obj["metadata"]
         patch = {"metadata": {"labels": {"touched": uuid.uuid4().hex[:8]}}}
         self.admin.patch(obj["apiVersion"], obj["kind"], meta["name"], patch, namespace=meta["namespace"])
+
+    def until_settled(self, name: str) -> None:
+        """Wait until an agent is ready and the operator has nothing to do."""
+        self.until_ready(name)
+        self.installed.operator().until_idle()
+
+    def until_alone(self, other_namespaces: Iterable[str]) -> None:
+        """Wait until the agents of earlier tests, whose namespaces are going, are gone."""
+        for namespace in set(other_namespaces) - {self.namespace}:
+            self.admin.wait_gone("v1", "namespaces", namespace, timeout=120)
+
+    def events(self, name: str) -> list[Object]:
+        """The events about an agent, also about one that is gone."""
+        fields = f"involvedObject.name={name},involvedObject.kind=AIAgent"
+        return self.admin.list("v1", "events", namespace=self.namespace, fields=fields)
+
+    def exists(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether an object of a child's kind exists."""
+        api_version = next(version for version, known in CHILD_KINDS if known == kind)
+        return self.admin.find(api_version, kind, name, namespace=namespace) is not None
 
     # What exists ------------------------------------------------------------------------------------------------------
 

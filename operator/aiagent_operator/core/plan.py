@@ -63,6 +63,19 @@ def replace(child: Child, desired: Desired, *, grants: bool = False) -> Write:
     return Write(Verb.REPLACE, child.key, body, uid=child.uid, digest=desired.digest, grants=grants)
 
 
+def onto(live: Mapping[str, Any], body: Mapping[str, Any]) -> Manifest:
+    """The body of a replacement that leaves what others have put on the object: labels, annotations, finalizers.
+
+    Of the fields beside metadata only those that the body names change: an account keeps its imagePullSecrets.
+    """
+    metadata = {k: v for k, v in live["metadata"].items() if k not in ("managedFields", "ownerReferences")}
+    own = body["metadata"]
+    together = {
+        field: {**(metadata.get(field) or {}), **own[field]} for field in ("labels", "annotations") if field in own
+    }
+    return {**live, **body, "metadata": {**metadata, **own, **together}}
+
+
 def delete(child: Child) -> Write:
     """The write that removes a child, and nothing else that may have come under its name."""
     return Write(Verb.DELETE, child.key, uid=child.uid)

@@ -17,7 +17,7 @@ from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core import adoption
 from aiagent_operator.core.children import observe
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
-from aiagent_operator.core.plan import Failure, Verb, Write
+from aiagent_operator.core.plan import Failure, Verb, Write, onto
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import APPLY_PATCH, MERGE_PATCH, Api, ApiError
 from aiagent_operator.runtime.store import Store
@@ -61,7 +61,8 @@ class Executor:
                     "POST", paths.collection(write.key.kind, write.key.namespace), body=write.body, params=_AS_MANAGER
                 )
             case Verb.REPLACE:
-                return await self._api.request("PUT", path, body=write.body, params=_AS_MANAGER)
+                live = await self._api.request("GET", path)
+                return await self._api.request("PUT", path, body=onto(live, write.body or {}), params=_AS_MANAGER)
             case Verb.DELETE:
                 foreground = write.key.kind is ChildKind.DEPLOYMENT
                 options = {

@@ -1,0 +1,243 @@
+"""The operator is killed at every write of an onboarding, an update and a deletion, one after the other.
+
+Each crash point is enumerated: the n-th write, from the first to the last there is, once just before it reaches the API
+server, and once after it took effect but before the operator hears of it. At no moment may the agent hold a right that
+neither its old nor its new spec gives it, and after the restart everything is exactly as if nothing had happened.
+"""
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from support import agents
+from support.agents import permission, rule
+from support.kube import Object, wait_for
+from support.operator import Installation, OperatorProcess
+from support.proxy import FaultProxy, When
+from support.workplace import Workplace, foreign_name
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
+
+Rights = frozenset[tuple[str, str, str, str]]
+# What differs between two runs although nothing is different.
+PASSING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid", "annotations")
+
+
+@dataclass
+class Rig:
+    """An operator behind a proxy, and a place where it works."""
+
+    place: Workplace
+    proxy: FaultProxy
+    operator: OperatorProcess
+    crm: str
+    archive: str
+    finance: str
+    role: str
+
+    def old(self) -> list[Object]:
+        """Permissions before the update."""
+        return [
+            permission("tickets", self.crm, rules=[rule("get list update", "tickets")]),
+            permission("articles", self.archive, rules=[rule("get", "articles")]),
+            permission("refund"),
+        ]
+
+    def new(self) -> list[Object]:
+        """After it: narrowed in one namespace, widened in another, gone from a third, and new in a fourth."""
+        return [
+            permission("tickets", self.crm, rules=[rule("get", "tickets")]),
+            permission("articles", self.archive, rules=[rule("get list", "articles"), rule("get", "contracts")]),
+            permission("invoices", self.finance, rules=[rule("list", "invoices")]),
+        ]
+
+    def wide(self, permissions: list[Object]) -> Rights:
+        """Every right that these permissions give."""
+        sets = {"refund": [agents.REFUND]}
+        return frozenset(
+            (namespace, group, resource, verb)
+            for entry in permissions
+            for namespace in entry.get("namespaces", [self.place.namespace])
+            for each in entry.get("rules") or sets[entry["name"]]
+            for group in each["apiGroups"]
+            for resource in each["resources"]
+            for verb in each["verbs"]
+        )
+
+    def settle(self) -> None:
+        """Wait until the operator has nothing to do."""
+        self.operator.until_idle()
+
+    def state(self, name: str, uid: str) -> dict[str, Object]:
+        """Everything there is of an agent, without what differs from run to run."""
+        found: dict[str, Object] = {}
+        for (kind, namespace, child), obj in self.place.children(uid).items():
+            found[_renamed(f"{kind} {namespace} {child}", name, uid)] = _lasting(obj, name, uid)
+        agent = self.place.find(name)
+        return found | ({"AIAgent": _lasting(agent, name, uid)} if agent else {})
+
+
+def _lasting(obj: Object, name: str, uid: str) -> Object:
+    kept = copy.deepcopy({k: v for k, v in obj.items() if k != "status" or obj["kind"] == "AIAgent"})
+    for field in PASSING:
+        kept["metadata"].pop(field, None)
+    for condition in kept.get("status", {}).get("conditions", []):
+        condition.pop("lastTransitionTime")
+        condition.pop("observedGeneration", None)
+    for entry in kept.get("status", {}).get("inventory", []):
+        entry.pop("uid")
+        entry.pop("generation", None)
+    kept.get("status", {}).pop("observedGeneration", None)
+    return _renamed(kept, name, uid)  # type: ignore[no-any-return]
+
+
+def _renamed(value: Any, name: str, uid: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _renamed(entry, name, uid) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_renamed(entry, name, uid) for entry in value]
+    if not isinstance(value, str):
+        return value
+    return value.replace(foreign_name(name, uid), "ABROAD").replace(uid, "UID").replace(name, "NAME")
+
+
+@pytest.fixture(scope="module")
+def rig(installed: Installation) -> Iterator[Rig]:
+    with FaultProxy.before(installed.cluster.kubeconfig) as proxy:
+        place = Workplace(installed)
+        operator = installed.alone(proxy.kubeconfig(installed.token()))
+        try:
+            crm, archive, finance = (place.new_namespace(name) for name in ("crm", "archive", "finance"))
+            ceiling = [rule("get list update", "tickets articles contracts invoices")]
+            rig = Rig(place, proxy, operator, crm, archive, finance, place.new_role(ceiling=ceiling))
+            operator.start()
+            earlier = {agent["metadata"]["namespace"] for agent in place.admin.list(agents.API, "aiagents")}
+            place.until_alone(earlier)
+            rig.settle()
+            yield rig
+        except BaseException as error:
+            error.add_note(operator.tail(60))
+            raise
+        finally:
+            operator.close()
+            operator.forget_lease()
+            place.clean()
+
+
+@dataclass
+class Run:
+    """One agent's way from one state to the next: what is done to it, and how it is then."""
+
+    name: str
+    uid: str
+    old: Rights
+    new: Rights
+    act: Callable[[], Any]
+    arrived: Callable[[], bool]
+
+
+def _onboarding(rig: Rig, number: int) -> Run:
+    name = f"n{number:03}"
+
+    def act() -> None:
+        run.uid = rig.place.employ(name, rig.role, *rig.old())["metadata"]["uid"]
+
+    run = Run(name, "", frozenset(), rig.wide(rig.old()), act, lambda: rig.place.is_ready(name))
+    return run
+
+
+def _update(rig: Rig, number: int) -> Run:
+    run = _onboarding(rig, number)
+    run.act()
+    rig.place.until_ready(run.name)
+    run.old, run.new = rig.wide(rig.old()), rig.wide(rig.new())
+    changed = {"permissions": rig.new(), "handbook": {"instructions": {"inline": "Be brief."}}}
+    run.act = lambda: rig.place.change(run.name, **changed)
+    return run
+
+
+def _deletion(rig: Rig, number: int) -> Run:
+    run = _onboarding(rig, number)
+    run.act()
+    rig.place.until_ready(run.name)
+    run.old, run.new = rig.wide(rig.old()), frozenset()
+    run.act = lambda: rig.place.dismiss(run.name)
+    run.arrived = lambda: rig.place.find(run.name) is None
+    return run
+
+
+SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
+    "onboarding": _onboarding,
+    "update": _update,
+    "deletion": _deletion,
+}
+
+
+@pytest.mark.parametrize("when", list(When), ids=lambda when: when.value)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_crash_at_every_write(rig: Rig, scenario: str, when: When) -> None:
+    begin = SCENARIOS[scenario]
+    offset = 500 * list(When).index(when) + 100 * (1 + list(SCENARIOS).index(scenario))
+    wanted, writes = _undisturbed(rig, begin(rig, offset))
+    assert writes > len(wanted), "each object is a write at least, and the enumeration would be cut short"
+    for number in range(1, 99):
+        run = begin(rig, offset + number)
+        rig.settle()
+        if not _crashed(rig, run, number, when):
+            assert rig.state(run.name, run.uid) == wanted
+            assert number > 8, "an enumeration that ends so early has not seen all writes"
+            return
+        _never_too_much(rig, run)
+        rig.proxy.reset()
+        rig.operator.restart()
+
+        def arrived(run: Run = run) -> bool:
+            _never_too_much(rig, run)
+            return run.arrived()
+
+        wait_for(arrived, what=f"the {scenario} to end after a crash {when.value.lower()} write {number}")
+        rig.settle()
+        assert rig.state(run.name, run.uid) == wanted, f"after a crash {when.value.lower()} write {number}"
+        assert rig.place.rights(run.uid) == run.new
+    pytest.fail("98 writes are far more than any of this takes")
+
+
+def _undisturbed(rig: Rig, run: Run) -> tuple[dict[str, Object], int]:
+    """How everything is in the end when nothing goes wrong, and the number of writes until then."""
+    rig.settle()
+    rig.proxy.reset()
+    run.act()
+    wait_for(run.arrived, what=f"{run.name} to arrive without a crash")
+    rig.settle()
+    assert rig.place.rights(run.uid) == run.new
+    return rig.state(run.name, run.uid), rig.proxy.mutations
+
+
+def _crashed(rig: Rig, run: Run, number: int, when: When) -> bool:
+    """Sets out, with the operator's death at that write; False where it arrives with fewer writes than that."""
+    dead = threading.Event()
+
+    def kill(_: Any) -> None:
+        rig.operator.kill9()
+        dead.set()
+
+    rig.proxy.reset()
+    rig.proxy.crash_at(number, when, kill)
+    run.act()
+
+    def over() -> bool:
+        _never_too_much(rig, run)
+        return dead.is_set() or (run.arrived() and rig.operator.is_idle())
+
+    wait_for(over, what=f"the operator to come to write {number}, or to end")
+    return dead.is_set()
+
+
+def _never_too_much(rig: Rig, run: Run) -> None:
+    """What Roles and bindings give together is part of the old rights, or part of the new ones: never some of both."""
+    held = rig.place.rights(run.uid)
+    assert held <= run.old or held <= run.new, f"old {run.old}, new {run.new}, held {held}"
