@@ -174,9 +174,10 @@ def open_office(admin: Kube, namespace: str) -> Office:
     office = Office(namespace, admin, operator, editor, owner)
     for name, cluster_role in people.items():
         office.bind(name, {"kind": "ClusterRole", "name": cluster_role})
-        wait_for(
-            lambda name=name: admin.allowed(name, "create", "aiagents", group=meta.GROUP, namespace=namespace),
-            what=f"{name} to hold the rights of workforce-agents-edit, aggregated into {cluster_role}",
-        )
+
+    def all_may_employ() -> bool:
+        return all(admin.allowed(name, "create", "aiagents", group=meta.GROUP, namespace=namespace) for name in people)
+
+    wait_for(all_may_employ, what=f"{', '.join(people)} to hold workforce-agents-edit through edit and admin")
     office.let_use(f"editor-{tag}")
     return office

@@ -87,6 +87,17 @@ def test_every_policy_is_bound_and_attacked() -> None:
         assert f'refused("{name.removesuffix(".workforce.dev")}"' in attacks, f"no attack is refused by {name}"
 
 
+def test_the_security_page_has_every_policy_and_every_right() -> None:
+    page = (chart.ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `((?:agent|author|role|operator|definitions)[a-z-]*)` \|", page, re.MULTILINE))
+    assert listed == {name.removesuffix(".workforce.dev") for name in objects("ValidatingAdmissionPolicy")}
+    rows = [row for row in page.splitlines() if row.startswith("| ")]
+    for name in ("aiagent-operator", "aiagent-operator-namespaced"):
+        for rule in objects("ClusterRole")[name]["rules"]:
+            words = f"| {', '.join(rule['verbs'])} {', '.join(rule['resources'])}"
+            assert any(row.startswith(words) for row in rows), f"docs/security.md has no row {words}"
+
+
 def test_every_validation_says_what_to_do_and_answers_403() -> None:
     for name, policy in objects("ValidatingAdmissionPolicy").items():
         for validation in policy["spec"]["validations"]:
