@@ -91,11 +91,7 @@ def compose(
         needs=work.needs,
         verdicts=tuple(verdicts),
         status=_fields(o, decisions, work, handbook, ready),
-        requeue_after=60.0
-        if waits
-        else 15.0
-        if work_verdict.reason in (Reason.PROGRESSING, Reason.PODS_FAILING)
-        else None,
+        requeue_after=60.0 if waits else None,
         decisions=decisions,
     )
 

@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 ROUNDS = 24
 # Seconds before a refused write is sent again although nothing told of a change.
 _REFUSED_AGAIN = 30.0
-# Seconds that pods may take before the operator looks for the reason.
+# Seconds that pods may take before the operator looks for the reason; it looks again after twice as long each time.
 _PODS_GRACE = 10.0
+_PODS_MOST = 320.0
 
 
 @dataclass(slots=True)
@@ -36,7 +37,8 @@ class _Memory:
     """What a pass leaves for the next one. Losing it costs a look or a repeated refusal, nothing else."""
 
     failures: dict[ObjectKey, tuple[Failure, float]] = field(default_factory=dict)
-    unready_since: float | None = None
+    look_at: float | None = None
+    look_after: float = _PODS_GRACE
     problems: tuple[str, ...] = ()
 
     def current(self) -> dict[ObjectKey, Failure]:
@@ -202,13 +204,17 @@ class AgentReconciler:
         """After a grace, finds out why pods do not become ready, for the next pass to say."""
         work = next((v for v in plan.verdicts if v.type is Type.WORKLOAD_READY), None)
         if work is None or work.reason not in (Reason.PROGRESSING, Reason.PODS_FAILING):
-            memory.unready_since, memory.problems = None, ()
+            memory.look_at, memory.look_after, memory.problems = None, _PODS_GRACE, ()
             return
         now = time.monotonic()
-        memory.unready_since = memory.unready_since or now
-        if now - memory.unready_since < _PODS_GRACE:
-            self._queue.add_after(key, _PODS_GRACE)
+        if memory.look_at is None:
+            memory.look_at = now + memory.look_after
+        if now < memory.look_at:
+            self._queue.add_after(key, memory.look_at - now)
             return
+        memory.look_after = min(2 * memory.look_after, _PODS_MOST)
+        memory.look_at = now + memory.look_after
+        self._queue.add_after(key, memory.look_after)
         problems = await pod_problems(self._api, observed.identity)
         if problems != memory.problems:
             memory.problems = problems
