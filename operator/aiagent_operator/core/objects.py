@@ -81,8 +81,9 @@ class Rollout:
     failure: str = ""
 
     def complete(self, generation: int) -> bool:
-        """Whether the controller has seen this generation and all pods are new and ready."""
-        return self.observed_generation >= generation and self.updated >= self.wanted <= self.ready
+        """Whether the controller has seen this generation, all pods are ready, and no old one is left."""
+        seen = self.observed_generation >= generation
+        return seen and self.replicas <= self.updated and self.updated >= self.wanted <= self.ready
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Two event loops on purpose: a leader that is busy with ten thousand agents must 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -145,6 +146,9 @@ def main() -> None:
     """Entry point of the process. Exit status 0 after SIGTERM, 1 where the Lease was lost or the work failed."""
     chosen = settings.load()
     logs.configure(chosen)
+    # The store grows to hundreds of thousands of small objects, none of them in cycles: at the default threshold the
+    # collector would go through all of them many times while they are read.
+    gc.set_threshold(50_000, 20, 50)
     try:
         asyncio.run(_run(chosen))
     except NoClusterError as error:

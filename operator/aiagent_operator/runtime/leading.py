@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import PermissionState, Phase
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.runtime import metrics
+from aiagent_operator.runtime import metrics, paths
 from aiagent_operator.runtime.client import Api, ApiError, pages
 from aiagent_operator.runtime.controller import Controller
 from aiagent_operator.runtime.execute import Executor
@@ -27,6 +30,10 @@ log = logging.getLogger(__name__)
 
 # Seconds between two updates of the gauges: as fresh as scrapes usually are.
 _GAUGES_EVERY = 5.0
+# Seconds between two looks at what the start waits for, and without progress until it is looked at name by name.
+_LOOK_EVERY, _STILL = 0.05, 2.0
+
+T = TypeVar("T")
 
 _PHASES = (*(phase.value for phase in Phase), "Unknown")
 
@@ -86,32 +93,74 @@ class Leading:
             self._enqueue_all()
             self._waiting = ""
             metrics.SYNCED.set(1)
+            # What was read at the start mostly stays: the collector need not go through it again and again.
+            gc.collect()
+            gc.freeze()
             log.info("synced: %d agents, %d roles", len(self.store.agents), len(self.store.roles))
 
     async def _until_known(self) -> None:
         """Waits for the first list of everything, and for kopf to have delivered each agent and role that exists."""
+        scan = asyncio.create_task(self._scanner.first())
         while missing := unsynced(self._watches):
             self._waiting = f"lists of {', '.join(missing)}"
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK_EVERY)
+        self._waiting = "the number of agents and roles"
+        expected = await self._retried(self._number)
+        grown = time.monotonic()
+        known = self._known()
+        while known < expected:
+            self._waiting = f"{expected - known} of {expected} agents and roles to be listed"
+            await asyncio.sleep(_LOOK_EVERY)
+            if self._known() > known:
+                known, grown = self._known(), time.monotonic()
+            elif time.monotonic() - grown > _STILL:
+                # Some may have gone since they were counted: then name by name.
+                missing = await self._retried(self._undelivered)
+                if not missing:
+                    break
+                self._waiting = f"{len(missing)} agents and roles, {missing[0]} among them"
         self._waiting = "the scan of foreign bindings"
-        await self._scanner.first()
-        while missing_agents := await self._undelivered():
-            self._waiting = f"{len(missing_agents)} agents and roles, {missing_agents[0]} among them"
-            await asyncio.sleep(0.2)
+        await scan
+
+    def _known(self) -> int:
+        return len(self.store.agents) + len(self.store.roles)
+
+    async def _number(self) -> int:
+        """How many agents and roles there are, by a page of one each: the rest is counted, not sent."""
+        total = 0
+        for path in self._paths():
+            page = await self._api.request("GET", path, params={"limit": "1"}, accept=METADATA_LIST)
+            total += len(page.get("items") or ()) + int(page["metadata"].get("remainingItemCount") or 0)
+        return total
+
+    async def _retried(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer, however long the API server takes to give one: before it, nothing can be decided."""
+        delay = self._settings.backoff_initial
+        while True:
+            try:
+                return await ask()
+            except ApiError as error:
+                log.info("start put off for %.1f s: %s", delay, error)
+                await asyncio.sleep(error.retry_after or delay)
+                delay = min(2 * delay, self._settings.backoff_max)
 
     async def _undelivered(self) -> list[str]:
         agents = await self._listed("aiagents")
         missing = [f"AIAgent {ns}/{name}" for ns, name in agents if AgentKey(ns, name) not in self.store.agents]
-        roles = await self._listed("agentroles", namespaced=False)
+        roles = await self._listed("agentroles")
         return missing + [f"AgentRole {name}" for _, name in roles if name not in self.store.roles]
 
-    async def _listed(self, plural: str, *, namespaced: bool = True) -> dict[tuple[str, str], str]:
+    def _paths(self, *plurals: str) -> list[str]:
+        """Collections of our kinds, in the namespaces that are watched."""
+        root = f"/apis/{meta.API_VERSION}"
+        scopes = [f"{root}/namespaces/{name}/aiagents" for name in self._settings.watch_namespaces]
+        found = {"aiagents": scopes or [f"{root}/aiagents"], "agentroles": [f"{root}/agentroles"]}
+        return [path for plural in plurals or found for path in found[plural]]
+
+    async def _listed(self, plural: str) -> dict[tuple[str, str], str]:
         """(namespace, name) of all objects of a kind of ours, with their UIDs."""
-        scopes = self._settings.watch_namespaces if namespaced and self._settings.watch_namespaces else (None,)
         found: dict[tuple[str, str], str] = {}
-        for scope in scopes:
-            where = f"namespaces/{scope}/{plural}" if scope else plural
-            path = f"/apis/{meta.API_VERSION}/{where}"
+        for path in self._paths(plural):
             async for page in pages(self._api, path, {}, size=self._settings.page_size, accept=METADATA_LIST):
                 for item in page.get("items") or ():
                     metadata = item["metadata"]
@@ -132,28 +181,23 @@ class Leading:
         while True:
             await asyncio.sleep(self._settings.scan_interval)
             try:
-                present = await self._listed("aiagents")
+                await self._count_heads()
             except ApiError as error:
                 log.info("census of agents put off: %s", error)
-                continue
-            for key, record in list(self.store.agents.items()):
-                if present.get((key.namespace, key.name)) != record.uid:
-                    # Newer than the list, or gone: the pass over it asks the API server.
-                    await self._recheck(key, record.uid)
-            for uid in self.store.orphans():
-                self.queue.add(OrphanKey(uid))
 
-    async def _recheck(self, key: AgentKey, uid: str) -> None:
-        path = f"/apis/{meta.API_VERSION}/namespaces/{key.namespace}/aiagents/{key.name}"
-        try:
-            live = await self._api.request("GET", path)
-        except ApiError as error:
-            if error.status == 404:
-                self.store.forget_agent(key.namespace, key.name, uid)
-            return
-        if live["metadata"]["uid"] != uid:
-            self.store.forget_agent(key.namespace, key.name, uid)
-            self.store.observe_agent(live)
+    async def _count_heads(self) -> None:
+        present = await self._listed("aiagents")
+        for key, record in list(self.store.agents.items()):
+            if present.get(key) == record.uid:
+                continue
+            # Newer than the list, or gone.
+            live = await self._api.find(paths.agent(*key))
+            if live is None or live["metadata"]["uid"] != record.uid:
+                self.store.forget_agent(*key, record.uid)
+            if live is not None:
+                self.store.observe_agent(live)
+        for uid in self.store.orphans():
+            self.queue.add(OrphanKey(uid))
 
     async def _measure(self) -> None:
         while True:
