@@ -203,7 +203,8 @@ class AgentReconciler:
     async def _look_at_pods(self, key: AgentKey, observed: Observed, plan: Plan, memory: _Memory) -> None:
         """After a grace, finds out why pods do not become ready, for the next pass to say."""
         work = next((v for v in plan.verdicts if v.type is Type.WORKLOAD_READY), None)
-        if work is None or work.reason not in (Reason.PROGRESSING, Reason.PODS_FAILING):
+        wanted = any(child.rollout and child.rollout.wanted for child in observed.children.values())
+        if work is None or work.reason not in (Reason.PROGRESSING, Reason.PODS_FAILING) or not wanted:
             memory.look_at, memory.look_after, memory.problems = None, _PODS_GRACE, ()
             return
         now = time.monotonic()
