@@ -68,6 +68,12 @@ class Rig:
             for verb in each["verbs"]
         )
 
+    def recover(self) -> None:
+        """Begin a test whatever the one before has left."""
+        self.proxy.reset()
+        if not self.operator.running():
+            self.operator.restart()
+
     def settle(self) -> None:
         """Wait until the operator has nothing to do."""
         self.operator.until_idle()
@@ -182,14 +188,15 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
 def test_a_crash_at_every_write(rig: Rig, scenario: str, when: When) -> None:
     begin = SCENARIOS[scenario]
     offset = 500 * list(When).index(when) + 100 * (1 + list(SCENARIOS).index(scenario))
+    rig.recover()
     wanted, writes = _undisturbed(rig, begin(rig, offset))
-    assert writes > len(wanted), "each object is a write at least, and the enumeration would be cut short"
     for number in range(1, 99):
         run = begin(rig, offset + number)
         rig.settle()
         if not _crashed(rig, run, number, when):
             assert rig.state(run.name, run.uid) == wanted
-            assert number > 8, "an enumeration that ends so early has not seen all writes"
+            # Two of a run's writes may become one, where a status is outdated before it is written.
+            assert number > writes - 3, f"{number - 1} crash points, but an undisturbed run has {writes} writes"
             return
         _never_too_much(rig, run)
         rig.proxy.reset()

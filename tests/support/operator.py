@@ -160,7 +160,7 @@ class OperatorProcess:
 
         def ready() -> bool:
             self._component.check()
-            return self.probe() == (200, "ready") and self.metric("aiagent_synced") == 1
+            return self.is_leading()
 
         wait_for(
             ready,
@@ -181,6 +181,10 @@ class OperatorProcess:
         """Sum of one metric's samples that have these labels; 0 where there is none."""
         wanted = set(labels.items())
         return sum(value for (sample, have), value in self.metrics().items() if sample == name and wanted <= set(have))
+
+    def is_leading(self) -> bool:
+        """Whether it is ready and leads."""
+        return self.running() and self.probe() == (200, "ready") and self.metric("aiagent_synced") == 1
 
     def is_idle(self) -> bool:
         """Whether nothing is queued or at work at this moment; False where the process is gone."""
