@@ -79,6 +79,8 @@ class Executor:
 
     def _took_effect(self, write: Write, answer: dict[str, Any]) -> None:
         metadata = answer.get("metadata") or {}
+        if write.verb is Verb.DELETE:
+            self.generations.pop(write.uid, None)
         if write.verb is Verb.DELETE and not metadata.get("deletionTimestamp"):
             # One more than the last version known: what a late event still tells of it is older than its end.
             known = self._store.child(write.key)
