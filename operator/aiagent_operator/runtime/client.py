@@ -30,18 +30,22 @@ APPLY_PATCH = "application/apply-patch+yaml"
 class ApiError(Exception):
     """The API server's refusal. `status` is the HTTP code, `reason` and `message` are those of its Status object."""
 
-    def __init__(self, status: int, reason: str, message: str, body: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, message: str, body: Mapping[str, Any] | None = None, wait: str = ""
+    ) -> None:
+        """`wait` is the Retry-After header; the API server's flow control sends nothing else with its 429."""
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
         self.body = body or {}
+        self._wait = float(wait) if wait.isdigit() else None
 
     @property
     def retry_after(self) -> float | None:
         """Seconds that the API server asked to wait, where it did."""
         seconds = (self.body.get("details") or {}).get("retryAfterSeconds")
-        return float(seconds) if seconds else None
+        return float(seconds) if seconds else self._wait
 
 
 class UnreachableError(ApiError):
@@ -133,12 +137,13 @@ class Api:
             ) as response:
                 raw = await response.read()
                 code = response.status
+                wait = response.headers.get("Retry-After", "")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"{method} {path}: {type(error).__name__}: {error}") from error
         finally:
             metrics.observe_request(method, path, code, time.monotonic() - began)
         self.last_answer = time.monotonic()
-        return _decoded(method, path, code, raw)
+        return _decoded(method, path, code, raw, wait)
 
     async def find(self, path: str) -> dict[str, Any] | None:
         """The object at the path, or None where there is none. Raises as `request` does otherwise."""
@@ -190,13 +195,14 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
                 yield line
 
 
-def _decoded(method: str, path: str, code: int, raw: bytes) -> dict[str, Any]:
+def _decoded(method: str, path: str, code: int, raw: bytes, wait: str = "") -> dict[str, Any]:
     try:
         answer: dict[str, Any] = orjson.loads(raw) if raw else {}
     except orjson.JSONDecodeError:
         answer = {"message": raw[:500].decode(errors="replace")}
     if code >= 400:
-        raise ApiError(code, answer.get("reason") or str(code), answer.get("message") or f"{method} {path}", answer)
+        message = answer.get("message") or f"{method} {path}"
+        raise ApiError(code, answer.get("reason") or str(code), message, answer, wait)
     return answer
 
 
