@@ -127,7 +127,14 @@ check-diff: generate ## Fail where a generated file is not what is committed
 	    echo "these files are not what \`make generate\` writes: commit them" >&2; exit 1; }
 
 ##@ Measures
-# Here: bench (NAME=<figure> runs one), writing build/bench.json.
+
+bench: export PYTHONPATH := tests
+
+.PHONY: bench
+bench: $(STAMP) ## Take all measures into build/bench.json (NAME=<figure> takes one, docs/benchmarks.md)
+	$(call say,Measuring on a local control plane (all of it takes half an hour on an idle machine))
+	@$(BIN)/python -m support.localcluster build
+	@$(BIN)/python -m bench $(NAME)
 
 ##@ kind
 

@@ -1,0 +1,135 @@
+"""A control plane with the chart, the operator under its own account, and agents that are applied to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiagent_operator.api import meta
+from bench import agents
+from bench.load import Client
+from bench.watcher import PATIENCE, Agent, Watcher, granted, ready
+from support import chart
+from support.kube import Kube, Object
+from support.localcluster import ControlPlane
+from support.operator import Installation, OperatorProcess
+
+# Enough for namespaces, aggregated roles and accounts. Pods are not what is measured.
+PLAIN = "namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller"
+
+
+class Fleet:
+    """One control plane, made for one measurement."""
+
+    def __init__(self, *, controllers: str = PLAIN) -> None:
+        self.plane = ControlPlane(controllers=controllers, scheduler=False, kwok=False)
+        self._installation = Installation(self.plane)
+        self._operators: list[OperatorProcess] = []
+
+    def __enter__(self) -> Self:
+        self.plane.start()
+        try:
+            self._installation.install()
+            for obj in agents.prerequisites():
+                self.admin.create(obj)
+            self.load = Client(self.plane.kubeconfig)
+        except BaseException:
+            self.plane.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for operator in self._operators:
+            operator.close()
+        self._installation.close()
+        self.plane.stop()
+
+    @property
+    def admin(self) -> Kube:
+        """The administrator's client."""
+        return self.plane.admin
+
+    def account(self) -> Path:
+        """A kubeconfig of the operator's own account, with a fresh token."""
+        return self.plane.kubeconfig_for_serviceaccount(chart.NAMESPACE, chart.ACCOUNT, seconds=7200)
+
+    def operator(self, *, ready: bool = True) -> OperatorProcess:
+        """Starts the operator with its own defaults; `ready` waits until it works."""
+        operator = self._installation.process(self.account(), log_format="json", log_level="INFO")
+        self._operators.append(operator)
+        operator.start(wait_ready=False)
+        if ready:
+            operator.wait_ready(seconds=PATIENCE)
+        return operator
+
+    def namespaces(self, names: Iterable[str]) -> None:
+        """Makes namespaces, and waits for the controllers to have filled them."""
+        wanted = sorted(set(names))
+        self.load.send(
+            (self.load.request("POST", "/api/v1/namespaces", agents.namespace(n)) for n in wanted), connections=32
+        )
+
+        def filled() -> bool:
+            accounts = self.admin.list("v1", "serviceaccounts", fields="metadata.name=default")
+            return set(wanted) <= {account["metadata"]["namespace"] for account in accounts}
+
+        self.admin.wait_for(filled, what=f"{len(wanted)} namespaces to have their default account", timeout=300)
+
+    def apply(self, wanted: Sequence[Agent], *, connections: int = 32) -> None:
+        """Creates agents as fast as the API server takes them."""
+        path = f"/apis/{meta.API_VERSION}/namespaces/{{}}/aiagents"
+        self.load.send(
+            (self.load.request("POST", path.format(where), agents.agent(name, where)) for name, where in wanted),
+            connections=connections,
+        )
+
+    def complete(self, wanted: Sequence[Agent], *, connections: int = 32) -> None:
+        """Says of agents' Deployments what their controller says of one that needs no pods.
+
+        The controller itself would write five times for each (a ReplicaSet, annotations, statuses), which on one
+        machine is half as much again as the whole onboarding.
+        """
+        path = agents.COLLECTIONS["deployments"] + "/{}/status"
+        body = {"status": {"observedGeneration": 1}}
+        self.load.send(
+            (
+                self.load.request("PATCH", path.format(where, name), body, content="application/merge-patch+json")
+                for name, where in wanted
+            ),
+            connections=connections,
+        )
+
+    def clear(self, namespaces: Iterable[str]) -> None:
+        """Removes children, however they came there, from namespaces: the operator would take them for left-overs."""
+        paths = (collection.format(where) for where in sorted(namespaces) for collection in agents.COLLECTIONS.values())
+        selector = f"?labelSelector={meta.LABEL_AGENT_UID}"
+        self.load.send((self.load.request("DELETE", path + selector) for path in paths), connections=32)
+
+    def onboard(self, operator: OperatorProcess, wanted: Sequence[Agent]) -> float:
+        """Applies agents and waits until they are Ready; seconds from the first POST to the last right in force."""
+        with self.watching(granted) as onboarded, self.watching(ready) as done:
+            began = time.monotonic()
+            self.apply(wanted)
+            seconds = onboarded.wait(wanted, what="onboarded", operator=operator) - began
+            self.complete(wanted)
+            done.wait(wanted, what="Ready", operator=operator)
+        operator.until_idle(seconds=300)
+        return seconds
+
+    def watching(self, until: Callable[[Object], bool]) -> Watcher:
+        """Follows agents from now on, in a thread of its own."""
+        return Watcher(self.plane.kubeconfig, until)
+
+    def children(self, namespaces: Iterable[str]) -> dict[str, int]:
+        """How many children there are in these namespaces, by kind."""
+        wanted = set(namespaces)
+        counts = {}
+        for kind in agents.KINDS:
+            items = self.admin.list(agents.VERSIONS[kind], kind, labels=meta.LABEL_AGENT_UID)
+            counts[kind] = sum(item["metadata"]["namespace"] in wanted for item in items)
+        return counts

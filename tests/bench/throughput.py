@@ -1,0 +1,169 @@
+"""Onboarding: agents per second against the straight-write limit, and the writes that each agent takes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench import agents, straight
+from bench.fleet import Fleet
+from bench.load import Client
+from bench.process import cpu_seconds
+from bench.stats import Figure, Run
+from bench.watcher import Agent, granted, say
+from support import chart
+from support.localcluster.audit import MUTATING
+
+CONNECTIONS = (16, 32, 64, 128, 200)
+
+
+@dataclass
+class Measured:
+    """What the runs yielded."""
+
+    runs: list[Run] = field(default_factory=list)
+    waiting: list[float] = field(default_factory=list)
+    masters: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    writes: list[dict[str, float]] = field(default_factory=list)
+    best: int = 0
+    search: dict[str, float] = field(default_factory=dict)
+
+
+def measure(runs: int, *, count: int = 1000, namespaces: int = 100) -> list[Figure]:
+    """Figures onboarding_throughput and onboarding_writes_per_agent."""
+    measured = Measured()
+    for number in range(runs):
+        say(f"onboarding_throughput: run {number + 1} of {runs}")
+        with Fleet() as fleet:
+            _run(fleet, measured, count, namespaces)
+    return _figures(measured, count, namespaces)
+
+
+def _run(fleet: Fleet, measured: Measured, count: int, namespaces: int) -> None:
+    template = straight.model(fleet)
+    account = Client(fleet.account())
+    before = _straight(fleet, account, template, measured, count, namespaces)
+    onboarded = _operator(fleet, measured, count, namespaces)
+    after = _straight_once(fleet, account, template, "after", count, namespaces, measured.best)
+    measured.runs.append(Run(onboarded, max(before, after)))
+    say(f"  operator {onboarded:.1f} agents/s, straight {before:.1f} before and {after:.1f} after")
+    measured.masters.append(
+        _straight_once(
+            fleet, fleet.load, template, "masters", count, namespaces, measured.best, disguise=straight.DISGUISED
+        )
+    )
+
+
+def _straight(
+    fleet: Fleet, client: Client, template: straight.Template, measured: Measured, count: int, namespaces: int
+) -> float:
+    """The limit before the operator's run; the first run finds how many connections are best."""
+    if measured.best:
+        return _straight_once(fleet, client, template, "before", count, namespaces, measured.best)
+    rates = {
+        number: _straight_once(fleet, client, template, f"before{number}", count, namespaces, number)
+        for number in CONNECTIONS
+    }
+    measured.best = max(rates, key=lambda number: rates[number])
+    measured.search = {str(number): round(rate, 1) for number, rate in rates.items()}
+    say(f"  straight, agents/s by connections: {measured.search}")
+    return rates[measured.best]
+
+
+def _straight_once(
+    fleet: Fleet,
+    client: Client,
+    template: straight.Template,
+    prefix: str,
+    count: int,
+    namespaces: int,
+    connections: int,
+    **options: Any,
+) -> float:
+    wanted = agents.spread(count, namespaces, prefix)
+    fleet.namespaces(where for _, where in wanted)
+    requests = template.requests(client, wanted, **options)
+    outcome = client.send(requests, connections=connections)
+    fleet.clear({where for _, where in wanted})
+    return count / outcome.seconds
+
+
+def _operator(fleet: Fleet, measured: Measured, count: int, namespaces: int) -> float:
+    """Agents per second with the operator at work while they are applied, from the first POST to the last status."""
+    operator = fleet.operator()
+    wanted = agents.spread(count, namespaces, "while")
+    fleet.namespaces(where for _, where in wanted)
+    mark = fleet.plane.audit_mark()
+    with fleet.watching(granted) as watcher:
+        used, began = cpu_seconds(operator.pid), time.monotonic()
+        fleet.apply(wanted)
+        seconds = watcher.wait(wanted, what="onboarded", operator=operator) - began
+        measured.cpu.append((cpu_seconds(operator.pid) - used) / count * 1000)
+    measured.writes.append(_writes(fleet, mark, wanted))
+    _complete(fleet, wanted)
+    operator.terminate()
+    measured.waiting.append(_waiting(fleet, count, namespaces))
+    return count / seconds
+
+
+def _waiting(fleet: Fleet, count: int, namespaces: int) -> float:
+    """The same with all agents there when the operator starts, from its start on."""
+    wanted = agents.spread(count, namespaces, "waiting")
+    fleet.namespaces(where for _, where in wanted)
+    fleet.apply(wanted)
+    with fleet.watching(granted) as watcher:
+        began = time.monotonic()
+        operator = fleet.operator(ready=False)
+        seconds = watcher.wait(wanted, what="onboarded", operator=operator) - began
+    operator.terminate()
+    return count / seconds
+
+
+def _complete(fleet: Fleet, wanted: Sequence[Agent]) -> None:
+    counts = fleet.children({where for _, where in wanted})
+    short = {kind: number for kind, number in counts.items() if number != len(wanted)}
+    if short:
+        raise AssertionError(f"{len(wanted)} agents are said to be onboarded, but there are {short}")
+
+
+def _writes(fleet: Fleet, mark: int, wanted: Sequence[Agent]) -> dict[str, float]:
+    """The operator's writes in these agents' namespaces, for each agent, by verb and resource."""
+    inside = {where for _, where in wanted}
+    counts: Counter[str] = Counter()
+    for event in fleet.plane.audit(mark, user=chart.USERNAME, verbs=MUTATING):
+        if event.namespace in inside:
+            resource = f"{event.resource}/{event.subresource}" if event.subresource else event.resource
+            refused = "" if event.code < 400 else f" ({event.code})"
+            counts[f"{event.verb} {resource}{refused}"] += 1
+    return {name: number / len(wanted) for name, number in sorted(counts.items())}
+
+
+def _figures(measured: Measured, count: int, namespaces: int) -> list[Figure]:
+    throughput = Figure(
+        "onboarding_throughput",
+        "agents/s",
+        f"the same {agents.CHILDREN} objects an agent written straight, with the operator's account "
+        f"({measured.best} connections were best)",
+        tuple(measured.runs),
+        {
+            "agents": count,
+            "namespaces": namespaces,
+            "straight_by_connections": measured.search,
+            "straight_as_system_masters": [round(rate, 1) for rate in measured.masters],
+            "agents_waiting_at_start": [round(rate, 1) for rate in measured.waiting],
+            "operator_cpu_ms_per_agent": [round(cpu, 2) for cpu in measured.cpu],
+        },
+    )
+    totals = [sum(writes.values()) for writes in measured.writes]
+    writes = Figure(
+        "onboarding_writes_per_agent",
+        "writes",
+        f"the {agents.CHILDREN} objects themselves",
+        tuple(Run(total, agents.CHILDREN) for total in totals),
+        {name: round(number, 3) for name, number in measured.writes[-1].items()},
+    )
+    return [throughput, writes]
