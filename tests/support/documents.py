@@ -66,7 +66,11 @@ def anchors(path: Path) -> set[str]:
 
 def links(path: Path) -> list[str]:
     """Targets of the links that stay within the repository; what is code is none."""
-    return [link for link in _LINK.findall(_CODE.sub("", prose(path))) if "://" not in link and not link.startswith("mailto:")]
+    return [
+        link
+        for link in _LINK.findall(_CODE.sub("", prose(path)))
+        if "://" not in link and not link.startswith("mailto:")
+    ]
 
 
 def code(path: Path) -> list[str]:
