@@ -216,6 +216,10 @@ class Workplace:
 
     # The operator -----------------------------------------------------------------------------------------------------
 
+    def is_mine(self, uri: str) -> bool:
+        """Whether a request is about something that this test made."""
+        return self._id in uri
+
     @property
     def plane(self) -> Any:
         """The local control plane: its audit log and its faults."""

@@ -1,0 +1,171 @@
+"""The operator's own rights: each is used, none is missing, and none is of the kind that leads to others.
+
+One operator does everything there is to do, from its first election to its end; then what the chart gives it is
+compared with what the API server's audit log says that it did.
+"""
+
+import pytest
+
+from support import agents, chart
+from support.agents import permission, rule
+from support.kube import Object
+from support.operator import Installation
+from support.workplace import OPERATOR_USER, Workplace
+
+Right = tuple[str, str, str]
+ROLES = ("aiagent-operator", "aiagent-operator-namespaced", "aiagent-operator-apiserver-addresses")
+
+
+def _rendered() -> dict[Right, str]:
+    """(group, resource, verb) of every right that the chart gives the operator, with the role it stands in."""
+    found: dict[Right, str] = {}
+    for obj in chart.render():
+        if obj["kind"] not in ("ClusterRole", "Role") or obj["metadata"]["name"] not in ROLES:
+            continue
+        where = f"{obj['kind']} {obj['metadata']['name']}"
+        for each in obj["rules"]:
+            for group in each["apiGroups"]:
+                for resource in each["resources"]:
+                    found |= {(group, resource, verb): where for verb in each["verbs"]}
+    return found
+
+
+@pytest.fixture
+def place(vacant: Workplace) -> Workplace:
+    vacant.installed.end_shared()
+    return vacant
+
+
+def test_nothing_in_the_chart_gives_the_operator_more_than_it_names() -> None:
+    wild = ("*", "escalate", "bind", "impersonate", "nodes", "secrets", "serviceaccounts/token", "pods/exec")
+    for right, where in _rendered().items():
+        assert not set(right) & set(wild), f"{where}: {right}"
+    bound = {
+        (obj["kind"], obj["roleRef"]["name"])
+        for obj in chart.render()
+        if obj["kind"] in ("ClusterRoleBinding", "RoleBinding")
+        and any(s["kind"] == "ServiceAccount" and s["name"] == chart.ACCOUNT for s in obj["subjects"])
+    }
+    assert bound == {
+        ("ClusterRoleBinding", "aiagent-operator"),
+        ("ClusterRoleBinding", "aiagent-operator-namespaced"),
+        ("ClusterRoleBinding", "workforce-grantable"),
+        ("RoleBinding", "aiagent-operator"),
+        ("RoleBinding", "aiagent-operator-apiserver-addresses"),
+    }
+
+
+@pytest.mark.timeout(600)
+def test_every_right_is_used_and_none_is_missing(place: Workplace, installed: Installation) -> None:
+    plane = place.plane
+    mark = plane.audit_mark()
+    operator = installed.process(scan_interval="5", retry_period="1")
+    with operator:
+        _everything(place)
+        operator.until_idle()
+        renewed = operator.metric("aiagent_api_requests_total", verb="PUT", resource="leases", code="200")
+        assert renewed > 0
+
+    calls = plane.audit(mark, user=OPERATOR_USER)
+    refused = [f"{e.verb} {e.uri}: {e.annotations}" for e in calls if e.code == 403 and not _of_another(place, e.uri)]
+    assert refused == []
+    used: set[Right] = set()
+    for event in calls:
+        resource = f"{event.resource}/{event.subresource}" if event.subresource else event.resource
+        if event.code < 400 or event.code in (404, 409):
+            used.add((event.api_group, resource, event.verb))
+    rendered = _rendered()
+    assert {right: where for right, where in rendered.items() if right not in used} == {}, "superfluous rights"
+    unnamed = {right for right in used if right[1] and right not in rendered}
+    assert unnamed == set(), "used, though the chart's roles do not name it"
+
+
+def _of_another(place: Workplace, uri: str) -> bool:
+    """Whether it is about another test's namespace, which may be going away."""
+    return "/namespaces/" in uri and not place.is_mine(uri) and chart.NAMESPACE not in uri
+
+
+def _everything(place: Workplace) -> None:
+    """Everything that an operator ever does."""
+    crm, home = place.new_namespace("crm"), place.namespace
+    left = agents.config_map(home, "aiagent.gone.0123456789")
+    labels = {"agent": "gone", "agent-namespace": home, "agent-uid": "0f9a0f9a-left-by-an-agent-that-is-gone"}
+    left["metadata"]["labels"] = {f"workforce.dev/{key}": value for key, value in labels.items()}
+    place.admin.create(left)
+    place.admin.wait_gone("v1", "configmaps", left["metadata"]["name"], namespace=home)
+    place.admin.create(agents.config_map(home, "texts", guide="Be kind."))
+    for kind in ("Deployment", "StatefulSet"):
+        place.admin.create(agents.workload(home, kind.lower(), kind=kind))
+    role = place.new_role(ceiling=[rule("get list update", "tickets")])
+    source = {"instructions": {"configMapKeyRef": {"name": "texts", "key": "guide"}}}
+    place.employ("triage", role, permission("read-tickets", crm), permission("refund"), handbook=source)
+    place.employ("first", role, permission("refund"), workload=agents.target("deployment"))
+    place.employ("second", role, workload=agents.target("statefulset", kind="StatefulSet"))
+    place.employ("third", place.name("missing"))
+    for name in ("triage", "first", "second"):
+        place.until_ready(name)
+    place.until_reason("third", "Ready", "RoleNotFound")
+    _changes(place)
+    _troubles(place)
+    for name in ("triage", "first", "second", "third"):
+        place.dismiss(name)
+    for name in ("triage", "first", "second", "third"):
+        place.until_gone(name)
+
+
+def _changes(place: Workplace) -> None:
+    home = place.namespace
+    crm = place.name("crm")
+    place.admin.patch("v1", "configmaps", "texts", {"data": {"guide": "Be brief."}}, namespace=home)
+    asked = [permission("read-tickets", crm), permission("refund", rules=[rule("update", "tickets")])]
+    connection = {"name": "crm", "egress": {"cidr": "203.0.113.0/24", "port": 443}}
+    place.change("triage", permissions=asked, connections=[connection])
+    place.until_ready("triage")
+    account = place.admin.get("v1", "serviceaccounts", "aiagent.triage", namespace=home)
+    place.admin.replace({**account, "automountServiceAccountToken": True})
+    place.admin.delete(agents.RBAC, "rolebindings", "aiagent.triage", namespace=home)
+    deployment: Object = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}}
+    place.admin.patch("apps/v1", "deployments", "triage", deployment, namespace=home)
+    place.admin.wait_object(
+        "v1",
+        "serviceaccounts",
+        "aiagent.triage",
+        lambda a: a["automountServiceAccountToken"] is False,
+        what="the account to be put right",
+        namespace=home,
+    )
+    place.until_ready("triage")
+
+
+def _troubles(place: Workplace) -> None:
+    """A pod that does not start because a Secret is missing, as the kubelet would say it."""
+    place.employ("stuck", place.get("triage")["spec"]["roleRef"]["name"], workload=agents.template(held=True))
+    uid = place.until_reason("stuck", "WorkloadReady", "Progressing")["metadata"]["uid"]
+    labels = f"workforce.dev/agent-uid={uid}"
+    found = place.admin.wait_for(
+        lambda: place.admin.list("v1", "pods", namespace=place.namespace, labels=labels), what="the pod"
+    )
+    pod = found[0]
+    waiting = {"name": "app", "image": agents.IMAGE, "imageID": "", "ready": False, "restartCount": 0}
+    pod["status"]["containerStatuses"] = [waiting | {"state": {"waiting": {"reason": "ContainerCreating"}}}]
+    place.admin.replace(pod, subresource="status")
+    about = {
+        "kind": "Pod",
+        "namespace": place.namespace,
+        "name": pod["metadata"]["name"],
+        "uid": pod["metadata"]["uid"],
+    }
+    place.admin.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "mount", "namespace": place.namespace},
+            "involvedObject": about,
+            "reason": "FailedMount",
+            "message": 'MountVolume.SetUp failed: secret "zendesk" not found',
+            "type": "Warning",
+        }
+    )
+    place.until_reason("stuck", "WorkloadReady", "PodsFailing", 'secret "zendesk" not found')
+    place.dismiss("stuck")
+    place.until_gone("stuck")
