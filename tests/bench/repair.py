@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,11 +57,14 @@ def measure(runs: int, *, count: int = COUNT, rounds: int = ROUNDS) -> list[Figu
         client = Client(fleet.account())
         measured: list[Run] = []
         repairs: list[float] = []
+        by_kind: dict[str, list[float]] = defaultdict(list)
         singles: list[float] = []
         for number in range(runs):
             say(f"repair_latency: run {number + 1} of {runs}")
-            latencies, single = _run(fleet, client, template, wanted, number, rounds)
+            harmed, latencies, single = _run(fleet, client, template, wanted, number, rounds)
             repairs += latencies
+            for harm, latency in zip(harmed, latencies, strict=True):
+                by_kind[f"{harm.resource} {'deleted' if harm.deleted else 'edited'}"].append(latency)
             singles += single
             measured.append(Run(percentile(latencies, 0.99), percentile(single, 0.5)))
     beside = {
@@ -68,6 +72,7 @@ def measure(runs: int, *, count: int = COUNT, rounds: int = ROUNDS) -> list[Figu
         "p50_ms": round(percentile(repairs, 0.5), 1),
         "p99_ms of all": round(percentile(repairs, 0.99), 1),
         "single writes, p50 and p99_ms": [round(percentile(singles, share), 1) for share in (0.5, 0.99)],
+        "median_ms by what was done": {name: round(percentile(each, 0.5), 1) for name, each in by_kind.items()},
         "longest_ms": round(max(repairs), 1),
     }
     text = "the median of single writes of the same kinds by the operator's account, made between the repairs"
@@ -76,8 +81,8 @@ def measure(runs: int, *, count: int = COUNT, rounds: int = ROUNDS) -> list[Figu
 
 def _run(
     fleet: Fleet, client: Client, template: Template, wanted: Sequence[Agent], number: int, rounds: int
-) -> tuple[list[float], list[float]]:
-    """(ms of each repair, ms of each single write)."""
+) -> tuple[list[Harmed], list[float], list[float]]:
+    """(what was done, ms until each was repaired, ms of each single write)."""
     mark = fleet.plane.audit_mark()
     harmed: list[Harmed] = []
     single: list[float] = []
@@ -89,7 +94,7 @@ def _run(
         for index, (resource, patch) in enumerate(HARM):
             agent = wanted[(turn * len(HARM) + index) % len(wanted)]
             harmed.append(_harm(fleet, resource, agent, patch))
-    return _latencies(harmed, fleet.plane.audit(mark)), single
+    return harmed, _latencies(harmed, fleet.plane.audit(mark)), single
 
 
 def _harm(fleet: Fleet, resource: str, agent: Agent, patch: Object | None) -> Harmed:
