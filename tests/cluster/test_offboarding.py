@@ -217,7 +217,7 @@ def test_a_deletion_that_a_crd_s_end_caused_pauses(place: Workplace) -> None:
 
     place.admin.delete(api, crd, name)
 
-    place.until_reason("triage", "Ready", "DefinitionTerminating", "abandon", "restore the definition")
+    place.until_reason("triage", "Ready", "DefinitionTerminating", "abandon", "apply definition and object again")
     assert place.can("triage", "get", "tickets")
     assert len(place.children(uid)) == 6
     patch = {"metadata": {"finalizers": []}}
