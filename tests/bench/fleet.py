@@ -112,10 +112,11 @@ class Fleet:
 
     def onboard(self, operator: OperatorProcess, wanted: Sequence[Agent]) -> float:
         """Applies agents and waits until they are Ready; seconds from the first POST to the last right in force."""
-        with self.watching(granted) as onboarded, self.watching(ready) as done:
+        with self.watching(granted) as onboarded:
             began = time.monotonic()
             self.apply(wanted)
             seconds = onboarded.wait(wanted, what="onboarded", operator=operator) - began
+        with self.watching(ready) as done:
             self.complete(wanted)
             done.wait(wanted, what="Ready", operator=operator)
         operator.until_idle(seconds=300)
