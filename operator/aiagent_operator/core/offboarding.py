@@ -27,8 +27,8 @@ def decide(o: Observed) -> Plan:
     if o.definition_terminating:
         text = (
             "The definition of AIAgent is being deleted, and nobody meant to offboard every agent by that: paused, all "
-            "rights in force. A definition that is being deleted cannot be kept: save this object, remove its finalizer "
-            "with the verb abandon, and apply definition and object again"
+            "rights in force. A definition that is being deleted cannot be kept: save this object, remove its "
+            "finalizer with the verb abandon, and apply definition and object again"
         )
         return _waiting(Reason.DEFINITION_TERMINATING, text, requeue=30.0)
 

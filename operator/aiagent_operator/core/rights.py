@@ -37,7 +37,11 @@ def plan(
     roles = {ns: role_builder.build(agent, ns, rules) for ns, rules in wanted.items()}
     bindings = {ns: binding_builder.build(agent, ns) for ns in wanted} if bind else {}
     keep = {d.key: d for d in (*roles.values(), *bindings.values())}
-    revoke = [delete(child) for key, child in children.items() if _stray_binding(key, child, keep)]
+    revoke = [
+        _mended(child, keep.get(key), settled=_settled(roles.get(key.namespace), children))
+        for key, child in children.items()
+        if _stray_binding(key, child, keep)
+    ]
     # A Role that nothing wants any more is removed once no binding uses it.
     unused = [
         delete(child)
@@ -48,17 +52,26 @@ def plan(
     revoke.extend(narrowed)
     grant = [*unused, *changed]
     for namespace, desired in bindings.items():
-        role = children.get(roles[namespace].key)
-        if desired.key not in children and role is not None and role.digest == roles[namespace].digest:
+        if desired.key not in children and _settled(roles[namespace], children):
             grant.append(create(desired, grants=True))
     return RightsPlan(tuple(revoke), tuple(grant))
 
 
 def _stray_binding(key: ObjectKey, child: Child, keep: Mapping[ObjectKey, Desired]) -> bool:
-    """A binding that should not be, or that somebody changed: its roleRef is immutable, so it is made anew."""
+    """A binding that should not be, or that somebody changed."""
     if key.kind is not ChildKind.ROLE_BINDING or child.deleting:
         return False
     return key not in keep or keep[key].digest != child.digest
+
+
+def _mended(child: Child, desired: Desired | None, *, settled: bool) -> Write:
+    """A changed binding is put right in one write, unless its Role must be put right first: then it goes."""
+    return replace(child, desired, grants=True) if desired is not None and settled else delete(child)
+
+
+def _settled(role: Desired | None, children: Mapping[ObjectKey, Child]) -> bool:
+    child = children.get(role.key) if role else None
+    return role is not None and child is not None and child.digest == role.digest
 
 
 def _bound(role: ObjectKey, children: Mapping[ObjectKey, Child]) -> bool:

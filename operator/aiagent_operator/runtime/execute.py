@@ -132,6 +132,11 @@ class Executor:
                 f"{write.verb} of {key} was refused: {error.message[:600]}. Check what ClusterRole "
                 f"{meta.GRANTABLE_CLUSTER_ROLE} holds, and the admission policies",
             )
+        if error.status == 422 and write.verb is Verb.REPLACE and key.kind is ChildKind.ROLE_BINDING:
+            # Its roleRef is another, which is immutable: it goes, and is made anew in the next round.
+            await self._api.request("DELETE", paths.item(key), body={"preconditions": {"uid": write.uid}})
+            self._store.forget_child(key, write.uid, notify=False)
+            return None
         if error.status in (400, 413, 422):
             return Failure(
                 write.digest, Reason.WORKLOAD_INVALID, f"{write.verb} of {key} is invalid: {error.message[:1200]}"
