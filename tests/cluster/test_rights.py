@@ -123,7 +123,8 @@ def _changes(place: Workplace) -> None:
     place.until_ready("triage")
     account = place.admin.get("v1", "serviceaccounts", "aiagent.triage", namespace=home)
     place.admin.replace({**account, "automountServiceAccountToken": True})
-    place.admin.delete(agents.RBAC, "rolebindings", "aiagent.triage", namespace=home)
+    stripped = {"metadata": {"labels": {"workforce.dev/agent": None}}}
+    place.admin.patch(agents.RBAC, "rolebindings", "aiagent.triage", stripped, namespace=home)
     deployment: Object = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}}
     place.admin.patch("apps/v1", "deployments", "triage", deployment, namespace=home)
     place.admin.wait_object(

@@ -113,13 +113,19 @@ def config_map(namespace: str, name: str, **data: str) -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def binding(namespace: str, name: str, role_ref: str, *subjects: Object) -> Object:
-    """A RoleBinding to a Role."""
+def binding(
+    namespace: str, name: str, role_ref: str, *subjects: Object, kind: str = "Role", cluster: bool = False
+) -> Object:
+    """A RoleBinding to a Role or ClusterRole; or, with `cluster`, a ClusterRoleBinding."""
     return {
         "apiVersion": RBAC,
-        "kind": "RoleBinding",
-        "metadata": {"namespace": namespace, "name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role_ref},
+        "kind": "ClusterRoleBinding" if cluster else "RoleBinding",
+        "metadata": {"name": name} | ({} if cluster else {"namespace": namespace}),
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole" if cluster else kind,
+            "name": role_ref,
+        },
         "subjects": list(subjects),
     }
 

@@ -61,6 +61,26 @@ class Workplace:
         self.installed.make_grantable(name, list(rules))
         return name
 
+    def let_use(self, user: str, role: str) -> None:
+        """Give a user the verb `use` on a role, and wait until it counts."""
+        name = f"use-{role}-{user}"
+        rules = [
+            {"apiGroups": ["workforce.dev"], "resources": ["agentroles"], "resourceNames": [role], "verbs": ["use"]}
+        ]
+        meta = {"apiVersion": agents.RBAC, "kind": "ClusterRole", "metadata": {"name": name}}
+        self.admin.create(meta | {"rules": rules})
+        self._made.append((agents.RBAC, "clusterroles", name))
+        self.admin.create(agents.binding("", name, name, _user(user), cluster=True))
+        self._made.append((agents.RBAC, "clusterrolebindings", name))
+        question = {"group": "workforce.dev", "name": role}
+        wait_for(lambda: self.admin.allowed(user, "use", "agentroles", **question), what=f"{user} to use {role}")
+
+    def let_administer(self, user: str, namespace: str) -> None:
+        """Give a user the built-in `admin` in a namespace, and wait until it counts."""
+        self.admin.create(agents.binding(namespace, user, "admin", _user(user), kind="ClusterRole"))
+        question = {"group": "workforce.dev", "namespace": namespace}
+        wait_for(lambda: self.admin.allowed(user, "create", "aiagents", **question), what=f"{user} to be admin")
+
     def clean(self) -> None:
         """Ask for the removal of everything; agents first, so that their finalizers meet a working operator."""
         for kind, plural, name in reversed(self._made):
@@ -230,6 +250,10 @@ class Workplace:
         events: list[AuditEvent] = self.plane.audit(mark, user=OPERATOR_USER)
         found = [event for event in events if event.mutating and self._id in event.uri]
         return sorted(found, key=lambda event: event.received)
+
+
+def _user(name: str) -> Object:
+    return {"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
 
 
 def _ready(agent: Object) -> bool:

@@ -6,22 +6,28 @@ left that it limits, the network policy; proof; finalizer. Nothing is created, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import workload
 from aiagent_operator.core.children import role
+from aiagent_operator.core.ledger import MOST_RIGHTS, Ledger
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Held, Observed, Plan, Verb, Write, delete
-from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.rules import Rule, count
 
 _WORK = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
 
 
 def decide(o: Observed) -> Plan:
     """The plan for an agent with a deletion timestamp."""
+    return _without_refused(o, _decide(o))
+
+
+def _decide(o: Observed) -> Plan:
     if meta.FINALIZER not in o.agent.metadata.finalizers:
         return Plan()
     if o.definition_terminating:
@@ -66,7 +72,7 @@ def decide(o: Observed) -> Plan:
 
 
 def rights_held(o: Observed) -> tuple[Held, ...]:
-    """Every (namespace, rule) the agent was granted or asked for: a superset of what it can have held.
+    """Every (namespace, rule) the agent was granted or can have been: a superset of what it has held.
 
     The status names what was granted. Where a crash came before the status, the spec names what can have been.
     """
@@ -74,12 +80,26 @@ def rights_held(o: Observed) -> tuple[Held, ...]:
     for entry in o.agent.status.get("permissions") or ():
         for namespace in entry.get("namespaces") or (o.identity.namespace,):
             held.update(((namespace, Rule.from_wire(rule)), None) for rule in entry.get("rules") or ())
-    sets = {s.name: s.rules for s in o.role.role.spec.permission_sets} if o.role else {}
-    for permission in o.agent.spec.permissions:
-        for namespace in permission.namespaces or (o.identity.namespace,):
-            rules = permission.rules or sets.get(permission.name, ())
-            held.update(((namespace, Rule.of(rule)), None) for rule in rules)
+    for namespaces, rules in _asked(o):
+        held.update(((namespace, rule), None) for namespace in namespaces or (o.identity.namespace,) for rule in rules)
     return tuple(held)
+
+
+def _asked(o: Observed) -> Iterator[tuple[tuple[str, ...], tuple[Rule, ...]]]:
+    """What the spec asks for and may have been granted. What is beyond the bound on rights never was, and to ask about
+    tens of thousands of rights would hold up the agent's end."""
+    if o.role is not None:
+        ledger = Ledger(o.role)
+        for ask in o.role.asks(o.agent.spec.permissions):
+            if ask.bundle and not ledger.enter(ask, ask.bundle, len(ask.namespaces) or 1):
+                yield ask.namespaces, ask.bundle.rules
+        return
+    size = 0
+    for permission in o.agent.spec.permissions:
+        rules = tuple(map(Rule.of, permission.rules))
+        size += count(rules) * (len(permission.namespaces) or 1)
+        if size <= MOST_RIGHTS:
+            yield permission.namespaces, rules
 
 
 def namespaces_held(o: Observed) -> frozenset[str]:
@@ -136,6 +156,17 @@ def _step(o: Observed, keys: Iterable[ObjectKey], waiting: str) -> Plan:
     writes: tuple[Write, ...] = tuple(delete(o.children[key]) for key in waited if not o.children[key].deleting)
     plan = _waiting(Reason.OFFBOARDING, f"{waiting}: {', '.join(map(str, waited[:16]))}", requeue=30.0)
     return Plan(writes=writes, verdicts=plan.verdicts, status=plan.status, requeue_after=plan.requeue_after)
+
+
+def _without_refused(o: Observed, plan: Plan) -> Plan:
+    """Leaves out what the API server has refused a moment ago, and says so; it is tried again later."""
+    refused = [f for write in plan.writes if (f := o.failures.get(write.key)) and f.digest == write.digest]
+    if not refused:
+        return plan
+    text = f"Refused, and tried again: {'; '.join(failure.message for failure in refused[:4])}"
+    told = _waiting(refused[0].reason, text, requeue=30.0)
+    writes = tuple(write for write in plan.writes if o.failures.get(write.key) not in refused)
+    return replace(plan, writes=writes, verdicts=told.verdicts, status=told.status, requeue_after=told.requeue_after)
 
 
 def _waiting(reason: Reason, text: str, requeue: float | None = None) -> Plan:

@@ -159,9 +159,10 @@ class Executor:
             self.see(write.key, live)
             return None
         if metadata["uid"] in known:
-            # One of the agent's own whose label somebody took off: kept as wrong, so that the next round puts it right.
+            # One of the agent's own whose label somebody took or changed: kept as wrong, so that the next round puts it
+            # right.
             mine = dataclasses.replace(observe(write.key.kind, live), agent_uid=agent.uid, digest="")
-            self._store.observe_child(mine, notify=False)
+            self._store.observe_child(mine, notify=False, disputed=True)
             return None
         if write.verb is not Verb.CREATE:
             self._store.forget_child(write.key, notify=False)

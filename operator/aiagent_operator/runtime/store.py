@@ -202,15 +202,19 @@ class Store:
         owner = self._owner.get(key)
         return self._children[owner][key] if owner is not None else None
 
-    def observe_child(self, child: Child, *, notify: bool = True) -> None:
-        """Takes in a child, unless it is older than what is known. Concerned: its agent, and a former one."""
+    def observe_child(self, child: Child, *, notify: bool = True, disputed: bool = False) -> None:
+        """Takes in a child, unless it is older than what is known. Concerned: its agent, and a former one.
+
+        `disputed`: its labels say another agent than the one it belongs to, and what is known comes from the labels.
+        """
         # Equal is not gone: an object that lost its label leaves the watch with the version it lives on with.
         if self._gone.get(child.key, 0) > int(child.resource_version):
             return
         former = self._owner.get(child.key)
         if former is not None:
             known = self._children[former][child.key]
-            if known.uid == child.uid and int(known.resource_version) >= int(child.resource_version):
+            late = int(known.resource_version) - int(child.resource_version)
+            if known.uid == child.uid and (late > 0 or (late == 0 and not disputed)):
                 return
             if former != child.agent_uid:
                 self._drop(child.key, former)
