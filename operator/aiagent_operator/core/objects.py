@@ -81,9 +81,9 @@ class Rollout:
     failure: str = ""
 
     def complete(self, generation: int) -> bool:
-        """Whether the controller has seen this generation, all pods are ready, and no old one is left."""
+        """Whether the controller has seen this generation, all pods are ready, and none too many or old is left."""
         seen = self.observed_generation >= generation
-        return seen and self.replicas <= self.updated and self.updated >= self.wanted <= self.ready
+        return seen and self.wanted == self.replicas == self.updated == self.ready
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,159 @@
+"""Decisions about an agent that leaves: the order of its end, what holds it up, and what is asked in proof."""
+
+from dataclasses import replace
+
+from aiagent_operator.api.conditions import Reason
+from aiagent_operator.core import offboarding, onboarding
+from aiagent_operator.core.ledger import MOST_RIGHTS
+from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
+from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Verb
+from support.agents import permission, rule
+from support.decisions import HOME, IDENTITY, after, kinds, observed, said
+
+ASKED = (permission("read-tickets", "crm"), permission("refund"))
+
+
+def employed(*permissions: dict[str, object]) -> dict[ObjectKey, Child]:
+    """The children of an agent that is onboarded."""
+    children: dict[ObjectKey, Child] = {}
+    for _ in range(6):
+        plan = onboarding.decide(observed(*permissions, children=children.values()))
+        children = after(children, plan)
+    return children
+
+
+def leaving(children: dict[ObjectKey, Child], **facts: object) -> Observed:
+    return observed(*ASKED, children=children.values(), deleting=True, **facts)  # type: ignore[arg-type]
+
+
+def read(o: Observed, plan: Plan) -> Observed:
+    """The same, after what the plan needs was looked for and not found."""
+    return replace(o, live={**o.live, **dict.fromkeys(plan.needs)})
+
+
+def test_the_steps_of_an_end() -> None:
+    children, steps = employed(*ASKED), []
+    while True:
+        plan = offboarding.decide(leaving(children))
+        if not plan.writes:
+            break
+        steps.append(kinds(plan))
+        children = after(children, plan)
+
+    assert steps == [
+        [("delete", "RoleBinding", "crm"), ("delete", "RoleBinding", HOME)],
+        [("delete", "Deployment", HOME), ("delete", "Role", "crm"), ("delete", "Role", HOME)],
+        [("delete", "ConfigMap", HOME), ("delete", "NetworkPolicy", HOME), ("delete", "ServiceAccount", HOME)],
+    ]
+    assert children == {}
+    assert {key.kind for key in plan.needs} == {ChildKind.ROLE_BINDING}
+    assert {key.namespace for key in plan.needs} == {HOME, "crm"}
+
+
+def test_the_finalizer_goes_only_after_the_proof() -> None:
+    o = leaving({})
+    o = read(o, offboarding.decide(o))
+
+    asked = offboarding.decide(o)
+    remaining = offboarding.decide(replace(o, proof=Proof(remaining=("RoleBinding crm/x still exists",))))
+    residual = offboarding.decide(replace(o, proof=Proof(residual=("get tickets through a group",))))
+
+    assert {namespace for namespace, _ in asked.needs_proof or ()} == {"crm", HOME}
+    assert asked.finalizer is Finalizer.KEEP
+    assert (remaining.finalizer, remaining.requeue_after) == (Finalizer.KEEP, 1.0)
+    assert "still exists" in said(remaining, "Ready")[2]
+    assert residual.finalizer is Finalizer.REMOVE
+
+
+def test_what_is_not_ours_to_finish_is_left() -> None:
+    assert offboarding.decide(observed(deleting=True, finalizers=("other.example/one",))) == Plan()
+
+
+def test_the_end_of_the_definition_pauses_everything() -> None:
+    plan = offboarding.decide(leaving(employed(*ASKED), definition_terminating=True))
+
+    assert plan.writes == ()
+    assert said(plan, "Ready")[1] == "DefinitionTerminating"
+
+
+def test_a_refusal_is_said_and_the_others_go_on() -> None:
+    children = employed(*ASKED)
+    stuck = next(key for key in children if key.kind is ChildKind.ROLE_BINDING and key.namespace == "crm")
+    failure = Failure("", Reason.REFUSED_BY_API, f"delete of {stuck} was refused")
+
+    plan = offboarding.decide(leaving(children, failures={stuck: failure}))
+
+    assert kinds(plan) == [("delete", "RoleBinding", HOME)]
+    assert said(plan, "Ready")[1:] == ("RefusedByApiServer", f"Refused, and tried again: {failure.message}")
+    assert plan.requeue_after == 30.0
+
+
+def test_what_is_being_deleted_is_waited_for_and_not_deleted_again() -> None:
+    children = {key: replace(child, deleting=True) for key, child in employed(*ASKED).items()}
+
+    plan = offboarding.decide(leaving(children))
+
+    assert plan.writes == ()
+    assert "waiting for the bindings" in said(plan, "Ready")[2]
+
+
+def test_a_child_without_labels_is_found_by_its_uid_and_a_stranger_of_its_name_is_not_touched() -> None:
+    entry = {"apiVersion": "v1", "kind": "ServiceAccount", "namespace": HOME, "name": "aiagent.triage", "uid": "u1"}
+    o = leaving({}, status={"inventory": [entry]})
+    key = ObjectKey(ChildKind.SERVICE_ACCOUNT, HOME, "aiagent.triage")
+    o = read(o, offboarding.decide(o))
+
+    own = offboarding.decide(replace(o, live={**o.live, key: {"metadata": {"uid": "u1"}}}))
+    other = offboarding.decide(replace(o, live={**o.live, key: {"metadata": {"uid": "u2"}}}))
+
+    assert [(w.verb, w.key, w.uid) for w in own.writes] == [(Verb.DELETE, key, "u1")]
+    assert other.writes == ()
+    assert other.needs_proof is not None
+
+
+def test_rights_that_are_asked_about_are_those_it_can_have_had() -> None:
+    status = {
+        "permissions": [
+            {
+                "name": "old",
+                "state": "Granted",
+                "reason": "Granted",
+                "message": "",
+                "namespaces": ["archive"],
+                "rules": [rule("update", "articles")],
+            }
+        ]
+    }
+    held = offboarding.rights_held(leaving({}, status=status))
+
+    found = {(namespace, right.resource, right.verb) for namespace, each in held for right in each.rights()}
+    assert found == {
+        ("archive", "articles", "update"),
+        ("crm", "tickets", "get"),
+        ("crm", "tickets", "list"),
+        (HOME, "refunds", "create"),
+    }
+
+
+def test_a_spec_beyond_the_bound_costs_no_more_questions_than_the_bound() -> None:
+    rules = [rule("get list", " ".join(f"kind{n}x{m}" for m in range(16))) for n in range(16)]
+    asked = [permission(f"p{n}", *(f"space-{m}" for m in range(16)), rules=rules) for n in range(31)]
+    for missing in (False, True):
+        o = observed(*asked, permission("refund"), deleting=True, missing_role=missing)
+
+        held = offboarding.rights_held(o)
+
+        assert sum(1 for _, each in held for _ in each.rights()) <= MOST_RIGHTS
+
+
+def test_orphans_lose_their_bindings_first() -> None:
+    children = employed(*ASKED)
+    steps = []
+    while children:
+        plan = offboarding.sweep(IDENTITY, children, {})
+        assert plan.writes
+        steps.append({w.key.kind for w in plan.writes})
+        children = after(children, plan)
+
+    assert steps[0] == {ChildKind.ROLE_BINDING}
+    assert steps[1] == {ChildKind.ROLE, ChildKind.DEPLOYMENT}
