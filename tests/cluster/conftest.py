@@ -93,6 +93,7 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.T
     """A test that fails shows what the operator said last."""
     report = yield
     for value in item.funcargs.values() if report.failed else ():
-        if isinstance(value, OperatorProcess):
-            report.sections.append(("the operator's log ends with", value.tail(60)))
+        found = getattr(value, "operator", value)
+        if isinstance(found, OperatorProcess):
+            report.sections.append(("the operator's log ends with", found.tail(60)))
     return report

@@ -3,7 +3,6 @@
 `Installation` puts everything of the chart but its pods into a cluster; `OperatorProcess` is one run of the operator.
 """
 
-import itertools
 import os
 import sys
 import tempfile
@@ -224,15 +223,19 @@ class Installation:
         self.values: Mapping[str, Any] = values or {}
         self._folder = tempfile.TemporaryDirectory(prefix="aiagent-operators-")
         self._shared: OperatorProcess | None = None
-        self._count = itertools.count()
+        self._probe = "default"
 
     @property
     def admin(self) -> Kube:
         """The administrator."""
         return self.cluster.admin
 
-    def install(self) -> Self:
-        """Put everything of the chart but its pods into the cluster, and wait until it is in force."""
+    def install(self, *, probe: str = "default") -> Self:
+        """Put everything of the chart but its pods into the cluster, and wait until it is in force.
+
+        `probe` is a namespace in which the operator may grant.
+        """
+        self._probe = probe
         chart.install(self.admin, self.values)
         self.make_grantable(GRANTABLE_NAME, GRANTABLE_RULES)
         return self
@@ -258,7 +261,7 @@ class Installation:
             rule["resources"][0],
             group=rule["apiGroups"][0],
             groups=chart.GROUPS,
-            namespace="default",
+            namespace=self._probe,
             name=(rule.get("resourceNames") or [""])[0],
         )
 
