@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from support.definitions import served
 from support.kube import ApiError, Kube, Object, wait_for
 from support.localcluster.build import Module, built, say
 from support.localcluster.errors import BuildError, LocalClusterError
@@ -141,8 +142,13 @@ def install(admin: Kube, values: Values | None = None, *, workload: bool = False
         if obj["kind"] == "CustomResourceDefinition":
             name = obj["metadata"]["name"]
             admin.wait_object(
-                "apiextensions.k8s.io/v1", "customresourcedefinitions", name, _established, what=f"{name} to be served"
+                "apiextensions.k8s.io/v1",
+                "customresourcedefinitions",
+                name,
+                _established,
+                what=f"{name} to be established",
             )
+            served(admin, obj)
     wait_for(lambda: _may_work(admin, values or {}), what=f"{USERNAME} to hold the rights of the chart")
     if (values or {}).get("policies", {}).get("install", True):
         wait_for(lambda: in_force(admin), what=f"the policy {LAST_POLICY} to be in force")
