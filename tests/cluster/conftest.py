@@ -54,18 +54,19 @@ def kernel(control_plane: Cluster) -> Cluster:
     return control_plane
 
 
-@pytest.fixture
-def office(kernel: Cluster, namespace: str) -> Iterator[Office]:
-    """A namespace with tenants, under the policies of the chart."""
-    office = open_office(kernel.admin, namespace)
-    yield office
-    office.leave()
-
-
 @pytest.fixture(scope="session")
 def installed(kernel: Cluster) -> Iterator[Installation]:
     """The cluster with the chart installed, and the operators that tests run in it; none is started by this."""
     yield from installation(kernel)
+
+
+@pytest.fixture
+def office(installed: Installation, namespace: str) -> Iterator[Office]:
+    """A namespace with tenants, under the policies of the chart, while no operator works."""
+    installed.end_shared()
+    office = open_office(installed.admin, namespace)
+    yield office
+    office.leave()
 
 
 @pytest.fixture

@@ -121,8 +121,7 @@ def rig(installed: Installation) -> Iterator[Rig]:
             ceiling = [rule("get list update", "tickets articles contracts invoices")]
             rig = Rig(place, proxy, operator, crm, archive, finance, place.new_role(ceiling=ceiling))
             operator.start()
-            earlier = {agent["metadata"]["namespace"] for agent in place.admin.list(agents.API, "aiagents")}
-            place.until_alone(earlier)
+            place.until_alone()
             rig.settle()
             yield rig
         except BaseException as error:

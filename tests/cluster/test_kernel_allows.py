@@ -62,6 +62,8 @@ def test_the_operator_makes_changes_and_removes_every_child(office: Office) -> N
     ]
     for child in children:
         live = office.operator.create(child.manifest)
+        if live["kind"] == "ConfigMap":
+            continue  # a handbook is never changed: another text is another ConfigMap
         del live["metadata"]["resourceVersion"]
         live["metadata"]["labels"]["note"] = "changed"
         office.operator.replace(live)

@@ -11,6 +11,8 @@ from support.localcluster import ControlPlane
 from support.operator import Installation
 from support.workplace import OPERATOR_USER
 
+pytestmark = pytest.mark.xdist_group("named namespaces")
+
 HOME, CRM, ELSEWHERE = "team-a", "team-b", "team-c"
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from support import agents
@@ -83,12 +83,15 @@ class Workplace:
 
     def clean(self) -> None:
         """Ask for the removal of everything; agents first, so that their finalizers meet a working operator."""
-        for kind, plural, name in reversed(self._made):
-            try:
-                self.admin.delete(kind, plural, name)
-            except ApiError as error:
-                if error.status != 404:
-                    raise
+        for api_version, plural, name in reversed(self._made):
+            self._delete(api_version, plural, name)
+
+    def _delete(self, api_version: str, plural: str, name: str, namespace: str | None = None) -> None:
+        try:
+            self.admin.delete(api_version, plural, name, namespace=namespace)
+        except ApiError as error:
+            if error.status != 404:
+                raise
 
     # Agents -----------------------------------------------------------------------------------------------------------
 
@@ -160,10 +163,15 @@ class Workplace:
         self.until_ready(name)
         self.installed.operator().until_idle()
 
-    def until_alone(self, other_namespaces: Iterable[str]) -> None:
-        """Wait until the agents of earlier tests, whose namespaces are going, are gone."""
-        for namespace in set(other_namespaces) - {self.namespace}:
-            self.admin.wait_gone("v1", "namespaces", namespace, timeout=120)
+    def until_alone(self) -> None:
+        """Let go of every agent of earlier tests, and wait until they are gone: the operator must run."""
+        strangers = [
+            a["metadata"] for a in self.admin.list(agents.API, "aiagents") if self._id not in a["metadata"]["namespace"]
+        ]
+        for meta in strangers:
+            self._delete(agents.API, "aiagents", meta["name"], meta["namespace"])
+        for meta in strangers:
+            self.admin.wait_gone(agents.API, "aiagents", meta["name"], namespace=meta["namespace"], timeout=120)
 
     def events(self, name: str) -> list[Object]:
         """The events about an agent, also about one that is gone."""
