@@ -10,7 +10,7 @@ from typing import Self
 
 from aiagent_operator.api import meta
 from bench import agents
-from bench.load import Client
+from bench.load import Client, Request
 from bench.watcher import PATIENCE, Agent, Watcher, granted, ready
 from support import chart
 from support.kube import Kube, Object
@@ -82,11 +82,12 @@ class Fleet:
 
     def apply(self, wanted: Sequence[Agent], *, connections: int = 32) -> None:
         """Creates agents as fast as the API server takes them."""
+        self.load.send(self.requests(wanted), connections=connections)
+
+    def requests(self, wanted: Sequence[Agent]) -> list[Request]:
+        """The requests that create agents."""
         path = f"/apis/{meta.API_VERSION}/namespaces/{{}}/aiagents"
-        self.load.send(
-            (self.load.request("POST", path.format(where), agents.agent(name, where)) for name, where in wanted),
-            connections=connections,
-        )
+        return [self.load.request("POST", path.format(where), agents.agent(name, where)) for name, where in wanted]
 
     def complete(self, wanted: Sequence[Agent], *, connections: int = 32) -> None:
         """Says of agents' Deployments what their controller says of one that needs no pods.
