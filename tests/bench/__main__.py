@@ -40,6 +40,8 @@ def main() -> int:
     unknown = sorted(set(arguments.names) - set(NAMES))
     if unknown:
         parser.error(f"no figure named {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    # Both end the control plane and the operator on the way out, also where a shell started this with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     began = time.monotonic()
     figures: list[Figure] = []
