@@ -114,6 +114,8 @@ def _work(
     left = workload.leave(o, key)
     failed = next((f for write in what.writes if (f := _failure(o.failures, write))), None)
     verdict = Verdict(Type.WORKLOAD_READY, False, failed.reason, failed.message) if failed else what.verdict
+    if verdict and verdict.status and (former := workload.lingering(o, key)):
+        verdict = former
     return WorkloadPlan(
         (*what.writes, *left.writes),
         what.needs | left.needs,

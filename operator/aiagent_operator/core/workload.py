@@ -45,6 +45,14 @@ def plan(o: Observed, injection: Injection, *, down: bool) -> WorkloadPlan:
     return _template(o, injection, down=down) if target is None else _target(o, target, injection, down=down)
 
 
+def lingering(o: Observed, keep: ObjectKey) -> Verdict | None:
+    """What is to be said while work that the spec no longer names is on its way out: its pods still run."""
+    left = sorted(
+        k for k, c in o.children.items() if k.kind in _KINDS and k != keep and c.deleting and not c.claimed_by
+    )
+    return _progress(left[0].kind.value, left[0], "to be gone") if left else None
+
+
 def leave(o: Observed, keep: ObjectKey | None) -> WorkloadPlan:
     """Writes that remove the agent's other Deployments and release targets it no longer names."""
     others = [c for k, c in o.children.items() if k.kind in _KINDS and k != keep and not c.deleting]
