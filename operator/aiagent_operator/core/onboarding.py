@@ -122,7 +122,6 @@ def _work(
         verdict,
         what.rollout,
         what.settled and not left.writes,
-        what.problems,
     )
 
 

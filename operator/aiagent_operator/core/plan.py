@@ -11,7 +11,7 @@ from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.exposure import Exposure
-from aiagent_operator.core.grants import CompiledRole, Grants, NamespaceFacts, PermissionDecision
+from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, Desired, Manifest, ObjectKey
 from aiagent_operator.core.rules import Ceiling, Rule
 
@@ -155,5 +155,3 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     requeue_after: float | None = None
-    grants: Grants | None = None
-    decisions: tuple[PermissionDecision, ...] = ()

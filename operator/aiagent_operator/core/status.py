@@ -92,7 +92,6 @@ def compose(
         verdicts=tuple(verdicts),
         status=_fields(o, decisions, work, handbook, ready),
         requeue_after=60.0 if waits else None,
-        decisions=decisions,
     )
 
 

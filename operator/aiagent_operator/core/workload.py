@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.workload import TargetRef
@@ -28,7 +28,6 @@ class WorkloadPlan:
     verdict: Verdict | None = None
     rollout: Rollout | None = None
     settled: bool = False
-    problems: tuple[str, ...] = field(default=())
 
 
 def key_of(o: Observed) -> ObjectKey:
@@ -149,9 +148,7 @@ def _observed(o: Observed, child: Child, key: ObjectKey) -> WorkloadPlan:
     problems = (*((rollout.failure,) if rollout.failure else ()), *o.pod_problems)
     if problems:
         text = f"{wait}: {'; '.join(problems)}"
-        return WorkloadPlan(
-            verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PODS_FAILING, text), rollout=rollout, problems=problems
-        )
+        return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PODS_FAILING, text), rollout=rollout)
     return WorkloadPlan(
         verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for pods: {wait}"), rollout=rollout
     )
