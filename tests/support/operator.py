@@ -37,6 +37,18 @@ GRANTABLE_RULES: list[Object] = [
 Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
+def parse_metrics(text: str) -> Samples:
+    """Samples of the Prometheus text format, by name and sorted labels."""
+    families = text_string_to_metric_families(text)
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def total(samples: Samples, name: str, **labels: str) -> float:
+    """Sum of one metric's samples that have these labels; 0 where there is none."""
+    wanted = set(labels.items())
+    return sum(value for (sample, have), value in samples.items() if sample == name and wanted <= set(have))
+
+
 class OperatorProcess:
     """One operator process. As a context manager it is started, and ended by SIGTERM.
 
@@ -173,23 +185,28 @@ class OperatorProcess:
         status, text = self.probe("/metrics")
         if status != 200:
             raise AssertionError(f"/metrics of the operator answers {status} {text}\n{self.tail()}")
-        families = text_string_to_metric_families(text)
-        return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+        return parse_metrics(text)
+
+    def metrics_if_up(self) -> Samples | None:
+        """The same where it answers; it may be killed at any moment, between two looks too."""
+        status, text = self.probe("/metrics")
+        return parse_metrics(text) if status == 200 else None
 
     def metric(self, name: str, **labels: str) -> float:
         """Sum of one metric's samples that have these labels; 0 where there is none."""
-        wanted = set(labels.items())
-        return sum(value for (sample, have), value in self.metrics().items() if sample == name and wanted <= set(have))
+        return total(self.metrics(), name, **labels)
 
     def is_leading(self) -> bool:
-        """Whether it is ready and leads."""
-        return self.running() and self.probe() == (200, "ready") and self.metric("aiagent_synced") == 1
+        """Whether it is ready and leads; False where the process is gone."""
+        if self.probe() != (200, "ready"):
+            return False
+        now = self.metrics_if_up()
+        return now is not None and total(now, "aiagent_synced") == 1
 
     def is_idle(self) -> bool:
         """Whether nothing is queued or at work at this moment; False where the process is gone."""
-        if not self.running() or self.probe("/metrics")[0] != 200:
-            return False
-        return self.metric("aiagent_queue_depth") + self.metric("aiagent_queue_working") == 0
+        now = self.metrics_if_up()
+        return now is not None and total(now, "aiagent_queue_depth") + total(now, "aiagent_queue_working") == 0
 
     def until_idle(self, *, seconds: float = 60.0) -> None:
         """Wait until nothing is queued or at work, and no pass was made between two looks."""
@@ -197,8 +214,8 @@ class OperatorProcess:
 
         def idle() -> bool:
             self._component.check()
-            now = [self.metric("aiagent_queue_depth"), self.metric("aiagent_queue_working")]
-            now.append(self.metric("aiagent_reconcile_total"))
+            samples = self.metrics()
+            now = [total(samples, f"aiagent_{name}") for name in ("queue_depth", "queue_working", "reconcile_total")]
             same = now == last and now[:2] == [0, 0]
             last[:] = now
             return same
