@@ -345,10 +345,13 @@ def test_taking_the_finalizer_off_to_leave_rights_behind(office: Office) -> None
 
 
 def test_planting_the_finalizer_to_keep_an_agent_from_going(office: Office) -> None:
-    obj = office.agent()
-    obj["metadata"]["finalizers"] = [meta.FINALIZER]
+    office.editor.create(office.agent())
+    where = {"namespace": office.namespace}
+    office.admin.patch(meta.API_VERSION, "aiagents", "triage", {"metadata": {"finalizers": None}}, **where)
     with refused("agent-finalizer", "is the operator's"):
-        office.editor.create(obj)
+        office.editor.patch(
+            meta.API_VERSION, "aiagents", "triage", {"metadata": {"finalizers": [meta.FINALIZER]}}, **where
+        )
 
 
 @pytest.mark.parametrize("name", ["aiagents.workforce.dev", "agentroles.workforce.dev"])

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api import meta
-from support import chart
+from support import chart, finalizer
 from support.kube import ApiError, Kube, Object, wait_for
 from support.localcluster import ControlPlane
 from support.tenancy import RBAC
 
 pytestmark = pytest.mark.cluster
 
+ADMISSION = "admissionregistration.k8s.io/v1"
 ROLE: Object = {
     "apiVersion": meta.API_VERSION,
     "kind": "AgentRole",
@@ -76,6 +77,8 @@ def test_agents_rights_outlive_an_upgrade_an_uninstall_and_a_return(empty_plane:
     where = {"namespace": chart.NAMESPACE}
     assert admin.get("apps/v1", "deployments", "aiagent-operator", **where)["spec"]["replicas"] == 1
 
+    assert admin.get(ADMISSION, "mutatingadmissionpolicies", finalizer.POLICY)
+
     admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-a"}})
     install(plane, {"replicas": 2, "watchNamespaces": ["team-a"]})
     assert admin.get("apps/v1", "deployments", "aiagent-operator", **where)["spec"]["replicas"] == 2
@@ -91,9 +94,10 @@ def test_agents_rights_outlive_an_upgrade_an_uninstall_and_a_return(empty_plane:
     assert admin.find("apps/v1", "deployments", "aiagent-operator", **where) is None
     assert admin.find(RBAC, "clusterroles", "aiagent-operator") is None
     assert admin.get(meta.API_VERSION, "agentroles", "support")
-    kept = {o["metadata"]["name"] for o in admin.list("admissionregistration.k8s.io/v1", "validatingadmissionpolicies")}
+    kept = {o["metadata"]["name"] for o in admin.list(ADMISSION, "validatingadmissionpolicies")}
     assert kept >= {o["metadata"]["name"] for o in chart.render() if o["kind"] == "ValidatingAdmissionPolicy"}
     assert probe(admin)
+    assert admin.list(ADMISSION, "mutatingadmissionpolicies") == [], "without an operator nobody would release an agent"
 
     install(plane, {})
     assert admin.get(RBAC, "clusterrolebindings", "aiagent-operator-namespaced")

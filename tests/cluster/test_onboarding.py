@@ -1,8 +1,9 @@
 """Onboarding, through the API server: what an agent gets, what it may do, and what the operator says of it."""
 
 import orjson
+import pytest
 
-from support import agents
+from support import agents, finalizer
 from support.agents import permission, rule
 from support.kube import Object
 from support.operator import OperatorProcess
@@ -129,7 +130,8 @@ def test_an_account_of_the_same_name_elsewhere_gets_nothing(place: Workplace) ->
 def test_limits_come_before_what_they_limit(place: Workplace) -> None:
     crm = place.new_namespace("crm")
     mark = place.plane.audit_mark()
-    place.employ("triage", place.new_role(), permission("read-tickets", crm), permission("refund"))
+    with finalizer.born_without_it(place.admin, place.namespace):
+        place.employ("triage", place.new_role(), permission("read-tickets", crm), permission("refund"))
     agent = place.until_ready("triage")
 
     home = (place.namespace, crm)
@@ -140,9 +142,9 @@ def test_limits_come_before_what_they_limit(place: Workplace) -> None:
         found = next(w for w in writes if (w.resource, w.namespace, w.verb) == (resource, namespace, verb))
         return found.received, found.answered
 
-    finalizer = at("aiagents", verb="patch")
+    held = at("aiagents", verb="patch")
     first = [at(r) for r in ("serviceaccounts", "networkpolicies", "configmaps", "roles")] + [at("roles", crm)]
-    assert all(finalizer[1] <= one[0] for one in first), "the finalizer stands before anything exists"
+    assert all(held[1] <= one[0] for one in first), "the finalizer stands before anything exists"
     assert at("roles")[1] <= at("rolebindings")[0]
     assert at("roles", crm)[1] <= at("rolebindings", crm)[0]
     for limit in ("serviceaccounts", "networkpolicies", "configmaps"):
@@ -150,6 +152,28 @@ def test_limits_come_before_what_they_limit(place: Workplace) -> None:
     assert len([w for w in writes if w.resource == "aiagents" and w.subresource == ""]) == 1
     objects = {(w.resource, w.namespace) for w in writes if w.verb == "create" and w.resource != "events"}
     assert len(objects) == len(place.children(agent["metadata"]["uid"])), "each object is written once"
+
+
+def test_an_agent_born_with_the_finalizer_is_not_written_for_it(place: Workplace) -> None:
+    born = place.employ("triage", place.new_role(), permission("refund"))
+    if not finalizer.has_mutating_policies(place.admin):
+        pytest.skip("this API server has no mutating admission policies (Kubernetes 1.36 and later has)")
+    assert born["metadata"]["finalizers"] == [agents.FINALIZER]
+    mark = place.plane.audit_mark()
+    ready = place.until_ready("triage")
+    assert not [w for w in place.writes(mark) if w.resource == "aiagents" and not w.subresource]
+    assert ready["metadata"]["finalizers"] == [agents.FINALIZER]
+
+
+def test_foreign_finalizers_stay_beside_the_operators(place: Workplace) -> None:
+    obj = agents.agent(place.namespace, "triage", place.new_role(), permission("refund"))
+    obj["metadata"]["finalizers"] = ["tests.example/hold"]
+    place.admin.create(obj)
+    ready = place.until_ready("triage")
+    assert sorted(ready["metadata"]["finalizers"]) == ["tests.example/hold", agents.FINALIZER]
+    place.admin.patch(
+        agents.API, "aiagents", "triage", {"metadata": {"finalizers": [agents.FINALIZER]}}, namespace=place.namespace
+    )
 
 
 def test_a_converged_agent_costs_no_write_also_after_a_restart(place: Workplace, operator: OperatorProcess) -> None:

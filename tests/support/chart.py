@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from support import finalizer
 from support.definitions import served
 from support.kube import ApiError, Kube, Object, wait_for
 from support.localcluster.build import Module, built, say
@@ -40,7 +41,12 @@ WORKLOAD = ("Deployment", "PodDisruptionBudget", "NetworkPolicy", "Service", "Se
 # The policy that is applied last: when it is in force, so are all.
 LAST_POLICY = "agent-accounts.workforce.dev"
 FIRST_KINDS = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "Role")
-LAST_KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+LAST_KINDS = (
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
 
 Values = Mapping[str, Any]
 # Sets of values that must render, between them using every setting that changes which objects there are.
@@ -112,15 +118,19 @@ def run_helm(*arguments: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def render(values: Values | None = None) -> tuple[Object, ...]:
-    """All objects of the chart with these values, in Helm's order; each call gives fresh copies."""
-    text = _render(json.dumps(values or {}, sort_keys=True))
+def render(values: Values | None = None, *, has: str = "") -> tuple[Object, ...]:
+    """All objects of the chart with these values, in Helm's order; each call gives fresh copies.
+
+    `has` is an API version and kind that the API server is said to have beyond what Helm takes for granted.
+    """
+    text = _render(json.dumps(values or {}, sort_keys=True), has)
     return tuple(doc for doc in yaml.load_all(text, Loader=yaml.CSafeLoader) if doc)
 
 
 @functools.cache
-def _render(values: str) -> str:
-    return run_helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-", stdin=values)
+def _render(values: str, has: str = "") -> str:
+    more = ("--api-versions", has) if has else ()
+    return run_helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-", *more, stdin=values)
 
 
 # Into a cluster ------------------------------------------------------------------------------------------------------
@@ -134,7 +144,8 @@ def install(admin: Kube, values: Values | None = None, *, workload: bool = False
     `from_manifest` takes manifests/install.yaml, for which no Helm is needed.
     """
     namespace: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    source = read_manifest() if from_manifest else render(values)
+    mutates = not from_manifest and finalizer.has_mutating_policies(admin)
+    source = read_manifest() if from_manifest else render(values, has=finalizer.MUTATING_POLICIES if mutates else "")
     objects = [obj for obj in source if workload or obj["kind"] not in WORKLOAD]
     for obj in sorted([namespace, *objects], key=_rank):
         admin.apply(obj, manager="helm", force=True)
@@ -152,6 +163,9 @@ def install(admin: Kube, values: Values | None = None, *, workload: bool = False
     wait_for(lambda: _may_work(admin, values or {}), what=f"{USERNAME} to hold the rights of the chart")
     if (values or {}).get("policies", {}).get("install", True):
         wait_for(lambda: in_force(admin), what=f"the policy {LAST_POLICY} to be in force")
+        if mutates:
+            home = next(iter((values or {}).get("watchNamespaces") or [NAMESPACE]))
+            wait_for(lambda: finalizer.born_with_it(admin, home), what="agents to be born with the finalizer")
 
 
 def _rank(obj: Object) -> tuple[int, bool]:
@@ -233,7 +247,8 @@ def lint() -> None:
     print(run_helm("lint", "--strict", str(CHART)), end="")
     for name, values in VARIANTS.items():
         run_helm("lint", "--strict", "--quiet", str(CHART), "--values", "-", stdin=json.dumps(values))
-        print(f"rendered with {name}: {len(render(values))} objects")
+        most = len(render(values, has=finalizer.MUTATING_POLICIES))
+        print(f"rendered with {name}: {most} objects at most, {len(render(values))} before Kubernetes 1.36")
 
 
 COMMANDS: Mapping[str, Callable[[], None]] = {
