@@ -105,6 +105,15 @@ class Fleet:
             connections=connections,
         )
 
+    def forget(self, wanted: Sequence[Agent]) -> None:
+        """Takes agents that no operator has seen away: without their finalizer, so that nobody is waited for."""
+        path = f"/apis/{meta.API_VERSION}/namespaces/{{}}/aiagents/{{}}"
+        bare = {"metadata": {"finalizers": None}}
+        content = "application/merge-patch+json"
+        paths = [path.format(where, name) for name, where in wanted]
+        self.load.send((self.load.request("PATCH", each, bare, content=content) for each in paths), connections=32)
+        self.load.send((self.load.request("DELETE", each) for each in paths), connections=32)
+
     def clear(self, namespaces: Iterable[str]) -> None:
         """Removes children, however they came there, from namespaces: the operator would take them for left-overs."""
         paths = (collection.format(where) for where in sorted(namespaces) for collection in agents.COLLECTIONS.values())

@@ -21,6 +21,8 @@ from support import chart
 from support.localcluster.audit import MUTATING
 
 CONNECTIONS = (16, 32, 64, 128, 200)
+# Connections by which the agents themselves are applied.
+APPLIED = 32
 
 
 @dataclass
@@ -28,9 +30,9 @@ class Measured:
     """What the runs yielded."""
 
     runs: list[Run] = field(default_factory=list)
+    children_alone: list[float] = field(default_factory=list)
     waiting: list[float] = field(default_factory=list)
     masters: list[float] = field(default_factory=list)
-    applying: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     writes: list[dict[str, float]] = field(default_factory=list)
     best: int = 0
@@ -48,73 +50,66 @@ def measure(runs: int, *, count: int = 1000, namespaces: int = 100) -> list[Figu
 
 
 def _run(fleet: Fleet, measured: Measured, count: int, namespaces: int) -> None:
-    template = straight.model(fleet)
     account = Client(fleet.account())
-    before = _straight(fleet, account, template, measured, count, namespaces)
+    straightly = _Straight(fleet, account, straight.model(fleet), count, namespaces)
+    if not measured.best:
+        rates = {number: straightly.children(f"by{number}", number) for number in CONNECTIONS}
+        measured.best = max(rates, key=lambda number: rates[number])
+        measured.search = {str(number): round(rate, 1) for number, rate in rates.items()}
+        say(f"  straight, agents/s by connections: {measured.search}")
+    before = straightly.all("before", measured.best)
     onboarded = _operator(fleet, measured, count, namespaces)
-    after = _straight_once(fleet, account, template, "after", count, namespaces, measured.best)
+    after = straightly.all("after", measured.best)
     measured.runs.append(Run(onboarded, max(before, after)))
-    say(f"  operator {onboarded:.1f} agents/s, straight {before:.1f} before and {after:.1f} after")
+    alone = straightly.children("alone", measured.best)
+    measured.children_alone.append(alone)
+    say(f"  agents/s: operator {onboarded:.1f}, straight {before:.1f} and {after:.1f}, children alone {alone:.1f}")
     if not measured.masters:  # reported beside the figure, so once is enough
-        options: dict[str, Any] = {"disguise": straight.DISGUISED}
-        masters = _straight_once(fleet, fleet.load, template, "masters", count, namespaces, measured.best, **options)
-        measured.masters.append(masters)
-        measured.applying.append(_straight_while_applied(fleet, account, template, count, namespaces, measured.best))
+        masters = _Straight(fleet, fleet.load, straightly.template, count, namespaces)
+        measured.masters.append(masters.children("masters", measured.best, disguise=straight.DISGUISED))
 
 
-def _straight(
-    fleet: Fleet, client: Client, template: straight.Template, measured: Measured, count: int, namespaces: int
-) -> float:
-    """The limit before the operator's run; the first run finds how many connections are best."""
-    if measured.best:
-        return _straight_once(fleet, client, template, "before", count, namespaces, measured.best)
-    rates = {
-        number: _straight_once(fleet, client, template, f"before{number}", count, namespaces, number)
-        for number in CONNECTIONS
-    }
-    measured.best = max(rates, key=lambda number: rates[number])
-    measured.search = {str(number): round(rate, 1) for number, rate in rates.items()}
-    say(f"  straight, agents/s by connections: {measured.search}")
-    return rates[measured.best]
+@dataclass(frozen=True)
+class _Straight:
+    """The straight writes of a run; each of them into namespaces of its own. Rates are in agents/s."""
 
+    fleet: Fleet
+    client: Client
+    template: straight.Template
+    count: int
+    namespaces: int
 
-def _straight_once(
-    fleet: Fleet,
-    client: Client,
-    template: straight.Template,
-    prefix: str,
-    count: int,
-    namespaces: int,
-    connections: int,
-    **options: Any,
-) -> float:
-    wanted = agents.spread(count, namespaces, prefix)
-    fleet.namespaces(where for _, where in wanted)
-    requests = template.requests(client, wanted, **options)
-    outcome = client.send(requests, connections=connections)
-    fleet.clear({where for _, where in wanted})
-    return count / outcome.seconds
+    def all(self, prefix: str, connections: int) -> float:
+        """The AIAgents, as they are applied to the operator, and at the same time all that an onboarding makes."""
+        wanted = self._wanted(prefix)
+        requests, applied = self.template.requests(self.client, wanted), self.fleet.requests(wanted)
 
+        async def both() -> float:
+            began = time.perf_counter()
+            await asyncio.gather(
+                self.client.sending(requests, connections=connections),
+                self.fleet.load.sending(applied, connections=APPLIED),
+            )
+            return time.perf_counter() - began
 
-def _straight_while_applied(
-    fleet: Fleet, client: Client, template: straight.Template, count: int, namespaces: int, connections: int
-) -> float:
-    """As the straight writes, with the AIAgents themselves written at the same time: nobody works on them."""
-    wanted = agents.spread(count, namespaces, "both")
-    fleet.namespaces(where for _, where in wanted)
-    requests, applied = template.requests(client, wanted), fleet.requests(wanted)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            seconds = runner.run(both())
+        self.fleet.forget(wanted)
+        self.fleet.clear({where for _, where in wanted})
+        return self.count / seconds
 
-    async def both() -> float:
-        began = time.perf_counter()
-        await asyncio.gather(
-            client.sending(requests, connections=connections), fleet.load.sending(applied, connections=32)
-        )
-        return time.perf_counter() - began
+    def children(self, prefix: str, connections: int, **options: Any) -> float:
+        """The children alone, as if the agents had been there before."""
+        wanted = self._wanted(prefix)
+        requests = self.template.requests(self.client, wanted, **options)
+        outcome = self.client.send(requests, connections=connections)
+        self.fleet.clear({where for _, where in wanted})
+        return self.count / outcome.seconds
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        seconds = runner.run(both())
-    fleet.clear({where for _, where in wanted})
-    return count / seconds
+    def _wanted(self, prefix: str) -> Sequence[Agent]:
+        wanted = agents.spread(self.count, self.namespaces, prefix)
+        self.fleet.namespaces(where for _, where in wanted)
+        return wanted
 
 
 def _operator(fleet: Fleet, measured: Measured, count: int, namespaces: int) -> float:
@@ -170,15 +165,18 @@ def _figures(measured: Measured, count: int, namespaces: int) -> list[Figure]:
     throughput = Figure(
         "onboarding_throughput",
         "agents/s",
-        f"the same {agents.CHILDREN} objects an agent written straight, with the operator's account "
-        f"({measured.best} connections were best)",
+        f"the same objects written straight: the AIAgents, and at the same time the {agents.CHILDREN} children of each "
+        f"with the operator's account ({measured.best} connections were best)",
         tuple(measured.runs),
         {
             "agents": count,
             "namespaces": namespaces,
-            "straight_by_connections": measured.search,
-            "straight_as_system_masters": [round(rate, 1) for rate in measured.masters],
-            "straight_with_the_agents_themselves": [round(rate, 1) for rate in measured.applying],
+            "straight_children_alone": [round(rate, 1) for rate in measured.children_alone],
+            "ratio_to_children_alone": [
+                round(run.value / alone, 3) for run, alone in zip(measured.runs, measured.children_alone, strict=True)
+            ],
+            "straight_children_by_connections": measured.search,
+            "straight_children_as_system_masters": [round(rate, 1) for rate in measured.masters],
             "agents_waiting_at_start": [round(rate, 1) for rate in measured.waiting],
             "operator_cpu_ms_per_agent until Ready": [round(cpu, 2) for cpu in measured.cpu],
         },
