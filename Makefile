@@ -112,7 +112,7 @@ generate: $(STAMP) ## Write what is made from the models, the settings and the c
 	$(call say,Generating $(GENERATED))
 	@$(BIN)/python -m aiagent_operator.api.kinds crds
 	@$(BIN)/python -m aiagent_operator.api.reference docs/reference.md
-	@$(BIN)/python -m aiagent_operator.runtime.settings docs/settings.md
+	@$(BIN)/python -m aiagent_operator.runtime.settings_reference docs/settings.md
 	@$(BIN)/python -m support.chart crds manifest
 
 .PHONY: chart

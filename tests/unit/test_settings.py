@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aiagent_operator.runtime import logs, metrics, settings
+from aiagent_operator.runtime import logs, metrics, settings, settings_reference
 from aiagent_operator.runtime.settings import LogFormat, LogLevel, Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -45,6 +45,7 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert got.log_level is LogLevel.DEBUG
     assert got.api_addresses == (("10.0.0.1", 6443), ("fd00::1", 443))
     assert got.dns_cidrs == ()
+    assert Settings(dns_ports="5353, 53").dns_ports == (5353, 53)
     assert got.workers == Settings.model_fields["workers"].default
 
 
@@ -57,6 +58,8 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("API_ENDPOINTS", "api.example:443", "AIAGENT_API_ENDPOINTS"),
         ("DNS_CIDRS", "10.0.0.1/8", "AIAGENT_DNS_CIDRS"),
         ("DNS_POD_LABELS", "kube-dns", "AIAGENT_DNS_POD_LABELS"),
+        ("DNS_PORTS", "none", "AIAGENT_DNS_PORTS"),
+        ("DNS_PORTS", "53,99999", "AIAGENT_DNS_PORTS"),
         ("RENEW_DEADLINE", "15", "renew_deadline (15 s) must be less than lease_duration (15 s)"),
         ("RETRY_PERIOD", "6", "retry_period (6 s) must be at most half of renew_deadline"),
         ("BACKOFF_INITIAL", "61", "backoff_initial must not be greater than backoff_max"),
@@ -79,7 +82,7 @@ def test_every_setting_is_documented_with_its_trade_off() -> None:
 
 
 def test_the_documentation_is_up_to_date() -> None:
-    assert DOCS.read_text(encoding="utf-8") == settings.document()
+    assert DOCS.read_text(encoding="utf-8") == settings_reference.document()
 
 
 @pytest.fixture

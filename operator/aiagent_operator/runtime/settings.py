@@ -1,7 +1,4 @@
-"""Settings of the operator process, from the environment.
-
-`python -m aiagent_operator.runtime.settings FILE` writes their documentation.
-"""
+"""Settings of the operator process, from the environment."""
 
 from __future__ import annotations
 
@@ -59,6 +56,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=DNS
 Selector = Annotated[tuple[Annotated[str, StringConstraints(pattern=_LABEL)], ...], NoDecode, BeforeValidator(_split)]
 Names = Annotated[tuple[Name, ...], NoDecode, BeforeValidator(_split)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Ports = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65_535)], ...], Field(min_length=1), NoDecode, BeforeValidator(_split)
+]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -164,16 +164,21 @@ class Settings(BaseSettings):
     dns_namespace_labels: Selector = Field(
         default=("kubernetes.io/metadata.name=kube-system",),
         description="Labels of the namespace where the cluster's DNS runs, `key=value` separated by commas. Agents' "
-        "NetworkPolicies allow port 53 to it; wrong labels leave agents without names.",
+        "NetworkPolicies allow DNS to it; wrong labels leave agents without names.",
     )
     dns_pod_labels: Selector = Field(
         default=("k8s-app=kube-dns",),
-        description="Labels of the DNS pods. `none` allows port 53 to every pod of that namespace.",
+        description="Labels of the DNS pods. `none` allows DNS to every pod of that namespace.",
+    )
+    dns_ports: Ports = Field(
+        default=(53,),
+        description="Ports on which the DNS pods listen, separated by commas. Network policies see traffic after the "
+        "Service's translation, so this is the pods' port and not the Service's (`5353` on OpenShift).",
     )
     dns_cidrs: Texts = Field(
         default=("169.254.20.10/32",),
         description="Addresses outside the pod network that answer DNS, as CIDR separated by commas: by default the "
-        "node-local DNS cache. Each is one more way out for agents, on port 53 only. `none` allows none.",
+        "node-local DNS cache. Each is one more way out for agents, on `dns_ports` only. `none` allows none.",
     )
     api_endpoints: Texts = Field(
         default=(),
@@ -258,40 +263,3 @@ def load() -> Settings:
             for entry in error.errors()
         ]
         sys.exit("The environment has settings that cannot be used (docs/settings.md):\n" + "\n".join(lines))
-
-
-_COMPUTED: Final = {
-    "namespace": "the operator's own",
-    "pod_name": "the host's name",
-    "operator_username": f"`system:serviceaccount:<namespace>:{MANAGER}`",
-}
-
-
-def _default(name: str) -> str:
-    field = Settings.model_fields[name]
-    if name in _COMPUTED:
-        return _COMPUTED[name]
-    value = field.default
-    text = ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
-    return f"`{text}`" if text else "empty"
-
-
-def document() -> str:
-    """Text of docs/settings.md."""
-    lines = [
-        "# Settings",
-        "",
-        "<!-- Generated from operator/aiagent_operator/runtime/settings.py by `make generate`. Do not edit. -->",
-        "",
-        "The operator reads its settings from the environment at its start. A value that cannot be used stops the",
-        "process and names the variable. An empty variable means the default; `none` means an empty list.",
-    ]
-    for name, field in Settings.model_fields.items():
-        lines += ["", f"## `{PREFIX}{name.upper()}`", "", f"Default: {_default(name)}", "", str(field.description)]
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(document(), encoding="utf-8")

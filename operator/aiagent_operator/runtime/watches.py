@@ -36,6 +36,7 @@ class World:
             namespace_labels=tuple(settings.dns_namespace_selector.items()),
             pod_labels=tuple(settings.dns_pod_selector.items()),
             cidrs=settings.dns_cidrs,
+            ports=settings.dns_ports,
         )
         self._fixed = settings.api_addresses
         self._rules: tuple[Rule, ...] | None = None
