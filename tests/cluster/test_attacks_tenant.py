@@ -7,7 +7,8 @@ import pytest
 
 from aiagent_operator.api import meta
 from aiagent_operator.core.children import role
-from support.kube import Kube, Object
+from support.agents import order
+from support.kube import ApiError, Kube, Object
 from support.tenancy import APPS, RBAC, Office, refused, unauthorized
 
 pytestmark = pytest.mark.cluster
@@ -331,6 +332,69 @@ def hired(office: Office) -> Object:
     office.editor.create(office.agent())
     patch = {"metadata": {"finalizers": [meta.FINALIZER]}}
     return office.operator.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
+
+
+STOP = {"apiGroups": [meta.GROUP], "resources": ["aiagents"], "verbs": ["suspend"]}
+ORDERS = {"apiGroups": [meta.GROUP], "resources": ["agentactions", "agentactions/status"], "verbs": ["*"]}
+
+
+def test_ordering_without_the_verb(office: Office) -> None:
+    clerk = office.person(ORDERS)
+    for action in ("Suspend", "Resume"):
+        with refused("order-verbs", f"ask for the verb {action.lower()} on aiagents/triage"):
+            clerk.create(order(office.namespace, "one", action, clerk.whoami(), "triage"))
+
+
+def test_ordering_in_anothers_name(office: Office) -> None:
+    clerk = office.person(ORDERS, STOP)
+    with refused("order-verbs", f"spec.requestedBy must be {clerk.whoami()}"):
+        clerk.create(order(office.namespace, "one", "Suspend", "security@corp.example", "triage"))
+
+
+def test_ordering_about_all_with_the_verb_on_one(office: Office) -> None:
+    clerk = office.person(ORDERS, STOP | {"resourceNames": ["triage"]})
+    by = clerk.whoami()
+    with refused("order-verbs", "all of them, since spec.selector selects several"):
+        clerk.create(order(office.namespace, "many", "Suspend", by, selector={"matchLabels": {"team": "a"}}))
+    with refused("order-verbs", "ask for the verb suspend on aiagents/router"):
+        clerk.create(order(office.namespace, "other", "Suspend", by, "router"))
+    assert clerk.create(order(office.namespace, "one", "Suspend", by, "triage"))
+
+
+@pytest.fixture
+def stopped(office: Office) -> Object:
+    """A Suspend that somebody else has ordered."""
+    return office.admin.create(order(office.namespace, "stop", "Suspend", office.admin.whoami(), "triage"))
+
+
+def test_lifting_a_suspension_by_deleting_the_order(office: Office, stopped: Object) -> None:
+    clerk = office.person(ORDERS, STOP)
+    with refused("order-lifting", "may not lift the order stop"):
+        clerk.delete(meta.API_VERSION, "agentactions", "stop", namespace=office.namespace)
+    with refused("order-lifting", "ask for the verb resume"):
+        clerk.raw("DELETE", clerk.path(meta.API_VERSION, "agentactions", office.namespace, None))
+    assert office.admin.get(meta.API_VERSION, "agentactions", "stop", namespace=office.namespace)
+
+
+def test_lifting_a_suspension_by_the_garbage_collector(office: Office, stopped: Object) -> None:
+    clerk = office.person(ORDERS, STOP, {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]})
+    owner = clerk.create(office.obj("v1", "ConfigMap", "owner"))
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+    patch = {"metadata": {"ownerReferences": [reference]}}
+    clerk.patch(meta.API_VERSION, "agentactions", "stop", patch, namespace=office.namespace)
+    collector = office.admin.as_serviceaccount("kube-system", "generic-garbage-collector")
+    with refused("order-lifting", "may not lift the order stop"):
+        collector.delete(meta.API_VERSION, "agentactions", "stop", namespace=office.namespace)
+
+
+def test_turning_a_suspension_into_something_else(office: Office, stopped: Object) -> None:
+    clerk = office.person(ORDERS, STOP)
+    for spec in ({"agentRef": {"name": "router"}}, {"action": "Resume"}, {"reason": "All is well"}):
+        with pytest.raises(ApiError, match="an order is never changed"):
+            clerk.patch(meta.API_VERSION, "agentactions", "stop", {"spec": spec}, namespace=office.namespace)
+    with refused("agent-status", "only the operator writes the status"):
+        patch = {"status": {"phase": "Complete"}}
+        clerk.patch(meta.API_VERSION, "agentactions", "stop", patch, namespace=office.namespace, subresource="status")
 
 
 def test_taking_the_finalizer_off_to_leave_rights_behind(office: Office) -> None:

@@ -1,4 +1,4 @@
-"""The operator is killed at every write of an onboarding, an update and a deletion, one after the other.
+"""The operator is killed at every write of an onboarding, an update, a deletion and orders, one after the other.
 
 Each crash point is enumerated: the n-th write, from the first to the last there is, once just before it reaches the API
 server, and once after it took effect but before the operator hears of it. At no moment may the agent hold a right that
@@ -177,10 +177,32 @@ def _deletion(rig: Rig, number: int) -> Run:
     return run
 
 
+def _suspension(rig: Rig, number: int) -> Run:
+    run = _onboarding(rig, number)
+    run.act()
+    rig.place.until_ready(run.name)
+    run.old, run.new = rig.wide(rig.old()), frozenset()
+    run.act = lambda: rig.place.order("Suspend", f"stop-{run.name}", run.name)
+    run.arrived = lambda: rig.place.is_ordered(f"stop-{run.name}", "InForce")
+    return run
+
+
+def _resumption(rig: Rig, number: int) -> Run:
+    run = _suspension(rig, number)
+    run.act()
+    wait_for(run.arrived, what=f"{run.name} to be suspended")
+    run.old, run.new = frozenset(), rig.wide(rig.old())
+    run.act = lambda: rig.place.order("Resume", f"go-on-{run.name}", run.name)
+    run.arrived = lambda: rig.place.is_ordered(f"go-on-{run.name}", "Complete") and rig.place.is_ready(run.name)
+    return run
+
+
 SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "onboarding": _onboarding,
     "update": _update,
     "deletion": _deletion,
+    "suspension": _suspension,
+    "resumption": _resumption,
 }
 
 
@@ -188,7 +210,7 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_crash_at_every_write(rig: Rig, scenario: str, when: When) -> None:
     begin = SCENARIOS[scenario]
-    offset = 500 * list(When).index(when) + 100 * (1 + list(SCENARIOS).index(scenario))
+    offset = 1000 * list(When).index(when) + 100 * (1 + list(SCENARIOS).index(scenario))
     rig.recover()
     wanted, writes = _undisturbed(rig, begin(rig, offset))
     for number in range(1, 99):

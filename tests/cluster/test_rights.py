@@ -169,5 +169,10 @@ def _troubles(place: Workplace) -> None:
         }
     )
     place.until_reason("stuck", "WorkloadReady", "PodsFailing", 'secret "zendesk" not found')
+    place.order("Suspend", "stop", "stuck")
+    place.until_ordered("stop", "InForce", "InForce")
+    place.order("Resume", "go-on", "stuck", ttlSecondsAfterFinished=0)
+    for name in ("stop", "go-on"):
+        place.admin.wait_gone(agents.API, "agentactions", name, namespace=place.namespace)
     place.dismiss("stuck")
     place.until_gone("stuck")

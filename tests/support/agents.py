@@ -113,6 +113,17 @@ def config_map(namespace: str, name: str, **data: str) -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
+def order(namespace: str, name: str, action: str, by: str, *agent: str, **spec: Any) -> Object:
+    """An AgentAction of somebody about the agent that is named, or about what the spec says."""
+    about: Object = {"agentRef": {"name": agent[0]}} if agent else {}
+    return {
+        "apiVersion": API,
+        "kind": "AgentAction",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"action": action, "requestedBy": by, "reason": "It answers nonsense", **about, **spec},
+    }
+
+
 def binding(
     namespace: str, name: str, role_ref: str, *subjects: Object, kind: str = "Role", cluster: bool = False
 ) -> Object:

@@ -99,6 +99,12 @@ class Kube:
         answer = self.raw("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", body)
         return str(answer["status"]["token"])
 
+    def whoami(self) -> str:
+        """The user name under which the API server knows this client."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self.raw("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
+        return str(answer["status"]["userInfo"]["username"])
+
     def allowed(
         self,
         user: str,

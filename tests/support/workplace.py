@@ -93,6 +93,33 @@ class Workplace:
             if error.status != 404:
                 raise
 
+    # Orders -----------------------------------------------------------------------------------------------------------
+
+    def order(self, action: str, name: str, *agent: str, **spec: Any) -> Object:
+        """Give an order about the agent that is named, or about what the spec says."""
+        by = self.admin.whoami()
+        return self.admin.create(agents.order(self.namespace, name, action, by, *agent, **spec))
+
+    def is_ordered(self, name: str, phase: str) -> bool:
+        """Whether an order has a phase and Ready is True."""
+        order = self.admin.get(agents.API, "agentactions", name, namespace=self.namespace)
+        found = agents.condition(order, "Ready")
+        return bool(found and found["status"] == "True" and order["status"].get("phase") == phase)
+
+    def until_ordered(self, name: str, phase: str, reason: str, *texts: str) -> Object:
+        """Wait until an order has a phase and Ready has a reason, and check that its message holds the texts."""
+
+        def holds(order: Object) -> bool:
+            found = agents.condition(order, "Ready")
+            return bool(found and found["reason"] == reason and order["status"].get("phase") == phase)
+
+        what = f"order {name} to be {phase}, {reason}"
+        order = self.admin.wait_object(agents.API, "agentactions", name, holds, what=what, namespace=self.namespace)
+        found = agents.condition(order, "Ready")
+        missing = [text for text in texts if text not in found["message"]] if found else list(texts)
+        assert not missing, f"the message lacks {missing}: {found}"
+        return order
+
     # Agents -----------------------------------------------------------------------------------------------------------
 
     def employ(self, name: str, role: str, *permissions: Object, **spec: Any) -> Object:

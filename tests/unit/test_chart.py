@@ -89,7 +89,7 @@ def test_every_policy_is_bound_and_attacked() -> None:
 
 def test_the_security_page_has_every_policy_and_every_right() -> None:
     page = (chart.ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\| `((?:agent|author|role|operator|definitions)[a-z-]*)` \|", page, re.MULTILINE))
+    listed = set(re.findall(r"^\| `((?:agent|author|role|order|operator|definitions)[a-z-]*)` \|", page, re.MULTILINE))
     assert listed == {name.removesuffix(".workforce.dev") for name in objects("ValidatingAdmissionPolicy")}
     rows = [row for row in page.splitlines() if row.startswith("| ")]
     for name in ("aiagent-operator", "aiagent-operator-namespaced"):

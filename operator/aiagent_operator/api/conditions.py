@@ -66,6 +66,14 @@ class Reason(StrEnum):
     FIELD_CONFLICT = "FieldConflict"
     WORKLOAD_INVALID = "WorkloadInvalid"
     PODS_FAILING = "PodsFailing"
+    # orders
+    IN_FORCE = "InForce"
+    CARRIED_OUT = "CarriedOut"
+    WAITING_FOR_AGENTS = "WaitingForAgents"
+    RESUMING = "Resuming"
+    NO_AGENT = "NoAgent"
+    STILL_SUSPENDED = "StillSuspended"
+    EXPIRED = "Expired"
     # identity
     EXPOSED = "OthersHoldIdentity"
     FOREIGN_RIGHTS = "RightsFromOthers"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -50,3 +50,9 @@ OPAQUE: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
 def described(description: str, **kwargs: Any) -> Any:
     """A `Field` whose description becomes that of the CRD."""
     return Field(description=description, **kwargs)
+
+
+def unreadable(error: ValidationError) -> str:
+    """What to say of an object that a newer version has written, or that came past the API server's validation."""
+    where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
+    return f"this version of the operator cannot read {where}: correct it, or upgrade the operator"

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentaction import AgentActionSpec, AgentActionStatus
 from aiagent_operator.api.agentrole import AgentRoleSpec, AgentRoleStatus
 from aiagent_operator.api.aiagent import AIAgentSpec, AIAgentStatus
 from aiagent_operator.api.fields import cel
@@ -98,7 +99,29 @@ AGENTROLE = Kind(
     status_default=_UNSEEN,
 )
 
-KINDS = (AIAGENT, AGENTROLE)
+AGENTACTION = Kind(
+    kind="AgentAction",
+    plural="agentactions",
+    short="aact",
+    namespaced=True,
+    spec=AgentActionSpec,
+    status=AgentActionStatus,
+    description="A manager's order about agents, carried out without an edit of their specs.",
+    columns=(
+        _column("Action", ".spec.action", description="What is ordered."),
+        _column("Agent", ".spec.agentRef.name", description="The agent, where it is about one."),
+        _column("Phase", ".status.phase", description="Summary for people."),
+        _column("Agents", ".status.agents", kind="integer", description="Agents that it is about."),
+        _column("Done", ".status.done", kind="integer", description="Agents for which it is carried out."),
+        _column("By", ".spec.requestedBy", description="Who orders it."),
+        _AGE,
+        _column("Why", ".spec.reason", description="Why it was ordered.", priority=1),
+        _MESSAGE,
+    ),
+    status_default=_UNSEEN,
+)
+
+KINDS = (AIAGENT, AGENTROLE, AGENTACTION)
 
 
 class _Dumper(yaml.SafeDumper):

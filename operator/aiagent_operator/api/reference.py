@@ -92,6 +92,8 @@ def _kind(page: _Page, kind: Kind) -> None:
 def _part(page: _Page, kind: str, part: str, schema: Schema) -> None:
     """Spec or status: a table of its own for each field that has fields, one for the plain ones before them."""
     page.add(f"### {kind} {part}", "", schema["description"], "")
+    if rules := schema.get(_RULES):
+        page.add(*(f"- Rule: {rule['message']}." for rule in rules), "")
     top = list(_fields(page, kind, part, schema))
     _table(page, top)
     for row in top:

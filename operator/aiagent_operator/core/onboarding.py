@@ -31,7 +31,7 @@ def decide(o: Observed) -> Plan:
         # Nothing exists and nothing may: an agent without a role gets no object at all.
         return status.compose(o, role_verdict, grants, _waiting_for_role(role_verdict), exposed)
 
-    suspended = o.agent.spec.suspended
+    suspended = o.suspended
     moves = rights.plan(o.identity, grants.rules, o.children, bind=accepted and not suspended)
     base, book = _base(o, accepted=accepted)
     base_writes = [write for desired in base if (write := _settle(o, desired))]

@@ -13,6 +13,7 @@ from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, Desired, Manifest, ObjectKey
+from aiagent_operator.core.orders import Order
 from aiagent_operator.core.rules import Ceiling, Rule
 
 # A rule in the namespace where it held.
@@ -130,7 +131,13 @@ class Observed:
     exposures: tuple[Exposure, ...] = ()
     pod_problems: tuple[str, ...] = ()
     proof: Proof | None = None
+    orders: tuple[Order, ...] = ()
     definition_terminating: bool = False
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the agent's own spec, or an order, takes its rights away."""
+        return self.agent.spec.suspended or bool(self.orders)
 
     @property
     def terminating(self) -> bool:

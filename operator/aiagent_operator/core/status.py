@@ -70,12 +70,12 @@ def compose(
     bindings_left: bool = False,
 ) -> Plan:
     """The plan with everything that is to be said of the agent if nothing more happened."""
-    suspended = o.agent.spec.suspended
+    suspended = o.suspended
     decisions = tuple(_with_failures(o, decision) for decision in grants.decisions)
     permissions = granting.permissions_verdict(decisions) if role.status else _none_granted(role)
     work_verdict = work.verdict or Verdict(Type.WORKLOAD_READY, None, Reason.PENDING, "Not looked at yet")
     if suspended and role.status:
-        work_verdict = _suspended(work_verdict, bindings_left)
+        work_verdict = _suspended(o, work_verdict, bindings_left)
     ready = _ready(o, role, permissions, work_verdict, writes)
     verdicts = [ready, *_abnormal(ready), role, permissions, work_verdict]
     if exposed:
@@ -119,7 +119,7 @@ def _failed(decision: PermissionDecision, namespace: str, failure: Failure) -> P
     )
 
 
-def _suspended(work: Verdict, bindings_left: bool) -> Verdict:
+def _suspended(o: Observed, work: Verdict, bindings_left: bool) -> Verdict:
     if work.reason in (Reason.PROGRESSING, Reason.AVAILABLE) and work.status is not True:
         return Verdict(Type.WORKLOAD_READY, False, Reason.SUSPENDING, f"Scaling down: {work.message}")
     if bindings_left:
@@ -127,8 +127,22 @@ def _suspended(work: Verdict, bindings_left: bool) -> Verdict:
             Type.WORKLOAD_READY, False, Reason.SUSPENDING, "Waiting for the bindings to be gone before pods are stopped"
         )
     if work.status is True:
-        return Verdict(Type.WORKLOAD_READY, False, Reason.SUSPENDED, "No pods run: spec.suspended is true")
+        return Verdict(Type.WORKLOAD_READY, False, Reason.SUSPENDED, f"No pods run: {_suspended_by(o)}")
     return work
+
+
+def _suspended_by(o: Observed) -> str:
+    by_spec = ("spec.suspended is true",) if o.agent.spec.suspended else ()
+    return "; ".join((*by_spec, *(f"ordered by {order}" for order in o.orders[:4])))
+
+
+def _way_back(o: Observed) -> str:
+    """What gives the rights back: one thing for each that has taken them."""
+    ways = ["set spec.suspended to false"] if o.agent.spec.suspended else []
+    if o.orders:
+        named = ", ".join(str(order) for order in o.orders[:4])
+        ways.append(f"who holds the verb resume on aiagents deletes, or ends by an AgentAction Resume: {named}")
+    return " and ".join(ways) + " to give them back"
 
 
 def _ready(o: Observed, role: Verdict, permissions: Verdict, work: Verdict, writes: tuple[Write, ...]) -> Verdict:
@@ -137,9 +151,9 @@ def _ready(o: Observed, role: Verdict, permissions: Verdict, work: Verdict, writ
         return Verdict(Type.READY, False, Reason.NAMESPACE_TERMINATING, text)
     if not role.status:
         return Verdict(Type.READY, False, role.reason, role.message)
-    if o.agent.spec.suspended:
+    if o.suspended:
         done = work.reason is Reason.SUSPENDED
-        text = "Suspended: no rights are bound and no pods run; set spec.suspended to false to give them back"
+        text = f"Suspended: no rights are bound and no pods run; {_way_back(o)}"
         return Verdict(
             Type.READY, False, Reason.SUSPENDED if done else Reason.SUSPENDING, text if done else work.message
         )
@@ -164,7 +178,7 @@ def _abnormal(ready: Verdict) -> Iterable[Verdict]:
 def _phase(o: Observed, ready: Verdict) -> Phase:
     if ready.status is True:
         return Phase.ACTIVE
-    if o.agent.spec.suspended:
+    if o.suspended:
         return Phase.SUSPENDED
     if ready.reason in _TRANSIENT:
         return Phase.ONBOARDING

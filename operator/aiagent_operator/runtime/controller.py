@@ -1,4 +1,4 @@
-"""The one way through: store -> queue -> gather -> decide -> execute -> report, for agents, roles and orphans."""
+"""The one way through: store -> queue -> gather -> decide -> execute -> report, for all that is looked after."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import time
 
 from aiagent_operator.core import roles
 from aiagent_operator.runtime import metrics, paths, report
+from aiagent_operator.runtime.actions import ActionReconciler
 from aiagent_operator.runtime.agents import AgentReconciler
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.execute import Executor, LeaseExpiringError
 from aiagent_operator.runtime.gather import Gatherer, NotYetSeenError
+from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.orphans import OrphanReconciler
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, RoleKey, Store
@@ -25,6 +27,7 @@ class Controller:
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], gatherer: Gatherer, executor: Executor) -> None:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._agents = AgentReconciler(api, store, queue, gatherer, executor)
+        self._actions = ActionReconciler(api, store, queue)
         self._orphans = OrphanReconciler(api, store, executor)
 
     async def run(self, workers: int) -> None:
@@ -61,6 +64,8 @@ class Controller:
                 await self._agents.reconcile(key)
             case RoleKey():
                 await self._role(key)
+            case ActionKey():
+                await self._actions.reconcile(key)
             case OrphanKey():
                 await self._orphans.reconcile(key)
 
@@ -81,5 +86,7 @@ def _name(key: Key) -> str:
             return f"AIAgent {namespace}/{name}"
         case RoleKey(name):
             return f"AgentRole {name}"
+        case ActionKey(namespace, name):
+            return f"AgentAction {namespace}/{name}"
         case OrphanKey(uid):
             return f"children of the former agent {uid}"

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec, ObjectMeta
+from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core.children import handbook
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole
@@ -39,11 +40,7 @@ def parse(record: bytes) -> tuple[Manifest, AIAgent]:
     try:
         return raw, AIAgent.model_validate(raw)
     except ValidationError as error:
-        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
-        raise InvalidSpecError(
-            f"this version of the operator cannot read {where}: correct it, or upgrade the operator; "
-            "everything stays as it is meanwhile"
-        ) from error
+        raise InvalidSpecError(f"{unreadable(error)}; everything stays as it is meanwhile") from error
 
 
 def without_spec(raw: Mapping[str, Any]) -> AIAgent:
@@ -114,6 +111,7 @@ class Gatherer:
             exposures=self._exposures(identity),
             pod_problems=pod_problems,
             proof=proof,
+            orders=self._store.orders.over(key.namespace, key.name, agent.metadata.labels),
             definition_terminating=leaving and await self._definition_terminating(since),
         )
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentrole import AgentRole
+from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core.compiled_role import CompiledRole
 from aiagent_operator.runtime.client import load_configuration
 from aiagent_operator.runtime.settings import Settings
@@ -41,6 +42,15 @@ def registry(store: Store) -> kopf.OperatorRegistry:
         body: Any = event["object"]
         store.observe_role(body["metadata"]["name"], None if event["type"] == "DELETED" else role_record(body))
 
+    @kopf.on.event(meta.GROUP, meta.VERSION, "agentactions", registry=handlers)
+    async def actions(event: kopf.RawEvent, **_: Any) -> None:
+        body: Any = event["object"]
+        if event["type"] == "DELETED":
+            metadata = body["metadata"]
+            store.orders.forget(metadata["namespace"], metadata["name"], metadata["uid"])
+        else:
+            store.orders.observe(body)
+
     return handlers
 
 
@@ -53,10 +63,7 @@ def role_record(body: dict[str, Any]) -> RoleRecord:
     try:
         return RoleRecord(slim, CompiledRole.of(AgentRole.model_validate(body)))
     except ValidationError as error:
-        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
-        return RoleRecord(
-            slim, None, f"this version of the operator cannot read {where}: correct it, or upgrade the operator"
-        )
+        return RoleRecord(slim, None, unreadable(error))
 
 
 class NoDiff(kopf.DiffBaseStorage):

@@ -19,6 +19,7 @@ from aiagent_operator.runtime.client import Api, ApiError, pages
 from aiagent_operator.runtime.controller import Controller
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.gather import Gatherer
+from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.reflector import METADATA_LIST
 from aiagent_operator.runtime.scan import Scanner
@@ -99,17 +100,17 @@ class Leading:
             log.info("synced: %d agents, %d roles", len(self.store.agents), len(self.store.roles))
 
     async def _until_known(self) -> None:
-        """Waits for the first list of everything, and for kopf to have delivered each agent and role that exists."""
+        """Waits for the first list of everything, and for kopf to have delivered all that exists of our kinds."""
         scan = asyncio.create_task(self._scanner.first())
         while missing := unsynced(self._watches):
             self._waiting = f"lists of {', '.join(missing)}"
             await asyncio.sleep(_LOOK_EVERY)
-        self._waiting = "the number of agents and roles"
+        self._waiting = "the number of agents, roles and orders"
         expected = await self._retried(self._number)
         grown = time.monotonic()
         known = self._known()
         while known < expected:
-            self._waiting = f"{expected - known} of {expected} agents and roles to be listed"
+            self._waiting = f"{expected - known} of {expected} agents, roles and orders to be listed"
             await asyncio.sleep(_LOOK_EVERY)
             if self._known() > known:
                 known, grown = self._known(), time.monotonic()
@@ -118,15 +119,15 @@ class Leading:
                 missing = await self._retried(self._undelivered)
                 if not missing:
                     break
-                self._waiting = f"{len(missing)} agents and roles, {missing[0]} among them"
+                self._waiting = f"{len(missing)} agents, roles and orders, {missing[0]} among them"
         self._waiting = "the scan of foreign bindings"
         await scan
 
     def _known(self) -> int:
-        return len(self.store.agents) + len(self.store.roles)
+        return len(self.store.agents) + len(self.store.roles) + len(self.store.orders.records)
 
     async def _number(self) -> int:
-        """How many agents and roles there are, by a page of one each: the rest is counted, not sent."""
+        """How many objects of our kinds there are, by a page of one each: the rest is counted, not sent."""
         total = 0
         for path in self._paths():
             page = await self._api.request("GET", path, params={"limit": "1"}, accept=METADATA_LIST)
@@ -148,13 +149,19 @@ class Leading:
         agents = await self._listed("aiagents")
         missing = [f"AIAgent {ns}/{name}" for ns, name in agents if AgentKey(ns, name) not in self.store.agents]
         roles = await self._listed("agentroles")
-        return missing + [f"AgentRole {name}" for _, name in roles if name not in self.store.roles]
+        missing += [f"AgentRole {name}" for _, name in roles if name not in self.store.roles]
+        actions, known = await self._listed("agentactions"), self.store.orders.records
+        return missing + [f"AgentAction {ns}/{name}" for ns, name in actions if ActionKey(ns, name) not in known]
 
     def _paths(self, *plurals: str) -> list[str]:
         """Collections of our kinds, in the namespaces that are watched."""
         root = f"/apis/{meta.API_VERSION}"
-        scopes = [f"{root}/namespaces/{name}/aiagents" for name in self._settings.watch_namespaces]
-        found = {"aiagents": scopes or [f"{root}/aiagents"], "agentroles": [f"{root}/agentroles"]}
+        scopes = [f"{root}/namespaces/{name}" for name in self._settings.watch_namespaces] or [root]
+        found = {
+            "aiagents": [f"{scope}/aiagents" for scope in scopes],
+            "agentroles": [f"{root}/agentroles"],
+            "agentactions": [f"{scope}/agentactions" for scope in scopes],
+        }
         return [path for plural in plurals or found for path in found[plural]]
 
     async def _listed(self, plural: str) -> dict[tuple[str, str], str]:
@@ -177,7 +184,7 @@ class Leading:
                 self.queue.add(key)
 
     async def _census(self) -> None:
-        """From time to time: agents that vanished while no watch saw it, and children that nobody owns."""
+        """From time to time: agents and orders that vanished while no watch saw it, and children that nobody owns."""
         while True:
             await asyncio.sleep(self._settings.scan_interval)
             try:
@@ -196,6 +203,12 @@ class Leading:
                 self.store.forget_agent(*key, record.uid)
             if live is not None:
                 self.store.observe_agent(live)
+        # What was known before the list and is not on it has gone.
+        known = list(self.store.orders.records.items())
+        orders = await self._listed("agentactions")
+        for action, order in known:
+            if orders.get((action.namespace, action.name)) != order.uid:
+                self.store.orders.forget(action.namespace, action.name, order.uid)
         for uid in self.store.orphans():
             self.queue.add(OrphanKey(uid))
 

@@ -22,6 +22,11 @@ def agent(namespace: str, name: str) -> str:
     return f"/apis/{meta.API_VERSION}/namespaces/{namespace}/aiagents/{name}"
 
 
+def action(namespace: str, name: str) -> str:
+    """Where the AgentAction is."""
+    return f"/apis/{meta.API_VERSION}/namespaces/{namespace}/agentactions/{name}"
+
+
 def role(name: str) -> str:
     """Where the AgentRole is."""
     return f"/apis/{meta.API_VERSION}/agentroles/{name}"

@@ -6,8 +6,8 @@ thousand children. Who is concerned by a change is found through indexes. One ev
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from sys import intern
 from typing import Any, NamedTuple
@@ -16,6 +16,9 @@ import orjson
 
 from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.orders import Order
+from aiagent_operator.runtime.index import Index, dependencies
+from aiagent_operator.runtime.orders import ActionKey, OrderBook
 
 _REMEMBERED = 20_000
 
@@ -39,7 +42,7 @@ class OrphanKey(NamedTuple):
     uid: str
 
 
-Key = AgentKey | RoleKey | OrphanKey
+Key = AgentKey | RoleKey | ActionKey | OrphanKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,14 @@ class AgentRecord:
     phase: str
     permissions: tuple[str, ...] = ()
     exposed: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    suspended: bool = False
+    suspended_by_spec: bool = False
+
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """What orders about the agent go by."""
+        return self.uid, self.labels, self.suspended, self.suspended_by_spec
 
     def load(self) -> Manifest:
         """The object itself."""
@@ -69,48 +80,6 @@ class RoleRecord:
     problem: str = ""
 
 
-class Index:
-    """Many-to-many between agents and what they depend on."""
-
-    def __init__(self) -> None:
-        self._dependents: dict[Hashable, set[AgentKey]] = defaultdict(set)
-        self._facts: dict[AgentKey, tuple[Hashable, ...]] = {}
-
-    def set(self, key: AgentKey, facts: Iterable[Hashable]) -> None:
-        """The agent depends on these, and on nothing else any more."""
-        new = tuple(facts)
-        old = self._facts.get(key, ())
-        if new == old:
-            return
-        for fact in old:
-            dependents = self._dependents.get(fact)
-            if dependents is not None:
-                dependents.discard(key)
-                if not dependents:
-                    del self._dependents[fact]
-        for fact in new:
-            self._dependents[fact].add(key)
-        if new:
-            self._facts[key] = new
-        else:
-            self._facts.pop(key, None)
-
-    def of(self, fact: Hashable) -> tuple[AgentKey, ...]:
-        """Agents that depend on it."""
-        return tuple(self._dependents.get(fact, ()))
-
-    def of_kind(self, kind: str) -> tuple[AgentKey, ...]:
-        """Agents that depend on any object of the kind."""
-        return tuple(
-            {
-                key
-                for fact, keys in self._dependents.items()
-                if isinstance(fact, tuple) and fact[0] == kind
-                for key in keys
-            }
-        )
-
-
 class Store:
     """The cluster as far as the operator knows it. `notify` is called with each key that a change concerns."""
 
@@ -118,8 +87,9 @@ class Store:
         self.notify = notify
         self.agents: dict[AgentKey, AgentRecord] = {}
         self.roles: dict[str, RoleRecord] = {}
+        self.orders = OrderBook(notify, self._order_concerns)
         self.namespaces: dict[str, NamespaceFacts] = {}
-        self.dependents = Index()
+        self.dependents: Index[AgentKey] = Index()
         self._children: dict[str, dict[ObjectKey, Child]] = {}
         self._owner: dict[ObjectKey, str] = {}
         self._agent_of: dict[str, AgentKey] = {}
@@ -140,9 +110,11 @@ class Store:
         status = body.get("status") or {}
         true = {c["type"] for c in status.get("conditions", ()) if c["status"] == "True"}
         permissions = tuple(intern(p.get("state", "")) for p in status.get("permissions", ()))
+        ready: Mapping[str, Any] = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
+        spec = body.get("spec") or {}
         slim = {k: v for k, v in metadata.items() if k != "managedFields"}
-        raw = orjson.dumps({"metadata": slim, "spec": body.get("spec") or {}, "status": status})
-        self.agents[key] = AgentRecord(
+        raw = orjson.dumps({"metadata": slim, "spec": spec, "status": status})
+        record = AgentRecord(
             metadata["uid"],
             version,
             raw,
@@ -150,9 +122,15 @@ class Store:
             phase=intern(status.get("phase") or ""),
             permissions=permissions,
             exposed="IdentityExposed" in true,
+            labels=tuple((intern(k), intern(v)) for k, v in (metadata.get("labels") or {}).items()),
+            suspended=ready.get("reason") == "Suspended",
+            suspended_by_spec=spec.get("suspended") is True,
         )
+        self.agents[key] = record
         self._agent_of[metadata["uid"]] = key
-        self.dependents.set(key, _dependencies(key, body.get("spec") or {}))
+        self.dependents.set(key, dependencies(key.namespace, spec))
+        if known is None or record.standing != known.standing:
+            self.orders.agent_changed(key.namespace, key.name)
         if notify:
             self.notify(key)
         return True
@@ -165,8 +143,24 @@ class Store:
         if known and known.uid == uid:
             del self.agents[key]
             self.dependents.set(key, ())
+            self.orders.agent_changed(namespace, name)
         if self._children.get(uid):
             self.notify(OrphanKey(uid))
+
+    def covered(self, order: Order) -> list[AgentKey]:
+        """The agents that an order is about."""
+        if order.spec.agent_ref is not None:
+            key = AgentKey(order.namespace, order.spec.agent_ref.name)
+            return [key] if key in self.agents else []
+        return [
+            key
+            for key, record in self.agents.items()
+            if key.namespace == order.namespace and order.covers(key.name, dict(record.labels))
+        ]
+
+    def _order_concerns(self, order: Order) -> None:
+        for key in self.covered(order):
+            self.notify(key)
 
     # Roles and namespaces
 
@@ -244,7 +238,12 @@ class Store:
 
     def all_keys(self) -> list[Key]:
         """Everything that there is to look after."""
-        return [*(RoleKey(name) for name in self.roles), *self.agents, *(OrphanKey(uid) for uid in self.orphans())]
+        return [
+            *(RoleKey(name) for name in self.roles),
+            *self.agents,
+            *self.orders.records,
+            *(OrphanKey(uid) for uid in self.orphans()),
+        ]
 
     def orphans(self) -> list[str]:
         """UIDs whose agent is not known, though children of theirs are."""
@@ -264,21 +263,3 @@ class Store:
     def _concern(self, uid: str) -> None:
         key = self._agent_of.get(uid)
         self.notify(key or OrphanKey(uid))
-
-
-def _dependencies(key: AgentKey, spec: Mapping[str, Any]) -> tuple[Hashable, ...]:
-    """What the agent must hear of: its role, namespaces, handbook source and target."""
-    facts: dict[Hashable, None] = {
-        ("role", (spec.get("roleRef") or {}).get("name")): None,
-        ("namespace", key.namespace): None,
-    }
-    for permission in spec.get("permissions") or ():
-        for namespace in permission.get("namespaces") or ():
-            facts["namespace", namespace] = None
-    source = ((spec.get("handbook") or {}).get("instructions") or {}).get("configMapKeyRef") or {}
-    if source:
-        facts["ConfigMap", key.namespace, source.get("name")] = None
-    target = (spec.get("workload") or {}).get("targetRef") or {}
-    if target:
-        facts[target.get("kind"), key.namespace, target.get("name")] = None
-    return tuple(facts)

@@ -1,0 +1,122 @@
+"""AgentAction: a manager's order, carried out without an edit of the AIAgent, whose spec may belong to Git."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from aiagent_operator.api.aiagent import ObjectMeta
+from aiagent_operator.api.conditions import Condition
+from aiagent_operator.api.fields import Label, Model, Text, cel, described, map_by, rules
+
+# Seconds. An order that nobody could carry out for a day is a surprise rather than a wish.
+DEADLINE = 86_400
+# Seconds. A week is long enough to read what became of an order; the audit log keeps it for good.
+KEPT = 604_800
+YEAR = 31_536_000
+
+
+class Action(StrEnum):
+    """What is ordered. Each is a verb on `aiagents`, in lower case, that whoever orders it must hold."""
+
+    SUSPEND = "Suspend"
+    RESUME = "Resume"
+
+
+class AgentRef(Model):
+    """An AIAgent in the namespace of the order."""
+
+    name: Annotated[Label, Field(max_length=40), described("Name of the AIAgent.")]
+
+
+class AgentSelector(Model):
+    """AIAgents in the namespace of the order, by their labels."""
+
+    match_labels: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]],
+        described("Labels, all of which an agent must have.", min_length=1, max_length=16),
+    ]
+
+
+class AgentActionSpec(Model):
+    """Who orders what, about whom, and why. Immutable."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel("self == oldSelf", "an order is never changed: delete it, and give another one"),
+            cel(
+                "has(self.agentRef) != has(self.selector)",
+                "name one agent in agentRef, or several by their labels in selector",
+            ),
+            cel(
+                "self.action != 'Suspend' || !has(self.activeDeadlineSeconds)",
+                "Suspend is in force while it exists and has no activeDeadlineSeconds: delete it, or order Resume",
+                path=".activeDeadlineSeconds",
+            ),
+            cel(
+                "self.action != 'Suspend' || !has(self.ttlSecondsAfterFinished)",
+                "Suspend is in force while it exists and has no ttlSecondsAfterFinished: delete it, or order Resume",
+                path=".ttlSecondsAfterFinished",
+            ),
+        )
+    )
+
+    action: Annotated[
+        Action,
+        described(
+            "Suspend takes the rights away, then scales the work down, for as long as the order exists. Resume ends "
+            "such orders."
+        ),
+    ]
+    agent_ref: AgentRef | None = described("The agent that it is about.", default=None)
+    selector: AgentSelector | None = described(
+        "The agents that it is about, those that come later too while the order is in force.", default=None
+    )
+    requested_by: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=253),
+        described("Who orders it: the user name with which the order is created, and no other."),
+    ]
+    reason: Annotated[Text, described("Why; it is shown to whoever asks why the agent does not work.")]
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=YEAR)] | None = described(
+        f"Seconds after which an order that was not carried out has expired (by default {DEADLINE}).", default=None
+    )
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=YEAR)] | None = described(
+        f"Seconds for which the order is kept once it is carried out, failed or expired (by default {KEPT}).",
+        default=None,
+    )
+
+
+class ActionPhase(StrEnum):
+    """A summary for people. Programs read the conditions."""
+
+    PENDING = "Pending"
+    IN_FORCE = "InForce"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+    EXPIRED = "Expired"
+
+
+class AgentActionStatus(Model):
+    """What became of the order."""
+
+    observed_generation: int | None = described("Generation of the spec last acted upon.", default=None)
+    phase: ActionPhase | None = described("Summary for people.", default=None)
+    agents: Annotated[int, Field(ge=0)] | None = described("Agents that the order is about.", default=None)
+    done: Annotated[int, Field(ge=0)] | None = described("Agents of these for which it is carried out.", default=None)
+    completion_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)] | None = described(
+        "When it was carried out, failed or expired.", default=None
+    )
+    conditions: Annotated[
+        tuple[Condition, ...], described("Conditions (metav1).", max_length=8, json_schema_extra=map_by("type"))
+    ] = ()
+
+
+class AgentAction(Model):
+    """A manager's order: suspend or resume, without an edit of the AIAgent."""
+
+    metadata: ObjectMeta
+    spec: AgentActionSpec
+    status: dict[str, Any] = Field(default_factory=dict)

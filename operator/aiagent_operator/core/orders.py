@@ -1,0 +1,178 @@
+"""Orders about agents: which of them are in force, and what becomes of each.
+
+A Suspend is in force while the object exists. Nothing about it is remembered elsewhere, so an AIAgent that is restored,
+or applied anew, stays suspended. A Resume ends the Suspends that it is about by deleting them, and is then done with.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from aiagent_operator.api.agentaction import DEADLINE, KEPT, Action, ActionPhase, AgentActionSpec
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+
+_NAMED = 8
+FINISHED = (ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An AgentAction as it was last seen; `version` is its resourceVersion."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    created: dt.datetime
+    spec: AgentActionSpec
+    finished: dt.datetime | None = None
+    phase: ActionPhase | None = None
+
+    def covers(self, agent: str, labels: Mapping[str, str]) -> bool:
+        """Whether it is about the agent of that name and labels in its namespace."""
+        if self.spec.agent_ref is not None:
+            return self.spec.agent_ref.name == agent
+        wanted = self.spec.selector.match_labels if self.spec.selector else {}
+        return bool(wanted) and wanted.items() <= labels.items()
+
+    @property
+    def suspends(self) -> bool:
+        """Whether it is a standing order that takes rights away."""
+        return self.spec.action is Action.SUSPEND
+
+    def __str__(self) -> str:
+        return f"AgentAction {self.name} by {self.spec.requested_by} ({self.spec.reason})"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFacts:
+    """What an order asks of an agent: whether it says that it is suspended, and whether its spec or orders want it."""
+
+    name: str
+    suspended: bool
+    by_spec: bool
+    by_orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlan:
+    """What to do about an order, and what is true of it.
+
+    `ends`: orders to delete. `remove`: the order itself has been kept long enough. `requeue_after` is in seconds.
+    """
+
+    phase: ActionPhase
+    verdicts: tuple[Verdict, ...] = ()
+    agents: int = 0
+    done: int = 0
+    ends: tuple[Order, ...] = ()
+    remove: bool = False
+    requeue_after: float | None = None
+
+
+def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order], now: dt.datetime) -> OrderPlan:
+    """The plan for one order. `agents` are those that it covers; `standing` all Suspends of its namespace."""
+    about = sorted(agents, key=lambda agent: agent.name)
+    if order.suspends:
+        return _suspend(about, order)
+    if order.phase in FINISHED:
+        return _keep(order, order.phase, now)
+    deadline = order.created + dt.timedelta(seconds=order.spec.active_deadline_seconds or DEADLINE)
+    if now >= deadline:
+        text = f"Not carried out within {(deadline - order.created).total_seconds():.0f} s: give the order again"
+        return _ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
+    plan = _resume(order, about, tuple(standing))
+    if plan.phase is ActionPhase.PENDING:
+        return OrderPlan(
+            plan.phase, plan.verdicts, plan.agents, plan.done, plan.ends, requeue_after=(deadline - now).total_seconds()
+        )
+    return plan
+
+
+def _suspend(about: list[AgentFacts], order: Order) -> OrderPlan:
+    waiting = [agent.name for agent in about if not agent.suspended]
+    done = len(about) - len(waiting)
+    if waiting:
+        text = f"In force; waiting for rights and pods of {_names(waiting)} to be gone"
+        verdicts = _reconciling(Reason.WAITING_FOR_AGENTS, text)
+    elif about:
+        text = f"In force for {len(about)} agents: no rights are bound and no pods run"
+        verdicts = (Verdict(Type.READY, True, Reason.IN_FORCE, text),)
+    elif order.spec.agent_ref is not None:
+        text = f"In force, but there is no AIAgent {order.spec.agent_ref.name} here yet: it will come suspended"
+        verdicts = (Verdict(Type.READY, True, Reason.NO_AGENT, text),)
+    else:
+        text = "In force, but no AIAgent here has these labels yet: those that come will be suspended"
+        verdicts = (Verdict(Type.READY, True, Reason.NO_AGENT, text),)
+    return OrderPlan(ActionPhase.IN_FORCE, verdicts, len(about), done)
+
+
+def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) -> OrderPlan:
+    names = frozenset(agent.name for agent in about)
+    ends = tuple(other for other in standing if _lifts(order, other, names) and _before(other, order))
+    if ends:
+        verdicts = _reconciling(Reason.RESUMING, f"Ending {_names([other.name for other in ends])}")
+        return OrderPlan(ActionPhase.PENDING, verdicts, len(about), 0, ends)
+    if not about:
+        if order.spec.agent_ref is not None:
+            text = f"There is no AIAgent {order.spec.agent_ref.name} in this namespace: name one that exists"
+        else:
+            text = "No AIAgent in this namespace has these labels: select some that exist"
+        return _ended(ActionPhase.FAILED, Reason.NO_AGENT, text, about)
+    if left := sorted({str(other) for agent in about for other in agent.by_orders}):
+        text = (
+            f"Still suspended by {_names(left)}: order Resume with the agent or selector "
+            "that it has, or delete it, with the verb resume"
+        )
+        return _ended(ActionPhase.FAILED, Reason.STILL_SUSPENDED, text, about)
+    waiting = [agent.name for agent in about if agent.suspended and not agent.by_spec]
+    if waiting:
+        verdicts = _reconciling(Reason.WAITING_FOR_AGENTS, f"Waiting for {_names(waiting)} to get rights and pods back")
+        return OrderPlan(ActionPhase.PENDING, verdicts, len(about), len(about) - len(waiting))
+    text = f"No order suspends {_names(sorted(names))} any more"
+    if by_spec := [agent.name for agent in about if agent.by_spec]:
+        text += f"; spec.suspended is true for {_names(by_spec)}: their author sets it to false"
+    return OrderPlan(
+        ActionPhase.COMPLETE, (Verdict(Type.READY, True, Reason.CARRIED_OUT, text),), len(about), len(about)
+    )
+
+
+def _lifts(order: Order, other: Order, names: frozenset[str]) -> bool:
+    """Whether a Resume ends a Suspend: it names the same, or selects the agent that the other one names."""
+    if order.spec.agent_ref is None and other.spec.agent_ref is not None:
+        return other.spec.agent_ref.name in names
+    return (order.spec.agent_ref, order.spec.selector) == (other.spec.agent_ref, other.spec.selector)
+
+
+def _before(other: Order, order: Order) -> bool:
+    """Whether a Suspend was given before a Resume. What came later is a new decision, and stays.
+
+    Times have whole seconds. In the same second, versions tell: that of the Suspend can only have grown since.
+    """
+    return (other.created, other.version) < (order.created, order.version)
+
+
+def _keep(order: Order, phase: ActionPhase, now: dt.datetime) -> OrderPlan:
+    """A finished order says what it said, until it has been kept long enough."""
+    kept = order.spec.ttl_seconds_after_finished
+    since = order.finished or order.created
+    left = since + dt.timedelta(seconds=KEPT if kept is None else kept) - now
+    if left <= dt.timedelta(0):
+        return OrderPlan(phase, remove=True)
+    return OrderPlan(phase, requeue_after=left.total_seconds())
+
+
+def _ended(phase: ActionPhase, reason: Reason, text: str, about: list[AgentFacts]) -> OrderPlan:
+    verdicts = (Verdict(Type.READY, False, reason, text), Verdict(Type.STALLED, True, reason, text))
+    done = sum(not agent.suspended for agent in about)
+    return OrderPlan(phase, verdicts, len(about), done)
+
+
+def _reconciling(reason: Reason, text: str) -> tuple[Verdict, ...]:
+    return Verdict(Type.READY, False, reason, text), Verdict(Type.RECONCILING, True, reason, text)
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -1,0 +1,92 @@
+"""One pass over an order: what its agents say, what follows for it, the deletions that it asks for, and its status."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core import orders
+from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan
+from aiagent_operator.runtime import paths, report
+from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.orders import ActionKey, OrderRecord
+from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.store import AgentKey, Key, Store
+
+# Seconds between two reports of how far an order about many agents has come: a report for each agent would cost as
+# much as the work itself.
+_PROGRESS_EVERY = 1.0
+
+
+class ActionReconciler:
+    """Carries out orders, as far as that is not done by the agents' own passes, and says what became of them."""
+
+    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key]) -> None:
+        self._api, self._store, self._queue = api, store, queue
+        self._reported: dict[ActionKey, dt.datetime] = {}
+
+    async def reconcile(self, key: ActionKey) -> None:
+        """One pass. Raises ApiError where it is to be made again later."""
+        record = self._store.orders.records.get(key)
+        if record is None:
+            self._reported.pop(key, None)
+            return
+        if record.order is None:
+            verdicts = tuple(
+                Verdict(type_, value, Reason.INVALID_SPEC, record.problem)
+                for type_, value in ((Type.READY, False), (Type.STALLED, True))
+            )
+            await self._write(key, record, {}, verdicts)
+            return
+        now = dt.datetime.now(dt.UTC)
+        facts = [self._facts(agent) for agent in self._store.covered(record.order)]
+        plan = orders.decide(record.order, facts, self._store.orders.standing(key.namespace), now)
+        for order in plan.ends:
+            await self._delete(order)
+        if plan.remove:
+            await self._delete(record.order)
+            return
+        await self._report(key, record, record.order, plan, now)
+
+    def _facts(self, key: AgentKey) -> AgentFacts:
+        record = self._store.agents[key]
+        over = self._store.orders.over(key.namespace, key.name, dict(record.labels))
+        return AgentFacts(key.name, record.suspended, record.suspended_by_spec, over)
+
+    async def _report(
+        self, key: ActionKey, record: OrderRecord, order: Order, plan: OrderPlan, now: dt.datetime
+    ) -> None:
+        if plan.requeue_after is not None:
+            self._queue.add_after(key, plan.requeue_after)
+        if order.phase in orders.FINISHED:
+            return
+        since = (now - self._reported.get(key, order.created)).total_seconds()
+        if key in self._reported and 0 < plan.done < plan.agents and since < _PROGRESS_EVERY:
+            self._queue.add_after(key, _PROGRESS_EVERY - since)
+            return
+        fields: dict[str, Any] = {"phase": plan.phase.value, "agents": plan.agents, "done": plan.done}
+        if plan.phase in orders.FINISHED:
+            fields["completionTime"] = report.now()
+        if await self._write(key, record, fields, plan.verdicts):
+            self._reported[key] = now
+
+    async def _write(
+        self, key: ActionKey, record: OrderRecord, fields: dict[str, Any], verdicts: tuple[Verdict, ...]
+    ) -> bool:
+        patch = report.changes(record.status, fields, verdicts, record.generation)
+        if not patch:
+            return False
+        answer = await report.write(self._api, paths.action(key.namespace, key.name), record.uid, patch)
+        if answer is not None:
+            self._store.orders.observe(answer)
+        return True
+
+    async def _delete(self, order: Order) -> None:
+        """Removes an order, and nothing else that may have come under its name."""
+        path = paths.action(order.namespace, order.name)
+        try:
+            await self._api.request("DELETE", path, body={"preconditions": {"uid": order.uid}})
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise

@@ -1,0 +1,126 @@
+"""The orders that exist, and whom each concerns: fed by kopf's watch, read when agents and orders are decided about."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from aiagent_operator.api.agentaction import ActionPhase, AgentAction
+from aiagent_operator.api.fields import unreadable
+from aiagent_operator.core.orders import FINISHED, Order
+
+_PHASES: Final = {phase.value: phase for phase in ActionPhase}
+
+
+class ActionKey(NamedTuple):
+    """An order in the queue. `kind` keeps it apart from an agent of the same name."""
+
+    namespace: str
+    name: str
+    kind: str = "AgentAction"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as it was last seen; `order` is None where it cannot be read, with the reason in `problem`."""
+
+    uid: str
+    version: int
+    generation: int
+    status: Mapping[str, Any]
+    order: Order | None
+    problem: str = ""
+
+
+class OrderBook:
+    """All orders. `changed` is called with each, and `concerned` with each whose agents have to be looked at anew."""
+
+    def __init__(self, changed: Callable[[ActionKey], None], concerned: Callable[[Order], None]) -> None:
+        self._changed, self._concerned = changed, concerned
+        self.records: dict[ActionKey, OrderRecord] = {}
+        self._inside: dict[str, set[ActionKey]] = defaultdict(set)
+
+    def observe(self, body: Mapping[str, Any]) -> None:
+        """Takes in an order, unless it is older than what is known."""
+        metadata = body["metadata"]
+        key = ActionKey(metadata["namespace"], metadata["name"])
+        known = self.records.get(key)
+        new = _record(body)
+        if known and known.uid == new.uid and known.version >= new.version:
+            return
+        self.records[key] = new
+        self._inside[key.namespace].add(key)
+        if known is None or known.uid != new.uid:
+            self._tell(known)
+            self._tell(new)
+        self._changed(key)
+
+    def forget(self, namespace: str, name: str, uid: str) -> None:
+        """The order is gone."""
+        key = ActionKey(namespace, name)
+        known = self.records.get(key)
+        if known is None or known.uid != uid:
+            return
+        del self.records[key]
+        self._inside[namespace].discard(key)
+        if not self._inside[namespace]:
+            del self._inside[namespace]
+        self._tell(known)
+        # A Resume may have waited for this one to go.
+        for other in self._inside.get(namespace, ()):
+            self._changed(other)
+
+    def standing(self, namespace: str) -> tuple[Order, ...]:
+        """The Suspends of a namespace, sorted by name."""
+        return tuple(sorted((o for o in self._orders(namespace) if o.suspends), key=lambda order: order.name))
+
+    def over(self, namespace: str, name: str, labels: Mapping[str, str]) -> tuple[Order, ...]:
+        """The Suspends that an agent is under, sorted by name."""
+        if namespace not in self._inside:
+            return ()
+        return tuple(order for order in self.standing(namespace) if order.covers(name, labels))
+
+    def agent_changed(self, namespace: str, name: str) -> None:
+        """An agent came, went, or has other labels, or became suspended or not: orders that may be about it say so."""
+        for key in self._inside.get(namespace, ()):
+            order = self.records[key].order
+            if (
+                order
+                and order.phase not in FINISHED
+                and (order.spec.agent_ref is None or order.spec.agent_ref.name == name)
+            ):
+                self._changed(key)
+
+    def _orders(self, namespace: str) -> Iterator[Order]:
+        for key in self._inside.get(namespace, ()):
+            if (order := self.records[key].order) is not None:
+                yield order
+
+    def _tell(self, record: OrderRecord | None) -> None:
+        if record and record.order and record.order.suspends:
+            self._concerned(record.order)
+
+
+def _record(body: Mapping[str, Any]) -> OrderRecord:
+    metadata, status = body["metadata"], body.get("status") or {}
+    head = (metadata["uid"], int(metadata["resourceVersion"]), metadata.get("generation", 0), status)
+    try:
+        action = AgentAction.model_validate(body)
+        order = Order(
+            metadata["namespace"],
+            metadata["name"],
+            metadata["uid"],
+            head[1],
+            dt.datetime.fromisoformat(metadata["creationTimestamp"]),
+            action.spec,
+            dt.datetime.fromisoformat(status["completionTime"]) if "completionTime" in status else None,
+            _PHASES.get(status.get("phase", "")),
+        )
+    except ValidationError as error:
+        return OrderRecord(*head, None, unreadable(error))
+    return OrderRecord(*head, order)

@@ -1,0 +1,171 @@
+"""Orders: who they cover, what a Resume ends, and when an order is over."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from aiagent_operator.api.agentaction import DEADLINE, KEPT, ActionPhase, AgentActionSpec
+from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan, decide
+
+BEGIN = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+SECOND = dt.timedelta(seconds=1)
+
+
+def order(
+    action: str,
+    name: str = "one",
+    *,
+    after: float = 0,
+    version: int = 1,
+    phase: ActionPhase | None = None,
+    finished: float | None = None,
+    **spec: Any,
+) -> Order:
+    about = {"agentRef": {"name": "triage"}} if "selector" not in spec and "agentRef" not in spec else {}
+    whole = {"action": action, "requestedBy": "ann@corp.example", "reason": "A test", **about, **spec}
+    return Order(
+        "support",
+        name,
+        f"uid-{name}",
+        version,
+        BEGIN + after * SECOND,
+        AgentActionSpec.model_validate(whole),
+        None if finished is None else BEGIN + finished * SECOND,
+        phase,
+    )
+
+
+def some(**labels: str) -> dict[str, Any]:
+    return {"matchLabels": labels}
+
+
+def ready(plan: OrderPlan) -> tuple[bool | None, Reason, str]:
+    found = next(verdict for verdict in plan.verdicts if verdict.type is Type.READY)
+    return found.status, found.reason, found.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "labels", "covered"),
+    [
+        ({}, "triage", {}, True),
+        ({}, "router", {"team": "a"}, False),
+        ({"selector": some(team="a")}, "router", {"team": "a", "tier": "1"}, True),
+        ({"selector": some(team="a", tier="2")}, "router", {"team": "a", "tier": "1"}, False),
+        ({"selector": some(team="a")}, "router", {}, False),
+    ],
+)
+def test_whom_an_order_covers(spec: dict[str, Any], name: str, labels: dict[str, str], covered: bool) -> None:
+    assert order("Suspend", **spec).covers(name, labels) is covered
+
+
+def test_a_selector_without_labels_is_refused_and_would_cover_nobody() -> None:
+    with pytest.raises(ValidationError):
+        order("Suspend", selector=some())
+
+
+class TestSuspend:
+    def test_it_is_in_force_for_agents_that_are_still_at_work(self) -> None:
+        agents = [AgentFacts("b", suspended=True, by_spec=False), AgentFacts("a", suspended=False, by_spec=False)]
+        plan = decide(order("Suspend", selector=some(x="y")), agents, (), BEGIN)
+        assert (plan.phase, plan.agents, plan.done) == (ActionPhase.IN_FORCE, 2, 1)
+        assert ready(plan)[:2] == (False, Reason.WAITING_FOR_AGENTS)
+        assert "rights and pods of a to be gone" in ready(plan)[2]
+
+    def test_it_is_ready_when_all_are_suspended(self) -> None:
+        plan = decide(order("Suspend"), [AgentFacts("triage", suspended=True, by_spec=False)], (), BEGIN)
+        assert ready(plan)[:2] == (True, Reason.IN_FORCE)
+
+    @pytest.mark.parametrize("spec", [{}, {"selector": some(x="y")}])
+    def test_it_waits_for_agents_that_are_not_there(self, spec: dict[str, Any]) -> None:
+        plan = decide(order("Suspend", **spec), [], (), BEGIN)
+        assert ready(plan)[:2] == (True, Reason.NO_AGENT)
+
+    @given(st.floats(min_value=0, max_value=1e9))
+    def test_it_never_ends_by_itself(self, seconds: float) -> None:
+        plan = decide(order("Suspend"), [], (), BEGIN + seconds * SECOND)
+        assert (plan.phase, plan.remove, plan.requeue_after) == (ActionPhase.IN_FORCE, False, None)
+
+
+class TestResume:
+    AT_WORK = AgentFacts("triage", suspended=False, by_spec=False)
+
+    def test_it_ends_what_was_ordered_before_it_about_the_same_agent(self) -> None:
+        old, other = order("Suspend", "old"), order("Suspend", "other", agentRef={"name": "router"})
+        resume = order("Resume", after=5)
+        plan = decide(resume, [AgentFacts("triage", True, False, (old,))], (old, other), BEGIN + 6 * SECOND)
+        assert plan.ends == (old,)
+        assert (plan.phase, ready(plan)[1]) == (ActionPhase.PENDING, Reason.RESUMING)
+
+    def test_what_is_ordered_later_stays(self) -> None:
+        later = order("Suspend", "later", after=6)
+        plan = decide(order("Resume", after=5), [AgentFacts("triage", True, False, (later,))], (later,), BEGIN)
+        assert plan.ends == ()
+        assert (plan.phase, ready(plan)[1]) == (ActionPhase.FAILED, Reason.STILL_SUSPENDED)
+        assert "AgentAction later by ann@corp.example (A test)" in ready(plan)[2]
+
+    @pytest.mark.parametrize(("version", "ended"), [(4, True), (6, False)])
+    def test_in_the_same_second_versions_tell(self, version: int, ended: bool) -> None:
+        suspend = order("Suspend", "other", version=version)
+        plan = decide(order("Resume", version=5), [AgentFacts("triage", True, False, (suspend,))], (suspend,), BEGIN)
+        assert (plan.ends == (suspend,)) is ended
+
+    def test_one_agent_is_not_taken_out_of_an_order_about_many(self) -> None:
+        many = order("Suspend", "many", selector=some(team="a"))
+        plan = decide(order("Resume", after=5), [AgentFacts("triage", True, False, (many,))], (many,), BEGIN)
+        assert (plan.ends, plan.phase) == ((), ActionPhase.FAILED)
+        assert "many" in ready(plan)[2]
+
+    def test_a_selector_ends_its_like_and_orders_about_its_agents(self) -> None:
+        same, one = order("Suspend", "same", selector=some(team="a")), order("Suspend", "one")
+        wider = order("Suspend", "wider", selector=some(tier="1"))
+        resume = order("Resume", after=5, selector=some(team="a"))
+        agents = [AgentFacts("triage", True, False, (same, one, wider))]
+        plan = decide(resume, agents, (same, one, wider), BEGIN)
+        assert plan.ends == (same, one)
+        plan = decide(resume, [AgentFacts("triage", True, False, (wider,))], (wider,), BEGIN)
+        assert (plan.phase, ready(plan)[1]) == (ActionPhase.FAILED, Reason.STILL_SUSPENDED)
+
+    def test_it_ends_an_order_about_an_agent_that_is_gone(self) -> None:
+        old = order("Suspend", "old")
+        assert decide(order("Resume", after=5), [], (old,), BEGIN).ends == (old,)
+        assert ready(decide(order("Resume", after=5), [], (), BEGIN))[1] is Reason.NO_AGENT
+
+    def test_it_waits_for_agents_to_be_back_but_not_for_those_that_their_spec_suspends(self) -> None:
+        resume = order("Resume", selector=some(x="y"))
+        by_spec = AgentFacts("router", suspended=True, by_spec=True)
+        waiting = decide(resume, [AgentFacts("triage", True, False), by_spec], (), BEGIN)
+        assert (waiting.phase, ready(waiting)[1], waiting.done) == (
+            ActionPhase.PENDING,
+            Reason.WAITING_FOR_AGENTS,
+            1,
+        )
+        done = decide(resume, [self.AT_WORK, by_spec], (), BEGIN)
+        assert (done.phase, ready(done)[:2]) == (ActionPhase.COMPLETE, (True, Reason.CARRIED_OUT))
+        assert "spec.suspended is true for router" in ready(done)[2]
+
+    @pytest.mark.parametrize(("given_", "deadline"), [({}, DEADLINE), ({"activeDeadlineSeconds": 60}, 60)])
+    def test_it_expires(self, given_: dict[str, int], deadline: int) -> None:
+        resume = order("Resume", **given_)
+        agents = [AgentFacts("triage", suspended=True, by_spec=False)]
+        before = decide(resume, agents, (), BEGIN + (deadline - 1) * SECOND)
+        assert (before.phase, before.requeue_after) == (ActionPhase.PENDING, 1.0)
+        over = decide(resume, agents, (order("Suspend", "old", after=-9),), BEGIN + deadline * SECOND)
+        assert (over.phase, over.ends, ready(over)[1]) == (ActionPhase.EXPIRED, (), Reason.EXPIRED)
+
+    @pytest.mark.parametrize(("given_", "kept"), [({}, KEPT), ({"ttlSecondsAfterFinished": 0}, 0)])
+    @pytest.mark.parametrize("phase", [ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED])
+    def test_it_is_removed_when_it_was_kept_long_enough(
+        self, given_: dict[str, int], kept: int, phase: ActionPhase
+    ) -> None:
+        resume = order("Resume", phase=phase, finished=100, **given_)
+        standing = (order("Suspend", "old", after=-9),)
+        early = decide(resume, [self.AT_WORK], standing, BEGIN + (99 + kept) * SECOND)
+        assert (early.phase, early.remove, early.ends, early.requeue_after) == (phase, False, (), 1.0)
+        assert decide(resume, [self.AT_WORK], standing, BEGIN + (100 + kept) * SECOND).remove
