@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import repair, scale, stats, throughput
+from bench import repair, scale, stats, suspension, throughput
 from bench.process import machine
 from bench.stats import Figure
 from bench.watcher import say
@@ -26,6 +26,7 @@ Measure = Callable[[Sequence[str], int], list[Figure]]
 FAMILIES: tuple[tuple[tuple[str, ...], Measure], ...] = (
     (("onboarding_throughput", "onboarding_writes_per_agent"), lambda _, runs: throughput.measure(runs)),
     (("repair_latency",), lambda _, runs: repair.measure(runs)),
+    (("suspend_1000",), lambda _, runs: [suspension.many(runs)]),
     (scale.NAMES, scale.measure),
 )
 NAMES = tuple(name for names, _ in FAMILIES for name in names)

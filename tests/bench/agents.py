@@ -18,6 +18,8 @@ VERSIONS = {
     "deployments": "apps/v1",
 }
 KINDS = tuple(VERSIONS)
+# By which an order selects them.
+LABELS = {"team": "bench"}
 CHILDREN = len(KINDS)
 COLLECTIONS = {
     resource: f"/{'apis' if '/' in version else 'api'}/{version}/namespaces/{{}}/{resource}"
@@ -69,7 +71,7 @@ def agent(name: str, where: str) -> Object:
     return {
         "apiVersion": meta.API_VERSION,
         "kind": "AIAgent",
-        "metadata": {"name": name, "namespace": where},
+        "metadata": {"name": name, "namespace": where, "labels": LABELS},
         "spec": {
             "roleRef": {"name": ROLE},
             "purpose": "Triage and answer first-line support tickets",

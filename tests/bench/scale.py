@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import agents
+from bench import agents, suspension
 from bench.fleet import Fleet
 from bench.process import cpu_seconds, memory_mb
 from bench.stats import Figure, Run, percentile
@@ -23,7 +23,7 @@ TOTAL, NAMESPACES, BATCH = 10_000, 1000, 1000
 # Sizes of the fleet at which the cost of the next thousand is compared; with the number that is there already.
 GROWTH = (0, 4000, 9000)
 IDLE_SECONDS = float(os.environ.get("BENCH_IDLE", "600"))
-NAMES = ("cost_growth", "memory_10k_mb", "idle_cpu_10k", "idle_writes_10k", "restart_10k")
+NAMES = ("cost_growth", "memory_10k_mb", "idle_cpu_10k", "idle_writes_10k", "suspend_latency", "restart_10k")
 # Most that is aimed at: megabytes in memory, cores at rest, CPU time of an agent relative to a small fleet's.
 _MEMORY_TARGET, _IDLE_TARGET = 350.0, 0.01
 
@@ -49,6 +49,8 @@ def measure(names: Sequence[str], runs: int, *, total: int = TOTAL, namespaces: 
             figures.append(_growth(grown, _crowded()))
         if {"memory_10k_mb", "idle_cpu_10k", "idle_writes_10k"} & set(names):
             figures += [figure for figure in _rest(fleet, operator, total) if figure.name in names]
+        if "suspend_latency" in names:
+            figures.append(suspension.latency(fleet, wanted, runs))
         if "restart_10k" in names:
             figures.append(_restart(fleet, operator, runs, total))
     return figures

@@ -71,6 +71,10 @@ class Template:
         """One write for each child; the RoleBinding after its Role, which the API server asks for."""
         return [request for name, where in wanted for request in self._of(client, name, where, disguise)]
 
+    def rights(self, client: Client, wanted: Sequence[Agent]) -> list[Request]:
+        """As `requests`, of Roles and RoleBindings alone, and as objects that no agent owns."""
+        return [next(self._of(client, name, where, UNOWNED)) for name, where in wanted]
+
     def _of(self, client: Client, name: str, where: str, disguise: Mapping[str, str]) -> Iterator[Request]:
         uid = str(uuid.uuid4())
 

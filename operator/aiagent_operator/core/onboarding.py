@@ -43,7 +43,15 @@ def decide(o: Observed) -> Plan:
     else:
         writes = (*base_writes, *moves.grant, *work.writes, *_old_handbooks(o, book, settled=work.settled))
     return status.compose(
-        o, role_verdict, grants, work, exposed, writes=_worthwhile(o, writes), handbook=book, bindings_left=bound
+        o,
+        role_verdict,
+        grants,
+        work,
+        exposed,
+        writes=_worthwhile(o, writes),
+        handbook=book,
+        bindings_left=bound,
+        revokes=bool(revoke),
     )
 
 

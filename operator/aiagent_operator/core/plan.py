@@ -151,6 +151,7 @@ class Plan:
     """What to do now, and what is true.
 
     `writes` may all be sent at once; what must come after them is in the next plan, made from what was observed then.
+    `revokes`: they take rights away, and what comes after them is less urgent than other agents' revocations.
     `needs` are objects to read whole before anything can be decided about them. `status` holds the fields of the status
     other than conditions. `requeue_after` is in seconds.
     """
@@ -161,4 +162,5 @@ class Plan:
     needs_proof: tuple[Held, ...] | None = None
     verdicts: tuple[Verdict, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
+    revokes: bool = False
     requeue_after: float | None = None

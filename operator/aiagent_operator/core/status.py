@@ -68,6 +68,7 @@ def compose(
     writes: tuple[Write, ...] = (),
     handbook: Desired | None = None,
     bindings_left: bool = False,
+    revokes: bool = False,
 ) -> Plan:
     """The plan with everything that is to be said of the agent if nothing more happened."""
     suspended = o.suspended
@@ -88,6 +89,7 @@ def compose(
     )
     return Plan(
         writes=writes,
+        revokes=revokes,
         needs=work.needs,
         verdicts=tuple(verdicts),
         status=_fields(o, decisions, work, handbook, ready),

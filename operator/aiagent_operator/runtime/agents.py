@@ -95,11 +95,14 @@ class AgentReconciler:
                 continue
             if not plan.writes:
                 break
-            await self._send(observed, plan.writes, memory)
+            await self._send(observed, plan, memory)
             self._count_repairs(observed, plan.writes, sent)
-            for write in plan.writes:
-                live.pop(write.key, None)
+            live = _untouched(live, plan.writes)
             proof = None
+            if plan.revokes and len(self._queue):
+                # A thousand agents may be waiting to be stopped: their rights go before this one's pods and status.
+                self._queue.add(key)
+                return
         else:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
         await self._look_at_pods(key, observed, plan, memory)
@@ -109,12 +112,13 @@ class AgentReconciler:
         if plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
 
-    async def _send(self, observed: Observed, writes: Iterable[Write], memory: _Memory) -> None:
+    async def _send(self, observed: Observed, plan: Plan, memory: _Memory) -> None:
         """All writes of a round at once; the round is over when all are answered, whatever some of them say."""
         known = frozenset(entry["uid"] for entry in observed.agent.status.get("inventory") or ())
-        ordered = list(writes)
+        ordered = list(plan.writes)
         answers = await asyncio.gather(
-            *(self._execute.send(observed.identity, write, known) for write in ordered), return_exceptions=True
+            *(self._execute.send(observed.identity, write, known, urgent=plan.revokes) for write in ordered),
+            return_exceptions=True,
         )
         until = time.monotonic() + _REFUSED_AGAIN
         errors: list[BaseException] = []
@@ -251,7 +255,8 @@ class AgentReconciler:
         patch = report.changes(old, fields, verdicts, raw["metadata"].get("generation", 0))
         if not patch:
             return
-        answer = await report.write(self._api, paths.agent(*key), record.uid, patch)
+        async with self._execute.slots.take():
+            answer = await report.write(self._api, paths.agent(*key), record.uid, patch)
         if answer is not None:
             self._store.observe_agent(answer, notify=False)
         regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
@@ -268,3 +273,9 @@ def decide(observed: Observed) -> Plan:
     if meta.FINALIZER not in observed.agent.metadata.finalizers:
         return Plan(finalizer=Finalizer.ADD)
     return onboarding.decide(observed)
+
+
+def _untouched(live: Mapping[ObjectKey, Manifest | None], writes: Iterable[Write]) -> dict[ObjectKey, Manifest | None]:
+    """What was read and is not out of date by these writes."""
+    written = {write.key for write in writes}
+    return {key: found for key, found in live.items() if key not in written}

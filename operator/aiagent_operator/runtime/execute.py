@@ -6,7 +6,6 @@ is raised, and the agent is tried again later. Every answer goes into the store,
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, Ob
 from aiagent_operator.core.plan import Failure, Verb, Write, onto
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import APPLY_PATCH, MERGE_PATCH, Api, ApiError
+from aiagent_operator.runtime.slots import Slots
 from aiagent_operator.runtime.store import Store
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,17 @@ class Executor:
 
     def __init__(self, api: Api, store: Store, *, in_flight: int, lease: Callable[[], float]) -> None:
         self._api, self._store, self._lease = api, store, lease
-        self._slots = asyncio.Semaphore(in_flight)
+        self.slots = Slots(in_flight)
         self.generations: dict[str, int] = {}
 
-    async def send(self, agent: AgentIdentity, write: Write, known: frozenset[str]) -> Failure | None:
-        """One write. `known` are UIDs in the agent's inventory: objects that are its own whatever their labels say."""
-        async with self._slots:
+    async def send(
+        self, agent: AgentIdentity, write: Write, known: frozenset[str], *, urgent: bool = False
+    ) -> Failure | None:
+        """One write. `known` are UIDs in the agent's inventory: objects that are its own whatever their labels say.
+
+        `urgent`: it goes before the writes of other agents that wait.
+        """
+        async with self.slots.take(urgent=urgent):
             if write.grants and self._lease() < LEASE_MARGIN:
                 raise LeaseExpiringError(f"{write.verb} of {write.key} not sent: the Lease is about to end")
             try:
