@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import INVENTORY_LIMIT, PermissionState, Phase, Responsibility
@@ -18,7 +18,7 @@ from aiagent_operator.core.plan import Failure, Observed, Plan, Write
 from aiagent_operator.core.workload import WorkloadPlan
 
 # Reasons that time or the cluster resolves; all others wait for a person.
-_TRANSIENT = frozenset(
+TRANSIENT: Final = frozenset(
     {Reason.PROGRESSING, Reason.PENDING, Reason.NAMESPACE_TERMINATING, Reason.ONBOARDING, Reason.SUSPENDING}
 )
 _LONGEST = 2000
@@ -173,7 +173,7 @@ def _abnormal(ready: Verdict) -> Iterable[Verdict]:
     """Reconciling and Stalled, as kstatus reads them: one while time helps, the other while a person is needed."""
     if ready.status is True or ready.reason is Reason.SUSPENDED:
         return ()
-    kind = Type.RECONCILING if ready.reason in _TRANSIENT else Type.STALLED
+    kind = Type.RECONCILING if ready.reason in TRANSIENT else Type.STALLED
     return (Verdict(kind, True, ready.reason, ready.message),)
 
 
@@ -182,7 +182,7 @@ def _phase(o: Observed, ready: Verdict) -> Phase:
         return Phase.ACTIVE
     if o.suspended:
         return Phase.SUSPENDED
-    if ready.reason in _TRANSIENT:
+    if ready.reason in TRANSIENT:
         return Phase.ONBOARDING
     return Phase.DEGRADED if o.children else Phase.PENDING
 

@@ -1,0 +1,1 @@
+"""The command `kubectl-aiagent`: what people and CI ask about agents, with the rights of who asks."""

@@ -1,0 +1,190 @@
+"""`describe`: one agent as a person wants to know it, with what is wrong and whose turn it is first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.aiagent import PermissionState, Responsibility
+from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.cli import options, output, reviews, steps, view
+from aiagent_operator.cli.errors import CliError, ExitCode
+from aiagent_operator.cli.kube import Cluster, Object, read_agent
+from aiagent_operator.cli.output import Format, plain
+from aiagent_operator.cli.reviews import Question
+from aiagent_operator.cli.sections import details, heading
+from aiagent_operator.core.status import TRANSIENT
+
+Said = Mapping[str, Any]
+_WAITS = {reason.value for reason in TRANSIENT | steps.WAITED_FOR}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that keeps the agent from being ready: what it is about, why, and in which words."""
+
+    subject: str
+    reason: str
+    message: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether the operator goes on by itself once time passes or something comes into being."""
+        return self.reason in _WAITS
+
+
+def describe(
+    name: options.AgentName,
+    namespace: options.Namespace = None,
+    form: options.Output = Format.TABLE,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """Show one agent: why it is not ready, what it waits for, who can do what next; then all that is known of it."""
+    if form is Format.NAME:
+        raise CliError("-o name has no meaning for describe: use table, wide, json or yaml", ExitCode.USAGE)
+    cluster = Cluster.connect(kubeconfig, context)
+    agent = read_agent(cluster, namespace or cluster.namespace, name)
+    troubles = list(_troubles(agent))
+    todo = list(_todo(agent, troubles))
+    mine = _mine(cluster, agent, todo)
+    if form.structured:
+        output.dump(_report(agent, troubles, todo, mine), form)
+        return
+    _head(agent)
+    _print_troubles("Why not ready", [trouble for trouble in troubles if not trouble.waits])
+    _print_troubles("What it waits for", [trouble for trouble in troubles if trouble.waits])
+    _print_warnings(agent)
+    _print_todo(agent, todo, mine)
+    details(agent, wide=form is Format.WIDE)
+
+
+def _head(agent: Object) -> None:
+    metadata, spec, status = agent["metadata"], agent["spec"], agent.get("status") or {}
+    ready = view.condition(agent, Type.READY)
+    fields = {
+        "Agent": f"{metadata['namespace']}/{metadata['name']}",
+        "Purpose": spec.get("purpose"),
+        "Accountable": _accountable(spec) or status.get("accountable"),
+        "Role": (spec.get("roleRef") or {}).get("name"),
+        "Ready": f"{ready.get('status', 'Unknown')} ({ready.get('reason', 'not seen by the operator yet')})",
+        "Phase": f"{status.get('phase') or 'none yet'}, age {view.age(metadata.get('creationTimestamp'))}",
+        "Granted": f"{status['granted']} permissions" if status.get("granted") else "nothing yet",
+    }
+    for key, value in fields.items():
+        output.say(f"{key + ':':14}{plain(value)}")
+    if view.stale(agent):
+        output.say("The operator has not acted on the present spec yet; what follows is about the one before.")
+
+
+def _accountable(spec: Said) -> str:
+    for owner in spec.get("owners") or ():
+        if owner.get("responsibility") == Responsibility.ACCOUNTABLE.value:
+            backup = f", stands in: {owner['backup']['name']}" if owner.get("backup") else ""
+            return f"{owner['subject']['name']} ({owner.get('function')}{backup})"
+    return ""
+
+
+def _troubles(agent: Object) -> Iterator[Trouble]:
+    """What keeps the agent from being ready, each thing once and at its source."""
+    ready = view.condition(agent, Type.READY)
+    if ready.get("status") == "True":
+        return
+    role = view.condition(agent, Type.ROLE_ACCEPTED)
+    work = view.condition(agent, Type.WORKLOAD_READY)
+    found = [_trouble("role", role)] if role.get("status") == "False" else []
+    if not found:
+        # Without a role nothing is granted and nothing runs, which says nothing more.
+        found += [
+            Trouble(f'permission "{entry["name"]}"', entry.get("reason", ""), entry.get("message", ""))
+            for entry in (agent.get("status") or {}).get("permissions") or ()
+            if entry.get("state") != PermissionState.GRANTED.value
+        ]
+        found += [_trouble("workload", work)] if work.get("status") == "False" else []
+    if ready.get("reason") not in {trouble.reason for trouble in found}:
+        yield _trouble("agent", ready)
+    yield from found
+
+
+def _trouble(subject: str, condition: Said) -> Trouble:
+    return Trouble(subject, condition.get("reason", ""), condition.get("message", ""))
+
+
+def _print_troubles(title: str, troubles: list[Trouble]) -> None:
+    if troubles:
+        heading(title)
+        for trouble in troubles:
+            output.say(f"  {plain(trouble.subject)} ({plain(trouble.reason)}): {plain(trouble.message)}")
+
+
+def _print_warnings(agent: Object) -> None:
+    exposed = view.condition(agent, Type.IDENTITY_EXPOSED)
+    role = view.condition(agent, Type.ROLE_ACCEPTED)
+    warnings = [exposed] if exposed else []
+    if role.get("reason") == Reason.ROLE_DEPRECATED.value:
+        warnings.append(role)
+    if warnings:
+        heading("Warnings")
+        for warning in warnings:
+            output.say(
+                f"  {plain(warning.get('type'))} ({plain(warning.get('reason'))}): {plain(warning.get('message'))}"
+            )
+
+
+def _todo(agent: Object, troubles: list[Trouble]) -> Iterator[steps.Step]:
+    """The steps for all that is wrong, each once."""
+    reasons = [trouble.reason for trouble in troubles]
+    reasons += [view.condition(agent, kind).get("reason", "") for kind in (Type.IDENTITY_EXPOSED, Type.ROLE_ACCEPTED)]
+    yield from dict.fromkeys(step for reason in reasons for step in steps.of(reason))
+
+
+def _mine(cluster: Cluster, agent: Object, todo: list[steps.Step]) -> dict[Question, bool | None]:
+    """What the one who asks may do: the steps' rights, and to edit and delete the agent."""
+    ask = _asker(agent)
+    rights = {ask(step.right) for step in todo} | {ask(steps.Right.EDIT_AGENT), _delete(agent)}
+    return {question: reviews.of_myself(cluster, question) for question in sorted(rights, key=str)}
+
+
+def _asker(agent: Object) -> Callable[[steps.Right], Question]:
+    metadata = agent["metadata"]
+    role = (agent["spec"].get("roleRef") or {}).get("name", "")
+    return lambda right: right.question(metadata["namespace"], metadata["name"], role)
+
+
+def _delete(agent: Object) -> Question:
+    return Question("delete", "aiagents", meta.GROUP, agent["metadata"]["namespace"], agent["metadata"]["name"])
+
+
+_WORDS = {True: "you", False: "not you", None: "unknown"}
+
+
+def _print_todo(agent: Object, todo: list[steps.Step], mine: Mapping[Question, bool | None]) -> None:
+    ask = _asker(agent)
+    heading("Who can do what next")
+    rows = [(_WORDS[mine[ask(step.right)]], step.text, f"needs: {ask(step.right)}") for step in todo]
+    if rows:
+        output.table(("WHO", "WHAT", "RIGHT"), rows, indent=2)
+    edit, delete = (_WORDS[mine[q]] for q in (ask(steps.Right.EDIT_AGENT), _delete(agent)))
+    output.say(f"  May edit the agent: {edit}. May delete it, which ends its employment: {delete}.")
+
+
+def _report(
+    agent: Object, troubles: list[Trouble], todo: list[steps.Step], mine: Mapping[Question, bool | None]
+) -> Object:
+    """The same for programs, with the object itself."""
+    ask = _asker(agent)
+
+    def said(trouble: Trouble) -> Object:
+        return {"subject": trouble.subject, "reason": trouble.reason, "message": trouble.message}
+
+    return {
+        "agent": output.without_managed_fields(agent),
+        "notReady": [said(trouble) for trouble in troubles if not trouble.waits],
+        "waitsFor": [said(trouble) for trouble in troubles if trouble.waits],
+        "next": [
+            {"step": step.text, "needs": ask(step.right).attributes(), "youMay": mine[ask(step.right)]} for step in todo
+        ],
+        "youMay": {"edit": mine[ask(steps.Right.EDIT_AGENT)], "delete": mine[_delete(agent)]},
+    }

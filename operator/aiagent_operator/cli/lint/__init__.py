@@ -1,0 +1,1 @@
+"""`lint`: what the cluster would say of manifests, without a cluster."""

@@ -1,0 +1,132 @@
+"""Manifests together: the decisions that the operator would take about these agents with these roles.
+
+Nothing is decided here: core decides, on the facts that files give. What only a cluster knows is taken as it helps the
+author: every right is grantable, every namespace exists and has the labels asked for, nobody else holds an identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiagent_operator.api.agentrole import AgentRole
+from aiagent_operator.api.aiagent import AIAgent, PermissionState
+from aiagent_operator.api.conditions import Reason
+from aiagent_operator.cli.lint.documents import Document, Where
+from aiagent_operator.cli.lint.findings import Issue, Rule, Severity
+from aiagent_operator.core import grants, roles
+from aiagent_operator.core.compiled_role import CompiledRole
+from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.role_acceptance import role_verdict
+from aiagent_operator.core.rules import ALL, Ceiling
+from aiagent_operator.core.rules import Rule as Granted
+
+_EVERYTHING: Final = Ceiling([Granted((ALL,), (ALL,), (ALL,))])
+_FIELDS: Final[Mapping[Reason, Where]] = {Reason.OWNER_MISSING: ("spec", "owners")}
+
+
+@dataclass(slots=True)
+class Unit:
+    """A manifest that is right by itself (`parsed`), or whose own issues hide what it means (None)."""
+
+    document: Document
+    parsed: AIAgent | AgentRole | None
+    issues: list[Issue] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Kind, namespace and name, as far as they can be read."""
+        value = self.document.value
+        metadata = value.get("metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        return str(value.get("kind")), str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How many agents were judged by their role; the others' roles are not in the files, or are wrong themselves."""
+
+    agents: int
+    unjudged: int
+
+
+def judge(units: list[Unit], namespace: str) -> Judged:
+    """Adds to each unit what is wrong with it beside the others.
+
+    `namespace` is that of agents that name none; where it is empty too, nothing is said of the namespaces they ask for.
+    """
+    _doubled(units)
+    catalog = {unit.key[2]: unit for unit in units if unit.key[0] == "AgentRole"}
+    compiled = {
+        name: CompiledRole.of(unit.parsed) for name, unit in catalog.items() if isinstance(unit.parsed, AgentRole)
+    }
+    for name, role in compiled.items():
+        catalog[name].issues += _role(role, set(catalog))
+    agents = [(unit, unit.parsed) for unit in units if isinstance(unit.parsed, AIAgent)]
+    _claimed(agents, namespace)
+    judged = 0
+    for unit, agent in agents:
+        wanted = agent.spec.role_ref.name
+        if not catalog or (wanted in catalog and wanted not in compiled):
+            continue
+        judged += 1
+        unit.issues += _agent(agent, compiled.get(wanted), namespace)
+    return Judged(judged, sum(unit.key[0] == "AIAgent" for unit in units) - judged)
+
+
+def _doubled(units: list[Unit]) -> None:
+    first: dict[tuple[str, str, str], Unit] = {}
+    for unit in units:
+        before = first.setdefault(unit.key, unit)
+        if before is not unit and unit.key[2]:
+            place = f"{before.document.file}:{before.document.line()}"
+            message = f"the same object stands in {place} too, and the last one applied wins: remove one"
+            unit.issues.append(Issue(("metadata", "name"), Rule.DUPLICATE_OBJECT, message))
+
+
+def _role(role: CompiledRole, catalog: set[str]) -> Iterator[Issue]:
+    for verdict in roles.verdicts(role, "", _EVERYTHING)[:1]:
+        if verdict.status is False and verdict.reason is not Reason.ROLE_NOT_APPROVED:
+            yield Issue(("spec", "permissionSets"), verdict.reason, verdict.message)
+    successor = role.role.spec.lifecycle.successor
+    if successor and successor not in catalog:
+        message = f'AgentRole "{successor}" is not in these files: correct the name, or lint the file that has it too'
+        yield Issue(("spec", "lifecycle", "successor"), Reason.ROLE_NOT_FOUND, message, Severity.WARNING)
+
+
+def _agent(agent: AIAgent, role: CompiledRole | None, namespace: str) -> Iterator[Issue]:
+    verdict = role_verdict(agent.spec, role)
+    where = _FIELDS.get(verdict.reason, ("spec", "roleRef", "name"))
+    if verdict.status is not True:
+        yield Issue(where, verdict.reason, verdict.message)
+        return
+    if verdict.reason is Reason.ROLE_DEPRECATED:
+        yield Issue(where, verdict.reason, verdict.message, Severity.WARNING)
+    home = agent.metadata.namespace or namespace
+    identity = AgentIdentity(home, agent.metadata.name, uid="")
+    places = {permission.name: index for index, permission in enumerate(agent.spec.permissions)}
+    for decision in grants.decide(agent.spec, identity, role, _EVERYTHING, {}).decisions:
+        if decision.state is not PermissionState.REFUSED:
+            continue  # granted, or waiting for a namespace that a cluster may have
+        if decision.reason is Reason.NAMESPACE_NOT_ALLOWED and not home:
+            continue
+        index = places.get(decision.name)
+        # A permission that the role gives by default stands in no field of the agent.
+        field_of = ("spec", "permissions", index) if index is not None else ("spec", "roleRef", "name")
+        yield Issue(field_of, decision.reason, decision.message)
+
+
+def _claimed(agents: list[tuple[Unit, AIAgent]], namespace: str) -> None:
+    """Two agents with one workload: the second would wait for ever (TargetClaimed)."""
+    first: dict[tuple[str, str, str], str] = {}
+    for unit, agent in agents:
+        target = agent.spec.workload.target_ref
+        kind, name = (target.kind.value, target.name) if target else ("Deployment", agent.metadata.name)
+        home = agent.metadata.namespace or namespace
+        other = first.setdefault((home, kind, name), agent.metadata.name)
+        if other != agent.metadata.name:
+            message = (
+                f'{kind} "{name}" is the work of AIAgent "{other}" already: name another, or drop one of the agents'
+            )
+            unit.issues.append(Issue(("spec", "workload"), Reason.TARGET_CLAIMED, message))

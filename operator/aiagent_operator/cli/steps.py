@@ -1,0 +1,159 @@
+"""What people can do about a reason, and the right that each step takes, so that the reader learns whose turn it is.
+
+The same advice as in docs/troubleshooting.md; a test keeps every reason in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.conditions import Reason
+from aiagent_operator.cli.reviews import Question
+
+_RBAC: Final = "rbac.authorization.k8s.io"
+
+
+class Right(Enum):
+    """What a step takes: verb, resource, group, and whether it is in the agent's namespace."""
+
+    EDIT_AGENT = ("patch", "aiagents", meta.GROUP, True)
+    ABANDON = ("abandon", "aiagents", meta.GROUP, True)
+    EDIT_ROLE = ("patch", "agentroles", meta.GROUP, False)
+    CREATE_ROLE = ("create", "agentroles", meta.GROUP, False)
+    LABEL_CLUSTER_ROLE = ("patch", "clusterroles", _RBAC, False)
+    CREATE_NAMESPACE = ("create", "namespaces", "", False)
+    REMOVE_BINDING = ("delete", "rolebindings", _RBAC, True)
+    REMOVE_CLUSTER_BINDING = ("delete", "clusterrolebindings", _RBAC, False)
+    CREATE_CONFIG_MAP = ("create", "configmaps", "", True)
+    CREATE_DEPLOYMENT = ("create", "deployments", "apps", True)
+    EDIT_DEPLOYMENT = ("patch", "deployments", "apps", True)
+    EDIT_NETWORK_POLICY = ("patch", "networkpolicies", "networking.k8s.io", True)
+    READ_OPERATOR = ("get", "pods", "", False)
+    READ_PODS = ("get", "pods", "", True)
+
+    def question(self, namespace: str, agent: str, role: str) -> Question:
+        """The right as a question about one agent and its role."""
+        verb, resource, group, inside = self.value
+        names = {"aiagents": agent, "agentroles": role}
+        name = "" if verb == "create" else names.get(resource, "")
+        return Question(verb, resource, group, namespace if inside else "", name)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that can be done, in words, and the right it takes."""
+
+    text: str
+    right: Right
+
+
+_EDIT = Right.EDIT_AGENT
+_OTHER_ROLE = Step("name another role in spec.roleRef.name", _EDIT)
+_DROP_NAMESPACE = Step("take the namespace out of spec.permissions", _EDIT)
+_BINDINGS = (
+    Step(
+        "remove the bindings that the message names, or bind workforce-edit and workforce-admin instead",
+        Right.REMOVE_BINDING,
+    ),
+    Step("the same, where they are bound in the whole cluster", Right.REMOVE_CLUSTER_BINDING),
+)
+
+STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
+    Reason.PENDING: (
+        Step("where it stays so, check that aiagent-operator runs and watches this namespace", Right.READ_OPERATOR),
+    ),
+    Reason.ONBOARDED: (),
+    Reason.ONBOARDING: (),
+    Reason.SUSPENDED: (Step("set spec.suspended to false, to give rights and pods back", _EDIT),),
+    Reason.SUSPENDING: (),
+    Reason.OFFBOARDING: (
+        Step("where the operator is gone for good, remove the finalizer workforce.dev/offboarding", Right.ABANDON),
+    ),
+    Reason.NAMESPACE_TERMINATING: (_DROP_NAMESPACE,),
+    Reason.DEFINITION_TERMINATING: (
+        Step("save all AIAgents, then remove their finalizer workforce.dev/offboarding", Right.ABANDON),
+    ),
+    Reason.INVALID_SPEC: (
+        Step("correct the field that the message names, or have the operator upgraded", _EDIT),
+    ),
+    Reason.ACCEPTED: (),
+    Reason.ROLE_NOT_FOUND: (Step("create the AgentRole", Right.CREATE_ROLE), _OTHER_ROLE),
+    Reason.ROLE_NOT_APPROVED: (Step("set the role's spec.lifecycle.state to Approved", Right.EDIT_ROLE), _OTHER_ROLE),
+    Reason.ROLE_DEPRECATED: (Step("move to the successor in spec.roleRef.name", _EDIT),),
+    Reason.NAMESPACE_NOT_ALLOWED: (_DROP_NAMESPACE, Step("allow it in the role's spec.namespaces", Right.EDIT_ROLE)),
+    Reason.OWNER_MISSING: (Step("add an owner of that function to spec.owners", _EDIT),),
+    Reason.GRANTED: (),
+    Reason.NONE_REQUESTED: (),
+    Reason.SET_NOT_FOUND: (
+        Step("name a set that the role has, or give the permission rules of its own", _EDIT),
+        Step("add the set to the role's spec.permissionSets", Right.EDIT_ROLE),
+    ),
+    Reason.BEYOND_ROLE_CEILING: (
+        Step("take the rights out of spec.permissions", _EDIT),
+        Step("add them to the role's spec.ceiling", Right.EDIT_ROLE),
+    ),
+    Reason.NOT_GRANTABLE: (
+        Step("label a ClusterRole that holds the rights: kubectl label clusterrole NAME workforce.dev/grantable=true",
+             Right.LABEL_CLUSTER_ROLE),
+        Step("take the rights out of spec.permissions", _EDIT),
+    ),
+    Reason.FORBIDDEN_RIGHT: (
+        Step("take the right out of spec.permissions, where it is the agent's own rule", _EDIT),
+        Step("take it out of the role's set", Right.EDIT_ROLE),
+    ),
+    Reason.FORBIDDEN_COMBINATION: (
+        Step("drop one of the permissions that the message names, and give it to another agent", _EDIT),
+    ),
+    Reason.TOO_MANY_RIGHTS: (Step("ask for fewer rights, or divide the work between agents", _EDIT),),
+    Reason.NAMESPACE_NOT_FOUND: (Step("create the namespace", Right.CREATE_NAMESPACE), _DROP_NAMESPACE),
+    Reason.NOT_ISOLATED: _BINDINGS,
+    Reason.NAME_TAKEN: (
+        Step("delete or rename the object that the message names, or employ the agent under another name", _EDIT),
+    ),
+    Reason.REFUSED_BY_API: (
+        Step("read the policy or quota that the message names; compare with ClusterRole workforce-grantable",
+             Right.LABEL_CLUSTER_ROLE),
+    ),
+    Reason.AVAILABLE: (),
+    Reason.PROGRESSING: (),
+    Reason.HANDBOOK_NOT_FOUND: (
+        Step("create the ConfigMap or the key", Right.CREATE_CONFIG_MAP),
+        Step("name another in spec.handbook.instructions.configMapKeyRef", _EDIT),
+    ),
+    Reason.TARGET_NOT_FOUND: (
+        Step("create the target", Right.CREATE_DEPLOYMENT),
+        Step("name another in spec.workload.targetRef", _EDIT),
+    ),
+    Reason.TARGET_CLAIMED: (
+        Step("name another workload in spec.workload, or release this one from the other agent", _EDIT),
+    ),
+    Reason.FIELD_CONFLICT: (
+        Step("take the field out of the other manager's manifests", Right.EDIT_DEPLOYMENT),
+        Step("set spec.workload.targetRef.onConflict to TakeOver", _EDIT),
+    ),
+    Reason.WORKLOAD_INVALID: (Step("correct spec.workload.template", _EDIT),),
+    Reason.PODS_FAILING: (
+        Step("do what the message says; more stands in the pods' logs and events", Right.READ_PODS),
+        Step("correct spec.workload", _EDIT),
+    ),
+    Reason.EXPOSED: _BINDINGS,
+    Reason.FOREIGN_RIGHTS: _BINDINGS,
+    Reason.NETWORK_WIDENED: (
+        Step("let that NetworkPolicy select other pods", Right.EDIT_NETWORK_POLICY),
+        Step("declare the connection in spec.connections", _EDIT),
+    ),
+}  # fmt: skip
+
+WAITED_FOR: Final = frozenset(
+    {Reason.ROLE_NOT_FOUND, Reason.NAMESPACE_NOT_FOUND, Reason.HANDBOOK_NOT_FOUND, Reason.TARGET_NOT_FOUND}
+)
+"""Reasons where something has to come into being, and the operator goes on by itself when it does."""
+
+
+def of(reason: str) -> tuple[Step, ...]:
+    """The steps for a reason; none for one that this version does not know."""
+    return STEPS.get(Reason(reason), ()) if reason in set(Reason) else ()
