@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -14,6 +14,8 @@ from aiagent_operator.cli.describe import describe
 from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.get import get
 from aiagent_operator.cli.lint.command import lint
+
+NAME: Final = "kubectl-aiagent"
 
 
 class _Group(TyperGroup):
@@ -29,7 +31,7 @@ class _Group(TyperGroup):
 
 # Help and usage errors as kubectl prints them, without frames: they are read in CI logs too.
 app = typer.Typer(
-    name="kubectl-aiagent",
+    name=NAME,
     cls=_Group,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -63,4 +65,4 @@ app.command()(lint)
 
 def main() -> None:
     """Entry point of the console script."""
-    app(prog_name="kubectl-aiagent")
+    app(prog_name=NAME)

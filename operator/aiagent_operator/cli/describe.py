@@ -76,7 +76,8 @@ def _head(agent: Object) -> None:
     for key, value in fields.items():
         output.say(f"{key + ':':14}{plain(value)}")
     if view.stale(agent):
-        output.say("The operator has not acted on the present spec yet; what follows is about the one before.")
+        seen = "what follows is about the one before" if status.get("observedGeneration") else "nothing is decided yet"
+        output.say(f"The operator has not acted on the present spec yet: {seen}.")
 
 
 def _accountable(spec: Said) -> str:

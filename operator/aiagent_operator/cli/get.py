@@ -9,6 +9,7 @@ import typer
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Type
+from aiagent_operator.cli import names as completion
 from aiagent_operator.cli import options, output, view
 from aiagent_operator.cli.errors import CliError, ExitCode
 from aiagent_operator.cli.kube import Cluster, Object, agents_path, read_agent
@@ -20,7 +21,10 @@ _WIDE = ("PURPOSE", "MESSAGE")
 
 def get(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names of AIAgents; all where none is given.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            help="Names of AIAgents; all where none is given.", show_default=False, autocompletion=completion.agents
+        ),
     ] = None,
     *,
     namespace: options.Namespace = None,

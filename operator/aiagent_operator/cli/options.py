@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from aiagent_operator.cli import names
 from aiagent_operator.cli.output import Format
 
 Kubeconfig = Annotated[
@@ -24,4 +25,4 @@ Namespace = Annotated[
 ]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Agents of all namespaces.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="What to print.")]
-AgentName = Annotated[str, typer.Argument(help="Name of the AIAgent.", show_default=False)]
+AgentName = Annotated[str, typer.Argument(help="Name of the AIAgent.", show_default=False, autocompletion=names.agents)]

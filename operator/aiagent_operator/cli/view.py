@@ -22,8 +22,11 @@ def stale(obj: Mapping[str, Any]) -> bool:
 
 
 def age(timestamp: str | None, now: datetime | None = None) -> str:
-    """Time since an RFC 3339 timestamp, as kubectl prints it (apimachinery/pkg/util/duration.HumanDuration)."""
-    if not timestamp:
+    """Time since an RFC 3339 timestamp, as kubectl prints it (apimachinery/pkg/util/duration.HumanDuration).
+
+    The condition that an object is born with bears the beginning of the epoch, which is no time at which it changed.
+    """
+    if not timestamp or timestamp.startswith("1970-01-01"):
         return "<unknown>"
     since = (now or datetime.now(UTC)) - datetime.fromisoformat(timestamp)
     seconds = int(since.total_seconds())

@@ -21,7 +21,7 @@ def holds(rule: str, value: Any) -> bool:
     context = cel.Context(variables={"self": value}, functions=FUNCTIONS)
     try:
         return bool(_program(rule).execute(context) is True)
-    except (RuntimeError, TypeError, ValueError):
+    except (KeyError, RuntimeError, TypeError, ValueError):
         return False
 
 

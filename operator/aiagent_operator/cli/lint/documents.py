@@ -66,11 +66,16 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         )
         return {key if isinstance(key, str) else json.dumps(key, default=str): value for key, value in pairs}
 
+    # At once and not in two steps as the base does, so that a value that contains itself is an error.
     def construct_map(self, node: MappingNode) -> dict[str, Any]:
         return self.construct_mapping(node, deep=True)
 
+    def construct_seq(self, node: SequenceNode) -> list[Any]:
+        return [self.construct_object(item, deep=True) for item in node.value]
+
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _Loader.construct_map)
+_Loader.add_constructor("tag:yaml.org,2002:seq", _Loader.construct_seq)
 _Loader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in known if tag.rpartition(":")[2] not in {"timestamp", "int", "bool"}]
     for letter, known in yaml.SafeLoader.yaml_implicit_resolvers.items()

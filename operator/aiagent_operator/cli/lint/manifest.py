@@ -62,7 +62,8 @@ def check(document: Document) -> Checked:
         return Checked((*twice, wrong), None)
     kind, schema = _definition(value["kind"])
     spec_schema = schema["properties"]["spec"]
-    issues = [*twice, *_metadata(value, kind), *_unknown_root(value)]
+    metadata = list(_metadata(value, kind))
+    issues = [*twice, *metadata, *_unknown_root(value)]
     spec = value.get("spec")
     if not isinstance(spec, dict):
         problem = "must be an object" if "spec" in value and spec is not None else "is missing: the kind requires it"
@@ -70,11 +71,12 @@ def check(document: Document) -> Checked:
     issues += _unknown(spec, spec_schema, ("spec",))
     stored = {**value, "spec": _stored(spec, spec_schema)}
     wrong_values = [*_structure(stored["spec"], kind.spec), *_duplicates(stored["spec"], spec_schema, ("spec",))]
+    named = all(issue.rule is Rule.UNKNOWN_FIELD for issue in metadata)
     # The API server does the same: what has the wrong shape is not measured by rules.
-    broken = wrong_values or list(_rules(stored, schema, ()))
-    issues += broken
-    named = not any(issue.where[:1] == ("metadata",) and issue.rule is not Rule.UNKNOWN_FIELD for issue in issues)
-    return Checked(tuple(dict.fromkeys(issues)), _parse(stored) if named and not broken else None)
+    broken = wrong_values or list(
+        _rules(stored, schema, ()) if named else _rules(stored["spec"], spec_schema, ("spec",))
+    )
+    return Checked((*issues, *broken), _parse(stored) if named and not broken else None)
 
 
 def _unknown_kind(value: dict[str, Any]) -> Issue | None:
