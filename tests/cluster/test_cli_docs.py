@@ -1,0 +1,70 @@
+"""docs/cli.md shows what the command prints: each of its commands is run, and what it prints is what stands there.
+
+`UPDATE_DOCS=1` writes what was printed into the page instead.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import agents
+from support.cluster import Cluster
+from support.documents import ROOT, blocks, objects
+from support.kube import Kube, Object
+from support.operator import OperatorProcess
+from support.terminal import Terminal, sessions, timeless
+
+pytestmark = pytest.mark.cluster
+
+PAGE = ROOT / "docs" / "cli.md"
+COMMANDS = {"get", "describe", "can-i", "lint"}
+
+
+@pytest.fixture
+def desk(admin: Kube, operator: OperatorProcess) -> Iterator[list[Object]]:
+    """The objects of the page, in the cluster; the agent is waited for until it is as the page says."""
+    made = [document for block in blocks(PAGE, "yaml") for document in objects(block)]
+    for document in made:
+        admin.apply(document, force=True)
+    meta = made[-1]["metadata"]
+
+    def settled(agent: Object) -> bool:
+        work = agents.condition(agent, "WorkloadReady")
+        ready = agents.condition(agent, "Ready")
+        return bool(work and ready and work["status"] == "True" and ready["reason"] == "BeyondRoleCeiling")
+
+    what = "the page's agent to work, with one permission refused"
+    admin.wait_object(agents.API, "aiagents", meta["name"], settled, what=what, namespace=meta["namespace"])
+    account = agents.username(meta["namespace"], meta["name"])
+    admin.wait_for(
+        lambda: admin.allowed(account, "list", "configmaps", namespace=meta["namespace"]), what="the agent's rights"
+    )
+    yield made
+    for document in reversed(made):
+        meta = document["metadata"]
+        admin.delete(document["apiVersion"], document["kind"], meta["name"], namespace=meta.get("namespace"))
+        if document["kind"] == "AIAgent":
+            admin.wait_gone(agents.API, "aiagents", meta["name"], namespace=meta["namespace"])
+
+
+def test_commands_print_what_the_page_shows(control_plane: Cluster, desk: list[Object], tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, shutil.which("kubectl") or str(getattr(control_plane, "kubectl")))  # noqa: B009
+    (tmp_path / "helpdesk.yaml").write_text(blocks(PAGE, "yaml")[0].text)
+    shown = list(sessions(PAGE))
+    assert {command.split()[2] for _, command, _ in shown if command.startswith("kubectl aiagent")} >= COMMANDS
+    printed = {command: terminal.run(f"{{ {command}; }} 2>&1", control_plane.kubeconfig).out for _, command, _ in shown}
+    if os.environ.get("UPDATE_DOCS"):
+        rewrite(printed, shown)
+    for line, command, expected in sessions(PAGE):
+        assert timeless(printed[command]) == timeless(expected), f"docs/cli.md:{line}: {command}"
+
+
+def rewrite(printed: dict[str, str], shown: list[tuple[int, str, str]]) -> None:
+    text = PAGE.read_text()
+    for _, command, expected in shown:
+        old = f"$ {command}\n{expected}\n" if expected else f"$ {command}\n"
+        text = text.replace(old, f"$ {command}\n{printed[command].rstrip()}\n", 1)
+    PAGE.write_text(text)
