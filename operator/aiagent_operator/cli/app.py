@@ -14,6 +14,7 @@ from aiagent_operator.cli.describe import describe
 from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.get import get
 from aiagent_operator.cli.lint.command import lint
+from aiagent_operator.cli.order import resume, suspend
 
 NAME: Final = "kubectl-aiagent"
 
@@ -61,6 +62,8 @@ app.command()(get)
 app.command()(describe)
 app.command("can-i")(can_i)
 app.command()(lint)
+app.command()(suspend)
+app.command()(resume)
 
 
 def main() -> None:

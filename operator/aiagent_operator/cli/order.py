@@ -1,0 +1,160 @@
+"""`suspend` and `resume`: orders about agents, given in one's own name, and what becomes of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Final
+
+import typer
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.agentaction import Action, ActionPhase
+from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.cli import names as completion
+from aiagent_operator.cli import options, output, view
+from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
+from aiagent_operator.cli.kube import Cluster, Object
+
+# Seconds between two looks at an order.
+_EVERY: Final = 0.5
+_OVER: Final = {ActionPhase.FAILED.value, ActionPhase.EXPIRED.value}
+
+Name = Annotated[
+    str | None,
+    typer.Argument(help="Name of the AIAgent.", show_default=False, autocompletion=completion.agents),
+]
+Selector = Annotated[
+    str,
+    typer.Option(
+        "--selector",
+        "-l",
+        help="All agents of the namespace with these labels.",
+        metavar="KEY=VALUE,...",
+        show_default=False,
+    ),
+]
+Why = Annotated[str, typer.Option("--reason", help="Why; shown to whoever asks why the agent does not work.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is carried out, and say how far it is.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.", min=0)]
+
+
+def suspend(
+    name: Name = None,
+    *,
+    selector: Selector = "",
+    reason: Why,
+    wait: Wait = True,
+    timeout: Timeout = 120.0,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """Take an agent's rights away, then stop its pods, until it is resumed. Its spec is not changed."""
+    cluster = Cluster.connect(kubeconfig, context)
+    _give(
+        cluster,
+        Action.SUSPEND,
+        _about(name, selector),
+        reason,
+        namespace or cluster.namespace,
+        wait=wait,
+        timeout=timeout,
+    )
+
+
+def resume(
+    name: Name = None,
+    *,
+    selector: Selector = "",
+    reason: Why,
+    wait: Wait = True,
+    timeout: Timeout = 120.0,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """End the orders that suspend an agent. Where its spec suspends it too, that is said, and left to its author."""
+    cluster = Cluster.connect(kubeconfig, context)
+    _give(
+        cluster,
+        Action.RESUME,
+        _about(name, selector),
+        reason,
+        namespace or cluster.namespace,
+        wait=wait,
+        timeout=timeout,
+    )
+
+
+def _about(name: str | None, selector: str) -> Object:
+    if bool(name) == bool(selector):
+        raise CliError("give the NAME of one agent, or --selector for several", ExitCode.USAGE)
+    if name:
+        return {"agentRef": {"name": name}}
+    labels = {}
+    for pair in selector.split(","):
+        key, equals, value = pair.strip().partition("=")
+        if not equals or not key or value.startswith("=") or key.endswith("!"):
+            raise CliError(f"--selector {selector}: write key=value, several separated by commas", ExitCode.USAGE)
+        labels[key] = value
+    return {"selector": {"matchLabels": labels}}
+
+
+def _give(
+    cluster: Cluster, action: Action, about: Object, reason: str, namespace: str, *, wait: bool, timeout: float
+) -> None:
+    """Creates the order and, with `wait`, follows it; NEGATIVE where it fails or takes too long."""
+    which = (about.get("agentRef") or {}).get("name", "agents")
+    collection = f"/apis/{meta.API_VERSION}/namespaces/{namespace}/agentactions"
+    body: Object = {
+        "apiVersion": meta.API_VERSION,
+        "kind": "AgentAction",
+        "metadata": {"generateName": f"{action.value.lower()}-{which}-", "namespace": namespace},
+        "spec": {"action": action.value, "requestedBy": _myself(cluster), "reason": reason, **about},
+    }
+    order = cluster.create(collection, body, what=f"{action.value} of {namespace}/{which}")
+    its = order["metadata"]["name"]
+    output.say(f"agentaction.{meta.GROUP}/{its} created")
+    if wait:
+        _follow(cluster, f"{collection}/{its}", f"AgentAction {namespace}/{its}", time.monotonic() + timeout)
+
+
+def _myself(cluster: Cluster) -> str:
+    """The user name under which the API server knows the one who runs the command."""
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    answer = cluster.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", body, what="your own user name")
+    return str(answer["status"]["userInfo"]["username"])
+
+
+def _follow(cluster: Cluster, path: str, what: str, deadline: float) -> None:
+    said = ""
+    while True:
+        try:
+            order = cluster.get(path, what=what)
+        except RefusedError as error:
+            if error.status == 404:
+                raise CliError(f"{what} was removed before it was carried out", ExitCode.NEGATIVE) from error
+            raise
+        ready = view.condition(order, Type.READY)
+        phase = (order.get("status") or {}).get("phase")
+        text = _progress(order, ready)
+        if text != said:
+            said = text
+            output.note(text)
+        if ready.get("status") == "True":
+            return
+        if phase in _OVER:
+            raise typer.Exit(ExitCode.NEGATIVE)
+        if time.monotonic() > deadline:
+            raise CliError(
+                f"{what} is not carried out yet; it stays, and `kubectl get agentactions` tells", ExitCode.NEGATIVE
+            )
+        time.sleep(_EVERY)
+
+
+def _progress(order: Object, ready: Any) -> str:
+    status = order.get("status") or {}
+    if ready.get("reason") == Reason.PENDING.value:
+        return "waiting for the operator to see the order"
+    count = f"{status.get('done', 0)} of {status.get('agents', 0)}: "
+    return (count if status.get("agents", 0) > 1 else "") + str(ready.get("message", ""))

@@ -1,0 +1,91 @@
+"""`kubectl aiagent suspend` and `resume`, by users who may and users who may not."""
+
+import shutil
+
+import pytest
+
+from support import agents
+from support.agents import permission
+from support.terminal import Answer, Terminal
+from support.workplace import Workplace
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def terminal(place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    kubectl = shutil.which("kubectl") or str(place.plane.kubectl)
+    return Terminal(tmp_path_factory.mktemp("terminal"), kubectl)
+
+
+def commander(place: Workplace, *verbs: str) -> str:
+    """A user who may order these in the test's namespace."""
+    user = place.name("commander")
+    question = {"group": "workforce.dev", "namespace": place.namespace}
+    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
+    for verb in verbs:
+        role = f"workforce-agents-{verb}"
+        place.admin.create(agents.binding(place.namespace, f"{user}-{verb}", role, subject, kind="ClusterRole"))
+        place.admin.wait_for(
+            lambda verb=verb: place.admin.allowed(user, verb, "aiagents", **question),  # type: ignore[misc]
+            what=f"{user} to hold {verb}",
+        )
+    return user
+
+
+def run(place: Workplace, terminal: Terminal, user: str, *words: str) -> Answer:
+    config = place.installed.cluster.kubeconfig_for(user)
+    return terminal.run(" ".join(["kubectl aiagent", *words, "-n", place.namespace]), config)
+
+
+def test_an_agent_is_suspended_and_resumed_by_who_may(place: Workplace, terminal: Terminal) -> None:
+    place.employ("triage", place.new_role(), permission("refund"))
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    user = commander(place, "suspend", "resume")
+
+    stopped = run(place, terminal, user, "suspend triage --reason 'Wrong prices'")
+    assert stopped.code == 0, stopped
+    assert stopped.out.startswith("agentaction.workforce.dev/suspend-triage-")
+    assert "no rights are bound" in stopped.err
+    assert place.rights(uid) == set()
+    (order,) = place.admin.list(agents.API, "agentactions", namespace=place.namespace)
+    assert (order["spec"]["requestedBy"], order["spec"]["reason"]) == (user, "Wrong prices")
+
+    back = run(place, terminal, user, "resume triage --reason 'Prices are right again'")
+    assert back.code == 0, back
+    assert "No order suspends triage any more" in back.err
+    place.until_ready("triage")
+
+
+def test_who_may_only_suspend_cannot_resume(place: Workplace, terminal: Terminal) -> None:
+    place.employ("triage", place.new_role(), permission("refund"))
+    place.until_ready("triage")
+    user = commander(place, "suspend")
+    assert run(place, terminal, user, "suspend triage --reason x --no-wait").code == 0
+    refused = run(place, terminal, user, "resume triage --reason x")
+    assert refused.code == 3
+    assert "verb resume on aiagents/triage" in refused.err
+
+
+def test_several_are_named_by_their_labels_and_a_failure_is_the_exit_code(place: Workplace, terminal: Terminal) -> None:
+    user = commander(place, "suspend", "resume")
+    failed = run(place, terminal, user, "resume -l team=a --reason x")
+    assert failed.code == 1
+    assert "No AIAgent in this namespace has these labels" in failed.err
+    assert run(place, terminal, user, "suspend -l team=a --reason x").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        ("suspend --reason x", "give the NAME of one agent, or --selector"),
+        ("suspend triage -l a=b --reason x", "give the NAME of one agent, or --selector"),
+        ("suspend -l a --reason x", "write key=value"),
+        ("suspend -l a==b --reason x", "write key=value"),
+        ("suspend triage", "--reason"),
+    ],
+)
+def test_wrong_usage_is_said(place: Workplace, terminal: Terminal, words: str, remedy: str) -> None:
+    answer = run(place, terminal, place.name("nobody"), words)
+    assert answer.code == 2
+    assert remedy in answer.err
