@@ -98,7 +98,7 @@ def _suspend(about: list[AgentFacts], order: Order) -> OrderPlan:
         text = f"In force; waiting for rights and pods of {_names(waiting)} to be gone"
         verdicts = _reconciling(Reason.WAITING_FOR_AGENTS, text)
     elif about:
-        text = f"In force for {len(about)} agents: no rights are bound and no pods run"
+        text = f"In force for {_names([agent.name for agent in about])}: no rights are bound and no pods run"
         verdicts = (Verdict(Type.READY, True, Reason.IN_FORCE, text),)
     elif order.spec.agent_ref is not None:
         text = f"In force, but there is no AIAgent {order.spec.agent_ref.name} here yet: it will come suspended"
