@@ -19,15 +19,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentaction import AgentAction
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
-from aiagent_operator.api.kinds import AGENTROLE, AIAGENT
+from aiagent_operator.api.kinds import AGENTACTION, AGENTROLE, AIAGENT
 from aiagent_operator.api.schema import Kind, structural
 from support.cluster import Cluster
 from support.definitions import install
 from support.edges import nearly
 from support.kube import ApiError, Kube
-from support.specs import Manifest, agents, roles
+from support.specs import Manifest, actions, agents, roles
 
 pytestmark = pytest.mark.cluster
 
@@ -89,7 +90,13 @@ def answers(kube: Kube, kind: Kind, manifests: list[Manifest], validation: str) 
             return Answer(manifest, None, error)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(send, manifests))
+        return [answer for answer in pool.map(send, manifests) if not by_policy(answer)]
+
+
+def by_policy(answer: Answer) -> bool:
+    """Whether only an admission policy objected, after the schema had not: who may ask is the matter of other tests."""
+    error = answer.error
+    return error is not None and error.status == 403 and "ValidatingAdmissionPolicy" in error.message
 
 
 def misread(model: type[BaseModel], answer: Answer) -> str | None:
@@ -129,11 +136,11 @@ def unclear(answer: Answer) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("kind", "model", "strategy"),
-    [(AIAGENT, AIAgent, agents()), (AGENTROLE, AgentRole, roles())],
-    ids=["AIAgent", "AgentRole"],
+    [(AIAGENT, AIAgent, agents()), (AGENTROLE, AgentRole, roles()), (AGENTACTION, AgentAction, actions())],
+    ids=["AIAgent", "AgentRole", "AgentAction"],
 )
 class TestAgreement:
-    """Two kinds, right and nearly right."""
+    """All kinds, right and nearly right."""
 
     def test_right_manifests_are_accepted_and_read_alike(
         self, kube: Kube, kind: Kind, model: type[BaseModel], strategy: st.SearchStrategy[Manifest]

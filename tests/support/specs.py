@@ -1,4 +1,4 @@
-"""Hypothesis strategies for manifests of AIAgent and AgentRole that the API server accepts.
+"""Hypothesis strategies for manifests of all kinds that the API server accepts.
 
 Every optional field appears and is missing, every enum value comes up, and the boundaries of lengths and numbers are
 drawn far more often than chance would have it. `support.edges` turns these into ones that are nearly right.
@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentaction import Action
 from aiagent_operator.api.agentrole import Isolation, RoleState
 from aiagent_operator.api.aiagent import Function, Protocol, Responsibility, SubjectKind
 from aiagent_operator.api.handbook import AboveLimit, DataCategory, Decision
@@ -226,6 +227,24 @@ def roles() -> st.SearchStrategy[Manifest]:
         defaults=_obj({}, permissions=_permissions(), handbook=handbooks(), model=_models()),
     )
     return _manifests("AgentRole", _obj({"name": subdomain()}), spec)
+
+
+def actions() -> st.SearchStrategy[Manifest]:
+    """AgentActions in namespace `default`."""
+    labels = st.dictionaries(
+        st.sampled_from(["team", "a.example/b"]), st.sampled_from(["", "x" * 63]), min_size=1, max_size=2
+    )
+    about = st.one_of(_obj({"agentRef": _obj({"name": label(40)})}), _obj({"selector": _obj({"matchLabels": labels})}))
+    said = {"requestedBy": text(253), "reason": text(1024)}
+    seconds = st.sampled_from([1, 60, 31_536_000])
+    suspend = _obj({"action": st.just(Action.SUSPEND.value), **said})
+    resume = _obj(
+        {"action": st.just(Action.RESUME.value), **said},
+        activeDeadlineSeconds=seconds,
+        ttlSecondsAfterFinished=st.one_of(st.just(0), seconds),
+    )
+    spec = st.builds(lambda order, whom: order | whom, st.one_of(suspend, resume), about)
+    return _manifests("AgentAction", _obj({"name": label(), "namespace": st.just("default")}), spec)
 
 
 def _manifests(kind: str, metadata: Strategy, spec: Strategy) -> st.SearchStrategy[Manifest]:

@@ -9,16 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from aiagent_operator.api.agentaction import AgentAction
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
-from aiagent_operator.api.kinds import AGENTROLE, AIAGENT, KINDS
+from aiagent_operator.api.kinds import AGENTACTION, AGENTROLE, AIAGENT, KINDS
 from aiagent_operator.api.schema import crd, structural
 from aiagent_operator.cli.lint import cel_rules, findings, manifest
 from aiagent_operator.cli.lint.documents import Document, parse
 from aiagent_operator.cli.lint.findings import Issue, Rule
 from cluster.test_schema_rules import AGENT, CONSTRAINTS, ROLE, RULES, Case, changed
 from support.edges import nearly
-from support.specs import Manifest, agents, roles
+from support.specs import Manifest, actions, agents, roles
 
 OWN = {Rule.UNKNOWN_FIELD, Rule.DUPLICATE_ENTRY, Rule.BROKEN_RULE}
 """What models do not see: they ignore unknown fields, and leave uniqueness and CEL to the API server."""
@@ -106,8 +107,8 @@ def without_nulls(value: Any) -> Any:
 
 KIND = pytest.mark.parametrize(
     ("kind", "model", "strategy"),
-    [(AIAGENT, AIAgent, agents()), (AGENTROLE, AgentRole, roles())],
-    ids=["AIAgent", "AgentRole"],
+    [(AIAGENT, AIAgent, agents()), (AGENTROLE, AgentRole, roles()), (AGENTACTION, AgentAction, actions())],
+    ids=["AIAgent", "AgentRole", "AgentAction"],
 )
 
 

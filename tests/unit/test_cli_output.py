@@ -22,7 +22,7 @@ from aiagent_operator.cli.kubeconfig import access
 from aiagent_operator.cli.output import Format
 from support.documents import ROOT
 
-COMMANDS = {"get", "describe", "can-i", "lint"}
+COMMANDS = {"get", "describe", "can-i", "suspend", "resume", "lint"}
 
 
 def run(*args: str, **env: str | None) -> Result:

@@ -21,6 +21,7 @@ class Right(Enum):
     """What a step takes: verb, resource, group, and whether it is in the agent's namespace."""
 
     EDIT_AGENT = ("patch", "aiagents", meta.GROUP, True)
+    RESUME = ("resume", "aiagents", meta.GROUP, True)
     ABANDON = ("abandon", "aiagents", meta.GROUP, True)
     EDIT_ROLE = ("patch", "agentroles", meta.GROUP, False)
     CREATE_ROLE = ("create", "agentroles", meta.GROUP, False)
@@ -68,7 +69,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     ),
     Reason.ONBOARDED: (),
     Reason.ONBOARDING: (),
-    Reason.SUSPENDED: (Step("set spec.suspended to false, to give rights and pods back", _EDIT),),
+    Reason.SUSPENDED: (
+        Step("where the spec suspends it, set spec.suspended to false, to give rights and pods back", _EDIT),
+        Step("where an order does, end it: kubectl aiagent resume NAME --reason WHY", Right.RESUME),
+    ),
     Reason.SUSPENDING: (),
     Reason.OFFBOARDING: (
         Step("where the operator is gone for good, remove the finalizer workforce.dev/offboarding", Right.ABANDON),
@@ -140,6 +144,14 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("do what the message says; more stands in the pods' logs and events", Right.READ_PODS),
         Step("correct spec.workload", _EDIT),
     ),
+    # Orders speak for themselves; describe shows agents.
+    Reason.IN_FORCE: (),
+    Reason.CARRIED_OUT: (),
+    Reason.WAITING_FOR_AGENTS: (),
+    Reason.RESUMING: (),
+    Reason.NO_AGENT: (),
+    Reason.STILL_SUSPENDED: (),
+    Reason.EXPIRED: (),
     Reason.EXPOSED: _BINDINGS,
     Reason.FOREIGN_RIGHTS: _BINDINGS,
     Reason.NETWORK_WIDENED: (

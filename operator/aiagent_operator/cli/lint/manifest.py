@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentaction import AgentAction
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.fields import DNS_LABEL, DNS_SUBDOMAIN
@@ -21,7 +22,12 @@ from aiagent_operator.cli.lint import cel_rules
 from aiagent_operator.cli.lint.documents import Document, Where
 from aiagent_operator.cli.lint.findings import Issue, Rule
 
-_MODELS: Final[dict[str, type[AIAgent] | type[AgentRole]]] = {"AIAgent": AIAgent, "AgentRole": AgentRole}
+Parsed = AIAgent | AgentRole | AgentAction
+_MODELS: Final[dict[str, type[AIAgent] | type[AgentRole] | type[AgentAction]]] = {
+    "AIAgent": AIAgent,
+    "AgentRole": AgentRole,
+    "AgentAction": AgentAction,
+}
 _ROOT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _METADATA: Final = frozenset(
     {
@@ -37,7 +43,7 @@ class Checked:
     """The issues of a manifest, and what it says where it has none that hide it."""
 
     issues: tuple[Issue, ...]
-    parsed: AIAgent | AgentRole | None
+    parsed: Parsed | None
 
 
 @cache
@@ -195,7 +201,8 @@ def _duplicates(value: Any, schema: Schema, where: Where) -> Iterator[Issue]:
 def _rules(value: Any, schema: Schema, where: Where) -> Iterator[Issue]:
     """CEL rules that do not hold, outermost first."""
     for rule in schema.get("x-kubernetes-validations", ()):
-        if not cel_rules.holds(rule["rule"], value):
+        # Rules that compare with the old object are about changes, and a file knows no old object.
+        if "oldSelf" not in rule["rule"] and not cel_rules.holds(rule["rule"], value):
             below = tuple(part for part in rule.get("fieldPath", "").split(".") if part)
             yield Issue((*where, *below), Rule.BROKEN_RULE, rule["message"])
     if isinstance(value, dict):
@@ -207,7 +214,7 @@ def _rules(value: Any, schema: Schema, where: Where) -> Iterator[Issue]:
             yield from _rules(item, schema.get("items", {}), (*where, index))
 
 
-def _parse(stored: dict[str, Any]) -> AIAgent | AgentRole:
+def _parse(stored: dict[str, Any]) -> Parsed:
     """The manifest as the operator reads it; of its metadata only what rules look at."""
     metadata = {"name": stored["metadata"]["name"], "namespace": stored["metadata"].get("namespace") or ""}
     return _MODELS[stored["kind"]].model_validate({"metadata": metadata, "spec": stored["spec"]})

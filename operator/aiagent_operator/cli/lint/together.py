@@ -15,6 +15,7 @@ from aiagent_operator.api.aiagent import AIAgent, PermissionState
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.cli.lint.documents import Document, Where
 from aiagent_operator.cli.lint.findings import Issue, Rule, Severity
+from aiagent_operator.cli.lint.manifest import Parsed
 from aiagent_operator.core import grants, roles
 from aiagent_operator.core.compiled_role import CompiledRole
 from aiagent_operator.core.objects import AgentIdentity
@@ -31,7 +32,7 @@ class Unit:
     """A manifest that is right by itself (`parsed`), or whose own issues hide what it means (None)."""
 
     document: Document
-    parsed: AIAgent | AgentRole | None
+    parsed: Parsed | None
     issues: list[Issue] = field(default_factory=list)
 
     @property
