@@ -128,7 +128,9 @@ def unclear(answer: Answer) -> Iterator[str]:
     if not causes:
         yield f"refused without a cause: {answer}"
     for cause in causes:
-        if not cause["field"].lstrip(".").startswith(("spec", "metadata.name")):
+        # Of an integer beyond 64 bits the API server says in the message alone where it stands.
+        named = cause["field"].lstrip(".").startswith(("spec", "metadata.name"))
+        if not named and " in spec." not in cause["message"]:
             yield f"the cause names no field: {cause}\n{answer}"
         if "failed rule" in cause["message"] or "evaluation error" in cause["message"]:
             yield f"the source of a rule instead of its message: {cause}\n{answer}"
