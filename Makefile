@@ -82,6 +82,11 @@ test: unit ## All unit and cluster tests, the latter on a local control plane
 	$(call say,Running the cluster tests on a local control plane ($(WORKERS) workers))
 	@$(BIN)/python -m pytest tests/cluster -n $(WORKERS) --dist loadgroup $(ARGS)
 
+.PHONY: example
+example: ## Tests of the example agent, in a virtual environment of its own
+	$(call say,Testing the agent in examples/ticket-triage)
+	@$(MAKE) -C examples/ticket-triage test ARGS='$(ARGS)' PYTHON='$(PYTHON)'
+
 # The Python of the virtual environment, with the tests' support in reach.
 cluster-up cluster-down cluster-status demo unit test: export PYTHONPATH := tests
 
