@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 
 from aiagent_operator.core.cadence.errors import CadenceError
 
+MAX_LENGTH: Final = 64
+"""Characters of a zone's name, for CRDs; the longest has 32."""
+
 # No zone has changed its offset twice within six days since 1970 (tzdata 2026), so none is missed.
 _SAMPLE: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -31,10 +34,10 @@ class Change:
 def zone(name: str, field: str) -> ZoneInfo:
     """The zone; raises CadenceError where there is none of this name."""
     unknown = (
-        f'{field} "{name}" is not a time zone: write a name of the IANA database, such as Europe/Zurich or UTC, '
-        "with its capitals"
+        f'{field} "{name[:MAX_LENGTH]}" is not a time zone: write a name of the IANA database, such as '
+        "Europe/Zurich or UTC, with its capitals"
     )
-    if name in _NO_ZONES or name.startswith(_NO_TREES):
+    if len(name) > MAX_LENGTH or name in _NO_ZONES or name.startswith(_NO_TREES):
         raise CadenceError(unknown)
     try:
         return ZoneInfo(name)
