@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from aiagent_operator.core.cadence import spec
@@ -83,7 +83,8 @@ def _open(policies: list[list[Drawn]]) -> bytes:
     return (int.from_bytes(b"\1" * length) ^ blocked).to_bytes(length)
 
 
-@settings(max_examples=settings().max_examples // 4)
+# Shrinking takes minutes here.
+@settings(max_examples=settings().max_examples // 4, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     st.lists(st.lists(DRAWN, min_size=1, max_size=3), min_size=1, max_size=3),
     st.lists(st.integers(0, 365 * cron_minutes.DAY - 1), min_size=3, max_size=5),
