@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bench import repair, scale, stats, suspension, throughput
@@ -21,7 +21,7 @@ from support.localcluster import LocalClusterError
 
 RUNS = 5
 RESULT = Path(__file__).parents[2] / "build" / "bench.json"
-Measure = Callable[[Sequence[str], int], list[Figure]]
+Measure = Callable[[Sequence[str], int], Iterable[Figure]]
 # Figures that come from the same measurement stand together. More are added here.
 FAMILIES: tuple[tuple[tuple[str, ...], Measure], ...] = (
     (("onboarding_throughput", "onboarding_writes_per_agent"), lambda _, runs: throughput.measure(runs)),
@@ -50,8 +50,10 @@ def main() -> int:
         for names, measure in FAMILIES:
             wanted = [name for name in names if not arguments.names or name in arguments.names]
             if wanted:
-                figures += [figure for figure in measure(wanted, arguments.runs) if figure.name in wanted]
-                write(figures)
+                for figure in measure(wanted, arguments.runs):
+                    if figure.name in wanted:
+                        figures.append(figure)
+                        write(figures)
     except KeyboardInterrupt:
         say("stopped; nothing is left running")
         return 130

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,23 +37,21 @@ class Grown:
     memory: dict[int, float] = field(default_factory=dict)
 
 
-def measure(names: Sequence[str], runs: int, *, total: int = TOTAL, namespaces: int = NAMESPACES) -> list[Figure]:
-    """The figures among NAMES that are asked for, all from one fleet."""
-    figures: list[Figure] = []
+def measure(names: Sequence[str], runs: int, *, total: int = TOTAL, namespaces: int = NAMESPACES) -> Iterator[Figure]:
+    """The figures among NAMES that are asked for, all from one fleet, each as soon as it is known."""
     with Fleet() as fleet:
         wanted = agents.spread(total, namespaces, "fleet")
         fleet.namespaces(where for _, where in wanted)
         operator = fleet.operator()
         grown = _grow(fleet, operator, wanted)
         if "cost_growth" in names:
-            figures.append(_growth(grown, _crowded()))
+            yield _growth(grown, _crowded())
         if {"memory_10k_mb", "idle_cpu_10k", "idle_writes_10k"} & set(names):
-            figures += [figure for figure in _rest(fleet, operator, total) if figure.name in names]
+            yield from _rest(fleet, operator, total)
         if "suspend_latency" in names:
-            figures.append(suspension.latency(fleet, wanted, runs))
+            yield suspension.latency(fleet, wanted, runs)
         if "restart_10k" in names:
-            figures.append(_restart(fleet, operator, runs, total))
-    return figures
+            yield _restart(fleet, operator, runs, total)
 
 
 # Growth --------------------------------------------------------------------------------------------------------------
