@@ -34,7 +34,10 @@ def desk(admin: Kube, operator: OperatorProcess) -> Iterator[list[Object]]:
     def settled(agent: Object) -> bool:
         work = agents.condition(agent, "WorkloadReady")
         ready = agents.condition(agent, "Ready")
-        return bool(work and ready and work["status"] == "True" and ready["reason"] == "BeyondRoleCeiling")
+        exposed = agents.condition(agent, "IdentityExposed")  # by bindings of other tests, until the next scan
+        return bool(
+            work and ready and work["status"] == "True" and ready["reason"] == "BeyondRoleCeiling" and not exposed
+        )
 
     what = "the page's agent to work, with one permission refused"
     admin.wait_object(agents.API, "aiagents", meta["name"], settled, what=what, namespace=meta["namespace"])

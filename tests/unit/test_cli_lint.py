@@ -45,7 +45,7 @@ def fields(*manifests: Any, args: tuple[str, ...] = ()) -> list[tuple[str, str, 
 def test_the_samples_have_no_findings() -> None:
     result = lint(str(SAMPLES))
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "Checked 3 AIAgent, 3 AgentRole; skipped " in result.stderr
+    assert "Checked 3 AIAgents, 3 AgentRoles; skipped " in result.stderr
 
 
 def test_a_finding_names_file_line_object_field_and_what_to_do(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_finding_names_file_line_object_field_and_what_to_do(tmp_path: Path) -
     message = "exactly one owner must be Accountable: one person or group answers for the agent's outcomes"
     assert result.stdout == f"{tmp_path}/agent.yaml:{line}: AIAgent/triage: spec.owners: {message}\n"
     assert result.exit_code == 1
-    assert "skipped 1 other documents: 1 errors, 0 warnings." in result.stderr
+    assert "skipped 1 other document: 1 error, 0 warnings." in result.stderr
 
 
 def test_lines_of_json_and_of_lists_are_those_of_the_file(tmp_path: Path) -> None:

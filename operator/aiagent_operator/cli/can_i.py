@@ -13,6 +13,7 @@ from aiagent_operator.cli import options, output, resources, reviews, view
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
 from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.output import Format
+from aiagent_operator.cli.resources import Resource
 from aiagent_operator.cli.reviews import Answer, Question
 
 
@@ -54,10 +55,13 @@ def can_i(
     if list_all:
         _list(read_agent(cluster, home, name), form)
         return
-    _must_exist(cluster, home, name)
-    question = _question(
-        cluster, verb or "", resource or "", where=inside or home, subresource=subresource, name=resource_name
-    )
+    for doubt in _must_exist(cluster, home, name):
+        output.note(doubt, quiet=quiet)
+    found = resources.resolve(cluster, resource or "")
+    for doubt in _doubts(found):
+        output.note(doubt, quiet=quiet)
+    where = (inside or home) if found.namespaced else ""
+    question = Question(verb or "", found.plural, found.group, where, resource_name, subresource)
     user, groups = meta.username(home, name), meta.user_groups(home)
     answer = reviews.of_user(cluster, user, groups, question)
     if not quiet:
@@ -66,23 +70,21 @@ def can_i(
         raise typer.Exit(ExitCode.NEGATIVE)
 
 
-def _must_exist(cluster: Cluster, namespace: str, name: str) -> None:
-    """A name that no agent has would be answered with a plain no, which misleads."""
+def _must_exist(cluster: Cluster, namespace: str, name: str) -> Iterator[str]:
+    """A name that no agent has would be answered with a plain no, which misleads: then RefusedError."""
     try:
         read_agent(cluster, namespace, name)
     except RefusedError as error:
         if error.status != 403:
             raise
-        output.note(f"warning: you may not read AIAgent {namespace}/{name}, so whether it exists is not known")
+        yield (f"warning: you may not read AIAgent {namespace}/{name}, so whether it exists is not known")
 
 
-def _question(cluster: Cluster, verb: str, resource: str, *, where: str, subresource: str, name: str) -> Question:
-    found = resources.resolve(cluster, resource)
+def _doubts(found: Resource) -> Iterator[str]:
     if not found.known:
-        output.note(f'warning: the API server lists no resource "{resource}"; it is asked about as you typed it')
+        yield f'warning: the API server lists no resource "{found}"; it is asked about as you typed it'
     if not found.namespaced:
-        output.note(f'warning: "{found}" is not in namespaces; it is asked about in the whole cluster')
-    return Question(verb, found.plural, found.group, where if found.namespaced else "", name, subresource)
+        yield f'warning: "{found}" is not in namespaces; it is asked about in the whole cluster'
 
 
 def _print(agent: str, user: str, groups: tuple[str, ...], question: Question, *, answer: Answer, form: Format) -> None:
@@ -108,7 +110,7 @@ def _list(agent: Object, form: Format) -> None:
     metadata = agent["metadata"]
     which = f"{metadata['namespace']}/{metadata['name']}"
     granted = list(_granted(agent))
-    doubt = _doubt(agent)
+    doubt = _not_in_force(agent)
     if form.structured:
         body: Object = {
             "agent": which,
@@ -148,7 +150,7 @@ def _granted(agent: Mapping[str, Any]) -> Iterator[Object]:
             yield {key: entry[key] for key in ("name", "state", "namespaces", "rules")}
 
 
-def _doubt(agent: Mapping[str, Any]) -> str:
+def _not_in_force(agent: Mapping[str, Any]) -> str:
     """Why what the status lists may not be in force now."""
     if agent["metadata"].get("deletionTimestamp"):
         return "The agent is being deleted, and its rights go first"

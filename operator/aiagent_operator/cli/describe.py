@@ -48,7 +48,7 @@ def describe(
     cluster = Cluster.connect(kubeconfig, context)
     agent = read_agent(cluster, namespace or cluster.namespace, name)
     troubles = list(_troubles(agent))
-    todo = list(_todo(agent, troubles))
+    todo = _todo(agent, troubles)
     mine = _mine(cluster, agent, todo)
     if form.structured:
         output.dump(_report(agent, troubles, todo, mine), form)
@@ -134,14 +134,19 @@ def _print_warnings(agent: Object) -> None:
             )
 
 
-def _todo(agent: Object, troubles: list[Trouble]) -> Iterator[steps.Step]:
-    """The steps for all that is wrong, each once."""
-    reasons = [trouble.reason for trouble in troubles]
-    reasons += [view.condition(agent, kind).get("reason", "") for kind in (Type.IDENTITY_EXPOSED, Type.ROLE_ACCEPTED)]
-    yield from dict.fromkeys(step for reason in reasons for step in steps.of(reason))
+def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]:
+    """The steps for all that is wrong, each once, with what it is for."""
+    causes = [(trouble.subject, trouble.reason) for trouble in troubles]
+    for subject, kind in (("identity", Type.IDENTITY_EXPOSED), ("role", Type.ROLE_ACCEPTED)):
+        causes.append((subject, view.condition(agent, kind).get("reason", "")))
+    todo: dict[steps.Step, list[str]] = {}
+    for subject, reason in dict.fromkeys(causes):
+        for step in steps.of(reason):
+            todo.setdefault(step, []).append(subject)
+    return todo
 
 
-def _mine(cluster: Cluster, agent: Object, todo: list[steps.Step]) -> dict[Question, bool | None]:
+def _mine(cluster: Cluster, agent: Object, todo: Mapping[steps.Step, Any]) -> dict[Question, bool | None]:
     """What the one who asks may do: the steps' rights, and to edit and delete the agent."""
     ask = _asker(agent)
     rights = {ask(step.right) for step in todo} | {ask(steps.Right.EDIT_AGENT), _delete(agent)}
@@ -161,18 +166,21 @@ def _delete(agent: Object) -> Question:
 _WORDS = {True: "you", False: "not you", None: "unknown"}
 
 
-def _print_todo(agent: Object, todo: list[steps.Step], mine: Mapping[Question, bool | None]) -> None:
+def _print_todo(agent: Object, todo: Mapping[steps.Step, list[str]], mine: Mapping[Question, bool | None]) -> None:
     ask = _asker(agent)
     heading("Who can do what next")
-    rows = [(_WORDS[mine[ask(step.right)]], step.text, f"needs: {ask(step.right)}") for step in todo]
+    rows = [
+        (_WORDS[mine[ask(step.right)]], step.text, ", ".join(subjects), ask(step.right))
+        for step, subjects in todo.items()
+    ]
     if rows:
-        output.table(("WHO", "WHAT", "RIGHT"), rows, indent=2)
+        output.table(("WHO", "WHAT", "FOR", "NEEDS"), rows, indent=2)
     edit, delete = (_WORDS[mine[q]] for q in (ask(steps.Right.EDIT_AGENT), _delete(agent)))
     output.say(f"  May edit the agent: {edit}. May delete it, which ends its employment: {delete}.")
 
 
 def _report(
-    agent: Object, troubles: list[Trouble], todo: list[steps.Step], mine: Mapping[Question, bool | None]
+    agent: Object, troubles: list[Trouble], todo: Mapping[steps.Step, list[str]], mine: Mapping[Question, bool | None]
 ) -> Object:
     """The same for programs, with the object itself."""
     ask = _asker(agent)
@@ -185,7 +193,13 @@ def _report(
         "notReady": [said(trouble) for trouble in troubles if not trouble.waits],
         "waitsFor": [said(trouble) for trouble in troubles if trouble.waits],
         "next": [
-            {"step": step.text, "needs": ask(step.right).attributes(), "youMay": mine[ask(step.right)]} for step in todo
+            {
+                "step": step.text,
+                "for": subjects,
+                "needs": ask(step.right).attributes(),
+                "youMay": mine[ask(step.right)],
+            }
+            for step, subjects in todo.items()
         ],
         "youMay": {"edit": mine[ask(steps.Right.EDIT_AGENT)], "delete": mine[_delete(agent)]},
     }

@@ -49,9 +49,15 @@ def say(text: str | Text = "") -> None:
     console().print(text)
 
 
-def note(text: str) -> None:
+def note(text: str, *, quiet: bool = False) -> None:
     """A remark beside the answer, on standard error, so that pipes carry the answer alone."""
-    console(error=True).print(plain(text))
+    if not quiet:
+        console(error=True).print(plain(text))
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things: 1 error, 2 errors."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def plain(value: Any) -> str:

@@ -22,7 +22,7 @@ def heading(title: str) -> None:
 
 
 def details(agent: Object, *, wide: bool) -> None:
-    """All sections; `wide` adds the rules of each permission and the whole inventory."""
+    """All sections; `wide` adds messages, the rules of each permission and the whole inventory."""
     spec, status = agent["spec"], agent.get("status") or {}
     _owners(spec)
     _permissions(spec, status, wide=wide)
@@ -30,7 +30,7 @@ def details(agent: Object, *, wide: bool) -> None:
     _work(agent)
     _connections(spec)
     _inventory(status, wide=wide)
-    _conditions(status)
+    _conditions(status, wide=wide)
 
 
 def _owners(spec: Mapping[str, Any]) -> None:
@@ -51,13 +51,21 @@ def _permissions(spec: Mapping[str, Any], status: Mapping[str, Any], *, wide: bo
         asked = ", ".join(permission["name"] for permission in spec.get("permissions") or ())
         output.say(f"  {f'asked for, not decided yet: {plain(asked)}' if asked else 'none asked for'}")
         return
-    rows = [(e["name"], e["state"], e["reason"], ",".join(e.get("namespaces") or ()), e["message"]) for e in entries]
-    output.table(("NAME", "STATE", "REASON", "IN", "MESSAGE"), rows, indent=2)
+    rows = [
+        (e["name"], e["state"], e["reason"], ",".join(e.get("namespaces") or ()), *([e["message"]] if wide else []))
+        for e in entries
+    ]
+    output.table(("NAME", "STATE", "REASON", "IN", *_message(wide=wide)), rows, indent=2)
     if wide:
         rules = [(e["name"], _words(rule)) for e in entries for rule in e.get("rules") or ()]
         if rules:
             output.say()
             output.table(("NAME", "ALLOWS"), rules, indent=2)
+
+
+def _message(*, wide: bool) -> tuple[str, ...]:
+    """The column of messages: what is wrong stands above with its message already."""
+    return ("MESSAGE",) if wide else ()
 
 
 def _words(rule: Mapping[str, Any]) -> str:
@@ -129,10 +137,10 @@ def _inventory(status: Mapping[str, Any], *, wide: bool) -> None:
         output.say(f"  and {len(every) - len(shown)} more (-o wide shows all)")
 
 
-def _conditions(status: Mapping[str, Any]) -> None:
+def _conditions(status: Mapping[str, Any], *, wide: bool) -> None:
     heading("Conditions")
     rows = [
-        (c["type"], c["status"], c["reason"], view.age(c.get("lastTransitionTime")), c["message"])
+        (c["type"], c["status"], c["reason"], view.age(c.get("lastTransitionTime")), *([c["message"]] if wide else []))
         for c in status.get("conditions") or ()
     ]
-    output.table(("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"), rows, indent=2)
+    output.table(("TYPE", "STATUS", "REASON", "SINCE", *_message(wide=wide)), rows, indent=2)

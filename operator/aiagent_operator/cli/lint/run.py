@@ -11,6 +11,7 @@ from aiagent_operator.cli.lint import documents, findings, manifest, together
 from aiagent_operator.cli.lint.documents import Unreadable
 from aiagent_operator.cli.lint.findings import Finding, Rule, Severity
 from aiagent_operator.cli.lint.together import Judged, Unit
+from aiagent_operator.cli.output import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,13 @@ class Result:
     def summary(self) -> Iterator[str]:
         """Lines for people."""
         kinds = (
-            ", ".join(f"{count} {kind}" for kind, count in sorted(self.checked.items())) or "nothing of workforce.dev"
+            ", ".join(counted(count, kind) for kind, count in sorted(self.checked.items()))
+            or "nothing of workforce.dev"
         )
         errors = sum(finding.severity is Severity.ERROR for finding in self.findings)
         warnings = len(self.findings) - errors
-        found = f"{errors} errors, {warnings} warnings" if self.findings else "nothing found"
-        yield f"Checked {kinds}; skipped {self.skipped} other documents: {found}."
+        found = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}" if self.findings else "nothing found"
+        yield f"Checked {kinds}; skipped {counted(self.skipped, 'other document')}: {found}."
         if self.judged.unjudged:
             yield (
                 f"{self.judged.unjudged} of {self.checked['AIAgent']} AIAgents were not judged by their role: it is "
