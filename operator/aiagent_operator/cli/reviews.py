@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from aiagent_operator.cli.errors import CliError, RefusedError
 from aiagent_operator.cli.kube import Cluster, Object
@@ -91,7 +92,7 @@ def _ask(
     where = ""
     if namespace:
         body["metadata"] = {"namespace": namespace}
-        where = f"/namespaces/{namespace}"
+        where = f"/namespaces/{quote(namespace, safe='')}"
     status = cluster.create(f"{_API}{where}/{body['kind'].lower()}s", body, what=what)["status"]
     reason = status.get("reason") or status.get("evaluationError") or ""
     return Answer(bool(status.get("allowed")), reason, body["kind"])
