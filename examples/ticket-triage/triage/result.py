@@ -1,0 +1,68 @@
+"""What a job leaves: its result as JSON in the container's termination message, and the same on standard output.
+
+The kubelet keeps 4096 bytes of a message (Kubernetes: "Determine the reason for Pod failure"), so the notes are cut to
+fit, and a result is never written in part.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from triage.errors import TriageError
+from triage.settings import Settings
+
+LIMIT: Final = 4096
+"""Bytes of a termination message. Results stay below it."""
+
+BAD_INPUT: Final = 2
+NOT_MET: Final = 3
+
+Result = dict[str, Any]
+
+
+def decimal(value: float) -> str:
+    """A number as results carry it: text, since JSON readers differ in what they make of fractions."""
+    return f"{value:.4f}"
+
+
+def encoded(result: Mapping[str, Any]) -> bytes:
+    """The result as JSON below LIMIT bytes; the notes are cut for it, nothing else."""
+    content = dict(result)
+    while len(text := json.dumps(content, ensure_ascii=False).encode()) >= LIMIT:
+        notes = content.get("notes", "")
+        if not notes:
+            raise TriageError(f"the result has {len(text)} bytes, and a termination message less than {LIMIT}")
+        content["notes"] = notes[: max(0, len(notes) - (len(text) - LIMIT) - 4)]
+    return text
+
+
+def run(job: Callable[[Settings], tuple[Result, bool]]) -> int:
+    """Runs a job and leaves its result. Exit code: 0, or BAD_INPUT, or NOT_MET where a requirement is not met."""
+    where = Path(Settings({}).text("TRIAGE_RESULT"))
+    try:
+        settings = Settings.of_process()
+        where = Path(settings.text("TRIAGE_RESULT"))
+        result, met = job(settings)
+        message = encoded(result)
+    except TriageError as error:
+        sys.stderr.write(f"error: {error}\n")
+        _leave(where, encoded({"error": str(error)[:1500]}))
+        return BAD_INPUT
+    _leave(where, message)
+    sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n")
+    return 0 if met else NOT_MET
+
+
+def _leave(where: Path, message: bytes) -> None:
+    """Writes the message in place: the kubelet mounts the file, so it cannot be replaced. Outside pods is none."""
+    if str(where.parent) == "/dev" and not where.exists():
+        return
+    try:
+        where.write_bytes(message)
+    except OSError as error:
+        sys.stderr.write(f"error: {where} cannot be written ({error}): set TRIAGE_RESULT to another path\n")
+        raise SystemExit(BAD_INPUT) from error
