@@ -34,6 +34,9 @@ GARBAGE = {
     "no queue": (_rows({"text": "Hello"}), "tickets.jsonl:1: 'queue' is None"),
     "a number as queue": (_rows({"text": "Hello", "queue": 3}), "tickets.jsonl:1: 'queue' is 3"),
     "too long": (_rows({"text": "x" * 16_001, "queue": "billing"}), "has 16001 characters"),
+    "half a character": (b'{"text": "\\ud800", "queue": "billing"}', "tickets.jsonl:1 is not JSON"),
+    "a strange queue": (_rows({"text": "Hello", "queue": "Bill ing"}), "tickets.jsonl:1: 'queue' is 'Bill ing'"),
+    "no words": (_rows(*({"text": "?" * n, "queue": f"q{n % 2}"} for n in range(1, 31))), "nothing can be learned"),
     "one queue": (_rows(*_good()[:12]), "tickets of 1 queue"),
     "a misspelled queue": (_rows(*_good(), {"text": "x", "queue": "bilng"}), "too few tickets: 'bilng' has 1"),
     "contradictions": (_rows(*_good(), *({**row, "queue": "other"} for row in _good())), "same text in different"),
@@ -74,6 +77,7 @@ def test_the_same_tickets_without_garbage_are_taken(tmp_path: Path) -> None:
         ("evaluate", {"TRIAGE_REQUIRE": "accuracy>0.9"}, "write <measurement>>=<number>"),
         ("evaluate", {"TRIAGE_CONFIDENCE_THRESHOLD": "80"}, "must be a number from 0 to 1"),
         ("train", {"TRIAGE_SEEED": "1"}, "unknown setting(s) TRIAGE_SEEED"),
+        ("train", {"TRIAGE_DATA": "/x", "TRIAGE_STORE": "/x"}, "/x has no tickets"),
         ("serve", {"TRIAGE_LISTEN_PORT": "http"}, "TRIAGE_LISTEN_PORT is 'http'"),
     ],
 )

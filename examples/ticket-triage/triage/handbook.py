@@ -82,11 +82,18 @@ def read(folder: Path, fallback: float) -> Handbook:
     try:
         document: Any = json.loads(contents[HANDBOOK_FILE])
         rules = [_rule(entry) for entry in document["rules"] if str(entry["action"]).startswith(ONE)]
+        digest = _digest(contents)
     except (ValueError, TypeError, KeyError) as error:
         text = f"{folder / HANDBOOK_FILE} cannot be followed ({error}): correct spec.handbook.rules of the agent"
         raise TriageError(text) from error
-    digest = hashlib.sha256(b"\0".join(contents[name] for name in sorted(contents))).hexdigest()
     return Handbook(fallback, dict(rules), digest)
+
+
+def _digest(contents: Mapping[str, bytes]) -> str:
+    """As in the agent's status.handbook: SHA-256 of the files as canonical JSON."""
+    data = {name: content.decode("utf-8") for name, content in contents.items()}
+    canonical = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
 def _rule(entry: Mapping[str, Any]) -> tuple[str, Rule]:

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
+from triage.errors import TriageError
 from triage.features import terms
 from triage.model import Model
 from triage.tickets import Ticket
@@ -29,14 +30,24 @@ def split(tickets: Sequence[Ticket], seed: int) -> tuple[list[Ticket], list[Tick
 
 
 def fit(tickets: Sequence[Ticket], seed: int) -> Pipeline:
-    """A fitted scikit-learn pipeline. The same tickets and seed give the same one."""
+    """A fitted scikit-learn pipeline. The same tickets and seed give the same one.
+
+    TriageError where the tickets have nothing in common to learn.
+    """
     pipeline = Pipeline(
         [
             ("terms", TfidfVectorizer(analyzer=terms, sublinear_tf=True, min_df=2)),
             ("queues", LogisticRegression(C=_STRENGTH, max_iter=1000, random_state=seed)),
         ]
     )
-    pipeline.fit([ticket.text for ticket in tickets], [ticket.queue for ticket in tickets])
+    try:
+        pipeline.fit([ticket.text for ticket in tickets], [ticket.queue for ticket in tickets])
+    except ValueError as error:
+        # Such as texts that have no word in common.
+        text = (
+            f"nothing can be learned from these {len(tickets)} tickets ({error}): are the texts what customers wrote?"
+        )
+        raise TriageError(text) from error
     return pipeline
 
 

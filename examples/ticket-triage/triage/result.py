@@ -7,6 +7,7 @@ fit, and a result is never written in part.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,18 +36,18 @@ def encoded(result: Mapping[str, Any]) -> bytes:
     while len(text := json.dumps(content, ensure_ascii=False).encode()) >= LIMIT:
         notes = content.get("notes", "")
         if not notes:
-            raise TriageError(f"the result has {len(text)} bytes, and a termination message less than {LIMIT}")
+            raise TriageError(
+                f"the result has {len(text)} bytes, and a termination message less than {LIMIT}: measure less at once"
+            )
         content["notes"] = notes[: max(0, len(notes) - (len(text) - LIMIT) - 4)]
     return text
 
 
 def run(job: Callable[[Settings], tuple[Result, bool]]) -> int:
     """Runs a job and leaves its result. Exit code: 0, or BAD_INPUT, or NOT_MET where a requirement is not met."""
-    where = Path(Settings({}).text("TRIAGE_RESULT"))
+    where = Path(Settings(os.environ).text("TRIAGE_RESULT"))
     try:
-        settings = Settings.of_process()
-        where = Path(settings.text("TRIAGE_RESULT"))
-        result, met = job(settings)
+        result, met = job(Settings.of_process())
         message = encoded(result)
     except TriageError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ FEWEST: Final = 10
 CONTRADICTIONS: Final = 0.02
 """Share of tickets that may have another ticket's text and another queue: people do disagree, but not more often."""
 
+_QUEUE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LINE: Final = '{"text": "...", "queue": "..."}'
 
 
@@ -61,6 +63,7 @@ def _parsed(path: Path) -> Iterator[Ticket]:
 def _ticket(line: str, where: str) -> Ticket:
     try:
         row: Any = json.loads(line)
+        json.dumps(row, ensure_ascii=False).encode()  # half a character (a lone surrogate) cannot be written again
     except (ValueError, RecursionError) as error:
         raise TriageError(f"{where} is not JSON ({error}): write one ticket a line, {_LINE}") from error
     if not isinstance(row, dict):
@@ -72,6 +75,8 @@ def _ticket(line: str, where: str) -> Ticket:
     if len(row["text"]) > LONGEST:
         length = len(row["text"])
         raise TriageError(f"{where}: the text has {length} characters, at most {LONGEST} are read: shorten it")
+    if not _QUEUE.fullmatch(row["queue"]):
+        raise TriageError(f"{where}: 'queue' is {row['queue']!r}: use small letters, digits and dashes, at most 63")
     attributes = {key: value for key, value in row.items() if key not in {"text", "queue"} and isinstance(value, str)}
     return Ticket(row["text"], row["queue"], attributes)
 
