@@ -37,9 +37,9 @@ class Plan:
 
 
 PLANS: Final = {
-    "initial": Plan(144),
+    "initial": Plan(288),
     "further": Plan(1800),
-    "heldout": Plan(2304, unseen=0.4, slips=0.0),
+    "heldout": Plan(2304, unseen=0.25, slips=0.0),
     # Labels moved on by one queue, all of them: what an attacker, or a mapping that is off by one, does.
     "poisoned": Plan(1800, spoil="shifted"),
     # German-speaking customers who want to return something are taken for complainers: what prejudice does.

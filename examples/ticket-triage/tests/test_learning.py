@@ -16,7 +16,7 @@ from triage.tickets import Ticket
 ENOUGH = "accuracy>=0.85,macro-f1>=0.85"
 """What the tutorial asks of a model."""
 
-FAIR = "equalized-odds-difference<=0.15,accuracy-difference<=0.05"
+FAIR = "equalized-odds-difference<=0.20,accuracy-difference<=0.05"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
@@ -30,7 +30,7 @@ def test_more_data_raises_accuracy(seed: int, tmp_path: Path) -> None:
 
     before, after = accuracy(first), accuracy(first + more)
     assert after > before + 0.1
-    assert after >= 0.85
+    assert after > 0.85
 
 
 def test_the_retrained_model_passes_the_evaluation_that_the_first_one_fails(
@@ -80,6 +80,8 @@ def test_the_audit_finds_a_biased_model(data: Path, trained: Callable[..., str])
     assert audited.code == 3
     assert audited.measurements["equalized-odds-difference"] > 0.3
     assert "returns" in audited.result["notes"] or "complaints" in audited.result["notes"]
+    accurate = job("evaluate", TRIAGE_ARTIFACT=model, TRIAGE_HELDOUT=data / "heldout", TRIAGE_REQUIRE=ENOUGH)
+    assert accurate.code == 0, "its accuracy alone would not have told"
     worst = min(audited.result["groups"], key=lambda group: float(group["accuracy"]))
     assert worst["name"] == "dach"
 

@@ -43,6 +43,18 @@ def encoded(result: Mapping[str, Any]) -> bytes:
     return text
 
 
+def readable(result: Mapping[str, Any]) -> str:
+    """The result as JSON for people: a line for each entry."""
+    fields = []
+    for key, value in result.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list):
+            entries = ",\n".join(f"    {json.dumps(entry, ensure_ascii=False)}" for entry in value)
+            text = f"[\n{entries}\n  ]"
+        fields.append(f"  {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(fields) + "\n}\n"
+
+
 def run(job: Callable[[Settings], tuple[Result, bool]]) -> int:
     """Runs a job and leaves its result. Exit code: 0, or BAD_INPUT, or NOT_MET where a requirement is not met."""
     where = Path(Settings(os.environ).text("TRIAGE_RESULT"))
@@ -54,7 +66,7 @@ def run(job: Callable[[Settings], tuple[Result, bool]]) -> int:
         _leave(where, encoded({"error": str(error)[:1500]}))
         return BAD_INPUT
     _leave(where, message)
-    sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(readable(result))
     return 0 if met else NOT_MET
 
 
