@@ -30,16 +30,16 @@ def decimal(value: float) -> str:
     return f"{value:.4f}"
 
 
-def encoded(result: Mapping[str, Any]) -> bytes:
-    """The result as JSON below LIMIT bytes; the notes are cut for it, nothing else."""
+def encoded(result: Mapping[str, Any], cut: str = "notes") -> bytes:
+    """The result as JSON below LIMIT bytes; the text of one field is cut for it, nothing else."""
     content = dict(result)
     while len(text := json.dumps(content, ensure_ascii=False).encode()) >= LIMIT:
-        notes = content.get("notes", "")
+        notes = str(content.get(cut, "")).encode()
         if not notes:
             raise TriageError(
                 f"the result has {len(text)} bytes, and a termination message less than {LIMIT}: measure less at once"
             )
-        content["notes"] = notes[: max(0, len(notes) - (len(text) - LIMIT) - 4)]
+        content[cut] = notes[: LIMIT - 1 - len(text)].decode(errors="ignore")
     return text
 
 
@@ -63,7 +63,7 @@ def run(job: Callable[[Settings], tuple[Result, bool]]) -> int:
         message = encoded(result)
     except TriageError as error:
         sys.stderr.write(f"error: {error}\n")
-        _leave(where, encoded({"error": str(error)[:1500]}))
+        _leave(where, encoded({"error": str(error)}, cut="error"))
         return BAD_INPUT
     _leave(where, message)
     sys.stdout.write(readable(result))
