@@ -48,6 +48,7 @@ UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-hea
 .PHONY: clean
 clean: ## Remove what was built here (the control plane's cache stays)
 	@rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis operator/*.egg-info
+	@$(MAKE) -C examples/ticket-triage clean
 	@find operator tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Checks
@@ -73,7 +74,7 @@ unit: $(STAMP) ## Tests of the pure code, and of the chart (helm)
 	$(call say,Looking for helm (built once where there is none))
 	@$(BIN)/python -m support.chart helm >/dev/null
 	$(call say,Running the unit tests)
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest tests/unit -n $(WORKERS) $(ARGS)
 
 .PHONY: test
 test: unit ## All unit and cluster tests, the latter on a local control plane
