@@ -113,6 +113,42 @@ def test_many_are_suspended_by_their_labels_also_those_that_come_later(place: Wo
         place.until_ready(name)
 
 
+def test_pods_are_stopped_though_the_role_or_the_handbook_is_gone(place: Workplace) -> None:
+    place.admin.create(agents.config_map(place.namespace, "texts", guide="Be kind."))
+    place.admin.create(agents.workload(place.namespace, "router", replicas=2))
+    source = {"instructions": {"configMapKeyRef": {"name": "texts", "key": "guide"}}}
+    role = place.new_role()
+    place.employ("reader", place.new_role("other"), permission("refund"), handbook=source)
+    place.employ("triage", role, permission("refund"))
+    place.employ("adopter", role, permission("refund"), workload=agents.target("router"))
+    for name in ("reader", "triage", "adopter"):
+        place.until_ready(name)
+    place.admin.delete("v1", "configmaps", "texts", namespace=place.namespace)
+    place.admin.patch(agents.API, "agentroles", role, {"spec": {"lifecycle": {"state": "Draft"}}})
+    place.until_reason("reader", "WorkloadReady", "HandbookSourceNotFound")
+    for name in ("triage", "adopter"):
+        place.until_reason(name, "Ready", "RoleNotApproved")
+
+    for name, deployment in (("reader", "reader"), ("triage", "triage"), ("adopter", "router")):
+        place.order("Suspend", f"stop-{name}", name)
+        place.until_ordered(f"stop-{name}", "InForce", "InForce", "no pods run")
+        assert _replicas(place, deployment) == 0
+
+    place.admin.create(agents.config_map(place.namespace, "texts", guide="Be kind."))
+    place.admin.patch(agents.API, "agentroles", role, {"spec": {"lifecycle": {"state": "Approved"}}})
+    for name, deployment, replicas in (("reader", "reader", 1), ("triage", "triage", 1), ("adopter", "router", 2)):
+        place.until_reason(name, "Ready", "Suspended")
+        place.order("Resume", f"go-on-{name}", name)
+        place.until_ready(name)
+        assert _replicas(place, deployment) == replicas
+
+
+def _replicas(place: Workplace, name: str) -> int:
+    found = place.admin.get("apps/v1", "deployments", name, namespace=place.namespace)["spec"]["replicas"]
+    assert isinstance(found, int)
+    return found
+
+
 def test_a_resume_of_nobody_fails_and_says_so(place: Workplace) -> None:
     place.order("Resume", "nobody", "nobody")
     place.until_ordered("nobody", "Failed", "NoAgent", "no AIAgent nobody")

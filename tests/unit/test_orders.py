@@ -72,20 +72,27 @@ def test_a_selector_without_labels_is_refused_and_would_cover_nobody() -> None:
 
 class TestSuspend:
     def test_it_is_in_force_for_agents_that_are_still_at_work(self) -> None:
-        agents = [AgentFacts("b", suspended=True, by_spec=False), AgentFacts("a", suspended=False, by_spec=False)]
+        agents = [
+            AgentFacts("b", stopped=True, suspended=True, by_spec=False),
+            AgentFacts("a", stopped=False, suspended=False, by_spec=False),
+        ]
         plan = decide(order("Suspend", selector=some(x="y")), agents, (), BEGIN)
         assert (plan.phase, plan.agents, plan.done) == (ActionPhase.IN_FORCE, 2, 1)
         assert ready(plan)[:2] == (False, Reason.WAITING_FOR_AGENTS)
         assert "rights and pods of a to be gone" in ready(plan)[2]
 
     def test_it_is_ready_when_all_are_suspended(self) -> None:
-        plan = decide(order("Suspend"), [AgentFacts("triage", suspended=True, by_spec=False)], (), BEGIN)
+        plan = decide(order("Suspend"), [AgentFacts("triage", stopped=True, suspended=True, by_spec=False)], (), BEGIN)
         assert ready(plan)[:2] == (True, Reason.IN_FORCE)
 
     @pytest.mark.parametrize("spec", [{}, {"selector": some(x="y")}])
     def test_it_waits_for_agents_that_are_not_there(self, spec: dict[str, Any]) -> None:
         plan = decide(order("Suspend", **spec), [], (), BEGIN)
         assert ready(plan)[:2] == (True, Reason.NO_AGENT)
+
+    def test_it_goes_by_what_is_observed_and_not_by_what_the_agent_says(self) -> None:
+        broken = AgentFacts("triage", stopped=True, suspended=False, by_spec=False)
+        assert ready(decide(order("Suspend"), [broken], (), BEGIN))[:2] == (True, Reason.IN_FORCE)
 
     @given(st.floats(min_value=0, max_value=1e9))
     def test_it_never_ends_by_itself(self, seconds: float) -> None:
@@ -94,18 +101,18 @@ class TestSuspend:
 
 
 class TestResume:
-    AT_WORK = AgentFacts("triage", suspended=False, by_spec=False)
+    AT_WORK = AgentFacts("triage", stopped=False, suspended=False, by_spec=False)
 
     def test_it_ends_what_was_ordered_before_it_about_the_same_agent(self) -> None:
         old, other = order("Suspend", "old"), order("Suspend", "other", agentRef={"name": "router"})
         resume = order("Resume", after=5)
-        plan = decide(resume, [AgentFacts("triage", True, False, (old,))], (old, other), BEGIN + 6 * SECOND)
+        plan = decide(resume, [AgentFacts("triage", True, True, False, (old,))], (old, other), BEGIN + 6 * SECOND)
         assert plan.ends == (old,)
         assert (plan.phase, ready(plan)[1]) == (ActionPhase.PENDING, Reason.RESUMING)
 
     def test_what_is_ordered_later_stays(self) -> None:
         later = order("Suspend", "later", after=6)
-        plan = decide(order("Resume", after=5), [AgentFacts("triage", True, False, (later,))], (later,), BEGIN)
+        plan = decide(order("Resume", after=5), [AgentFacts("triage", True, True, False, (later,))], (later,), BEGIN)
         assert plan.ends == ()
         assert (plan.phase, ready(plan)[1]) == (ActionPhase.FAILED, Reason.STILL_SUSPENDED)
         assert "AgentAction later by ann@corp.example (A test)" in ready(plan)[2]
@@ -113,12 +120,14 @@ class TestResume:
     @pytest.mark.parametrize(("version", "ended"), [(4, True), (6, False)])
     def test_in_the_same_second_versions_tell(self, version: int, ended: bool) -> None:
         suspend = order("Suspend", "other", version=version)
-        plan = decide(order("Resume", version=5), [AgentFacts("triage", True, False, (suspend,))], (suspend,), BEGIN)
+        plan = decide(
+            order("Resume", version=5), [AgentFacts("triage", True, True, False, (suspend,))], (suspend,), BEGIN
+        )
         assert (plan.ends == (suspend,)) is ended
 
     def test_one_agent_is_not_taken_out_of_an_order_about_many(self) -> None:
         many = order("Suspend", "many", selector=some(team="a"))
-        plan = decide(order("Resume", after=5), [AgentFacts("triage", True, False, (many,))], (many,), BEGIN)
+        plan = decide(order("Resume", after=5), [AgentFacts("triage", True, True, False, (many,))], (many,), BEGIN)
         assert (plan.ends, plan.phase) == ((), ActionPhase.FAILED)
         assert "many" in ready(plan)[2]
 
@@ -126,10 +135,10 @@ class TestResume:
         same, one = order("Suspend", "same", selector=some(team="a")), order("Suspend", "one")
         wider = order("Suspend", "wider", selector=some(tier="1"))
         resume = order("Resume", after=5, selector=some(team="a"))
-        agents = [AgentFacts("triage", True, False, (same, one, wider))]
+        agents = [AgentFacts("triage", True, True, False, (same, one, wider))]
         plan = decide(resume, agents, (same, one, wider), BEGIN)
         assert plan.ends == (same, one)
-        plan = decide(resume, [AgentFacts("triage", True, False, (wider,))], (wider,), BEGIN)
+        plan = decide(resume, [AgentFacts("triage", True, True, False, (wider,))], (wider,), BEGIN)
         assert (plan.phase, ready(plan)[1]) == (ActionPhase.FAILED, Reason.STILL_SUSPENDED)
 
     def test_it_ends_an_order_about_an_agent_that_is_gone(self) -> None:
@@ -139,8 +148,8 @@ class TestResume:
 
     def test_it_waits_for_agents_to_be_back_but_not_for_those_that_their_spec_suspends(self) -> None:
         resume = order("Resume", selector=some(x="y"))
-        by_spec = AgentFacts("router", suspended=True, by_spec=True)
-        waiting = decide(resume, [AgentFacts("triage", True, False), by_spec], (), BEGIN)
+        by_spec = AgentFacts("router", stopped=True, suspended=True, by_spec=True)
+        waiting = decide(resume, [AgentFacts("triage", True, True, False), by_spec], (), BEGIN)
         assert (waiting.phase, ready(waiting)[1], waiting.done) == (
             ActionPhase.PENDING,
             Reason.WAITING_FOR_AGENTS,
@@ -153,7 +162,7 @@ class TestResume:
     @pytest.mark.parametrize(("given_", "deadline"), [({}, DEADLINE), ({"activeDeadlineSeconds": 60}, 60)])
     def test_it_expires(self, given_: dict[str, int], deadline: int) -> None:
         resume = order("Resume", **given_)
-        agents = [AgentFacts("triage", suspended=True, by_spec=False)]
+        agents = [AgentFacts("triage", stopped=True, suspended=True, by_spec=False)]
         before = decide(resume, agents, (), BEGIN + (deadline - 1) * SECOND)
         assert (before.phase, before.requeue_after) == (ActionPhase.PENDING, 1.0)
         over = decide(resume, agents, (order("Suspend", "old", after=-9),), BEGIN + deadline * SECOND)

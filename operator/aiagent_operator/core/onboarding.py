@@ -36,7 +36,10 @@ def decide(o: Observed) -> Plan:
     base, book = _base(o, accepted=accepted)
     base_writes = [write for desired in base if (write := _settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
-    work = _work(o, base, book, base_writes, accepted=accepted, down=suspended and not bound)
+    down = suspended and not bound
+    work = _work(o, base, book, base_writes, accepted=accepted, down=down)
+    if down and not work.writes and not work.needs and (stopped := workload.stop(o)):
+        work = stopped
     revoke = _worthwhile(o, moves.revoke)
     if revoke:
         writes: Iterable[Write] = (*revoke, *base_writes)

@@ -48,9 +48,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class AgentFacts:
-    """What an order asks of an agent: whether it says that it is suspended, and whether its spec or orders want it."""
+    """What an order asks of an agent.
+
+    `stopped`: no right of it is bound, and no pod is asked for. `suspended`: it says so itself. `by_spec`, `by_orders`:
+    what wants it so.
+    """
 
     name: str
+    stopped: bool
     suspended: bool
     by_spec: bool
     by_orders: tuple[Order, ...] = ()
@@ -92,7 +97,7 @@ def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order]
 
 
 def _suspend(about: list[AgentFacts], order: Order) -> OrderPlan:
-    waiting = [agent.name for agent in about if not agent.suspended]
+    waiting = [agent.name for agent in about if not agent.stopped]
     done = len(about) - len(waiting)
     if waiting:
         text = f"In force; waiting for rights and pods of {_names(waiting)} to be gone"

@@ -44,6 +44,24 @@ def plan(o: Observed, injection: Injection, *, down: bool) -> WorkloadPlan:
     return _template(o, injection, down=down) if target is None else _target(o, target, injection, down=down)
 
 
+def stop(o: Observed) -> WorkloadPlan | None:
+    """Writes that stop the pods of a suspended agent whose work cannot be decided about; None where none runs.
+
+    Whatever is missing (its role, its handbook), what exists already can be scaled down as it is.
+    """
+    child = o.children.get(key_of(o))
+    if child is None or child.deleting or child.rollout is None or child.rollout.wanted == 0:
+        return None
+    verdict = _progress(child.key.kind.value, child.key, "to be scaled down")
+    if not child.claimed_by:
+        return WorkloadPlan((Write(Verb.MERGE, child.key, {"spec": {"replicas": 0}}, uid=child.uid),), verdict=verdict)
+    live = o.live.get(child.key)
+    if live is None:
+        return WorkloadPlan(needs=frozenset({child.key}) - o.live.keys(), verdict=verdict)
+    scale = releasing.scale(live, suspended=True)
+    return WorkloadPlan(tuple(_patches(child.key, [scale])), verdict=verdict) if scale else None
+
+
 def lingering(o: Observed, keep: ObjectKey) -> Verdict | None:
     """What is to be said while work that the spec no longer names is on its way out: its pods still run."""
     left = sorted(

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import orders
+from aiagent_operator.core.objects import Child, ChildKind
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan
 from aiagent_operator.runtime import paths, report
 from aiagent_operator.runtime.client import Api, ApiError
@@ -17,6 +18,13 @@ from aiagent_operator.runtime.store import AgentKey, Key, Store
 # Seconds between two reports of how far an order about many agents has come: a report for each agent would cost as
 # much as the work itself.
 _PROGRESS_EVERY = 1.0
+
+
+def _at_work(child: Child) -> bool:
+    """Whether the child gives its agent rights, or pods."""
+    if child.key.kind is ChildKind.ROLE_BINDING:
+        return True
+    return child.rollout is not None and (child.rollout.wanted > 0 or child.rollout.replicas > 0)
 
 
 class ActionReconciler:
@@ -52,7 +60,8 @@ class ActionReconciler:
     def _facts(self, key: AgentKey) -> AgentFacts:
         record = self._store.agents[key]
         over = self._store.orders.over(key.namespace, key.name, dict(record.labels))
-        return AgentFacts(key.name, record.suspended, record.suspended_by_spec, over)
+        stopped = not any(_at_work(child) for child in self._store.children(record.uid).values())
+        return AgentFacts(key.name, stopped, record.suspended, record.suspended_by_spec, over)
 
     async def _report(
         self, key: ActionKey, record: OrderRecord, order: Order, plan: OrderPlan, now: dt.datetime

@@ -83,7 +83,8 @@ class OrderBook:
         """The Suspends that an agent is under, sorted by name."""
         if namespace not in self._inside:
             return ()
-        return tuple(order for order in self.standing(namespace) if order.covers(name, labels))
+        found = (order for order in self._orders(namespace) if order.suspends and order.covers(name, labels))
+        return tuple(sorted(found, key=lambda order: order.name))
 
     def agent_changed(self, namespace: str, name: str) -> None:
         """An agent came, went, or has other labels, or became suspended or not: orders that may be about it say so."""

@@ -263,3 +263,5 @@ class Store:
     def _concern(self, uid: str) -> None:
         key = self._agent_of.get(uid)
         self.notify(key or OrphanKey(uid))
+        if key:
+            self.orders.agent_changed(key.namespace, key.name)
