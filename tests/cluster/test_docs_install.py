@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import agents, chart
+from aiagent_operator.api import meta
+from aiagent_operator.api.kinds import KINDS
+from support import agents, chart, finalizer
 from support.documents import ROOT, blocks, objects
-from support.kube import ApiError, Kube
+from support.kube import ApiError, Kube, wait_for
 from support.localcluster import ControlPlane
 from support.operator import OperatorProcess
 
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.cluster
 INSTALL = ROOT / "docs" / "install.md"
 README = ROOT / "README.md"
 POLICIES = "admissionregistration.k8s.io/v1"
-CRDS = ("aiagents.workforce.dev", "agentroles.workforce.dev")
+CRDS = tuple(f"{kind.plural}.{meta.GROUP}" for kind in KINDS)
 
 
 class Shell:
@@ -83,6 +85,8 @@ def test_helm_installs_and_leaves_what_the_page_says(plane: ControlPlane, tmp_pa
     dismiss, uninstall, *rest = commands(INSTALL, "kubectl delete aiagents")
     with OperatorProcess(kubeconfig, admin=admin, folder=tmp_path):
         admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "first-agents"}})
+        # As `helm install --wait` does, until the pods run: so long mutating policies do not know a new kind's schema.
+        wait_for(lambda: finalizer.born_with_it(admin, "first-agents"), what="agents to be born with the finalizer")
         for document in (document for block in blocks(README, "yaml") for document in objects(block)):
             admin.apply(document)
         account = ("v1", "serviceaccounts", "aiagent.helper")
