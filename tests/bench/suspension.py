@@ -38,7 +38,8 @@ def latency(fleet: Fleet, wanted: Sequence[Agent], runs: int) -> Figure:
         mark = fleet.plane.audit_mark()
         for name, where in chosen:
             _order(fleet, "Suspend", where, f"stop-{name}", agentRef={"name": name})
-            wait_for(lambda where=where: not _bound(fleet, where), what=f"{where}/{name} to have no rights")  # type: ignore[misc]
+            binding = (agents.VERSIONS[BINDINGS], BINDINGS, meta.account_name(name))
+            fleet.admin.wait_gone(*binding, namespace=where)
         taken = _taken(fleet.plane.audit(mark), chosen)
         singles = _deletions(client, template, [(f"single-{number}-{i}", "single") for i in range(EACH)], connections=1)
         every += taken
