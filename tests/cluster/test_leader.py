@@ -144,6 +144,24 @@ async def test_the_lease_is_kept_while_the_work_stops_and_only_then_released(
         assert lease(admin, namespace)["spec"].get("holderIdentity", "") == ""
 
 
+async def test_a_lease_that_somebody_edits_at_the_last_moment_is_released_all_the_same(
+    api: Api, admin: Kube, namespace: str
+) -> None:
+    # No renewal comes in between that would see the edit.
+    first = Candidate(api, settings(namespace, retry_period=30))
+    async with candidates(first):
+        await asyncio.wait_for(first.started.wait(), 30)
+
+        async def edit() -> None:
+            admin.patch(LEASES, "leases", "test", {"metadata": {"labels": {"a": "b"}}}, namespace=namespace)
+
+        first.on_stopped = edit
+        first.leader.stop()
+        await first.task
+        assert lease(admin, namespace)["spec"].get("holderIdentity", "") == ""
+        assert lease(admin, namespace)["metadata"]["labels"] == {"a": "b"}
+
+
 async def test_another_holders_wall_clock_is_not_believed(api: Api, admin: Kube, namespace: str) -> None:
     hold(admin, namespace, "stranger", 3600)  # renewed in 2020, by its own account
     waiting = Candidate(api, settings(namespace))

@@ -222,17 +222,29 @@ class Leader:
 
     async def _release(self) -> None:
         """Gives the Lease back, where it is ours. A failure costs the next candidate the rest of its duration."""
-        if not self.leading or self._seen is None:
+        if not self.leading:
             return
         self._expires = 0.0
-        lease = self._claim(self._seen)
+        try:
+            while self._seen is not None and self._seen.holder == self.identity:
+                if await self._give_back(self._seen):
+                    LOG.info("Lease released", extra={"identity": self.identity})
+                    return
+                await self._look()
+        except ApiError as error:
+            LOG.warning("the Lease was not released, the next leader waits for its end: %s", error)
+
+    async def _give_back(self, seen: _Seen) -> bool:
+        """False where the Lease has changed since: by others' edits, or a renewal whose answer was not waited for."""
+        lease = self._claim(seen)
         lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
             await self._api.request("PUT", self._path, body=lease, timeout=self._patience)
         except ApiError as error:
-            LOG.warning("the Lease was not released, the next leader waits for its end: %s", error)
-        else:
-            LOG.info("Lease released", extra={"identity": self.identity})
+            if error.status == 409:
+                return False
+            raise
+        return True
 
     async def _pause(self, seconds: float) -> None:
         try:
