@@ -13,6 +13,7 @@ from support.kube import Kube
 from support.localcluster import ControlPlane
 from support.operator import Installation, OperatorProcess, installation
 from support.tenancy import Office, open_office
+from support.terminal import Terminal
 from support.workplace import Workplace
 
 
@@ -98,3 +99,9 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.T
         if isinstance(found, OperatorProcess):
             report.sections.append(("the operator's log ends with", found.tail(60)))
     return report
+
+
+@pytest.fixture(scope="session")
+def terminal(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """A terminal in which `kubectl aiagent` works."""
+    return Terminal.beside(control_plane, tmp_path_factory.mktemp("terminal"))

@@ -2,7 +2,7 @@
 
 from support import agents
 from support.agents import permission, rule
-from support.workplace import Workplace, foreign_name
+from support.workplace import Workplace
 
 BASIC = {("ServiceAccount", "aiagent.triage"), ("NetworkPolicy", "aiagent.triage"), ("Deployment", "triage")}
 
@@ -39,7 +39,7 @@ def test_a_permission_can_move_from_one_namespace_to_another(place: Workplace) -
 
     assert place.rights(uid) == {(archive, "crm.example", "tickets", verb) for verb in ("get", "list")}
     names = {(ns, name) for kind, ns, name in place.children(uid) if kind == "RoleBinding"}
-    assert names == {(archive, foreign_name("triage", uid))}
+    assert names == {(archive, agents.foreign_name("triage", uid))}
 
 
 def test_inline_rules_hold_within_the_ceiling(place: Workplace) -> None:

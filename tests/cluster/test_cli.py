@@ -1,7 +1,6 @@
 """`kubectl aiagent` through a real kubectl, by users with real and limited rights."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,13 +25,6 @@ from support.workplace import Workplace
 pytestmark = pytest.mark.cluster
 
 Ask = Callable[..., Answer]
-
-
-@pytest.fixture(scope="session")
-def terminal(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    """A terminal with the kubectl that is installed, else the one of the local control plane."""
-    kubectl = shutil.which("kubectl") or str(getattr(control_plane, "kubectl"))  # noqa: B009 (the local one's alone)
-    return Terminal(tmp_path_factory.mktemp("terminal"), kubectl)
 
 
 @pytest.fixture
@@ -60,12 +52,7 @@ def employed(place: Workplace) -> Object:
 def viewer(place: Workplace) -> str:
     """A user who may read the agents of the test's namespace, and nothing else."""
     user = place.name("viewer")
-    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
-    place.admin.create(agents.binding(place.namespace, user, "workforce-agents-view", subject, kind="ClusterRole"))
-    question = {"group": "workforce.dev", "namespace": place.namespace}
-    place.admin.wait_for(
-        lambda: place.admin.allowed(user, "get", "aiagents", **question), what=f"{user} to read agents"
-    )
+    place.let(user, "get", place.namespace, "workforce-agents-view")
     return user
 
 

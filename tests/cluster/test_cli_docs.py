@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +53,7 @@ def desk(admin: Kube, operator: OperatorProcess) -> Iterator[list[Object]]:
 
 
 def test_commands_print_what_the_page_shows(control_plane: Cluster, desk: list[Object], tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, shutil.which("kubectl") or str(getattr(control_plane, "kubectl")))  # noqa: B009
+    terminal = Terminal.beside(control_plane, tmp_path)
     (tmp_path / "helpdesk.yaml").write_text(blocks(PAGE, "yaml")[0].text)
     shown = list(sessions(PAGE))
     assert {command.split()[2] for _, command, _ in shown if command.startswith("kubectl aiagent")} >= COMMANDS

@@ -1,7 +1,5 @@
 """`kubectl aiagent suspend` and `resume`, by users who may and users who may not."""
 
-import shutil
-
 import pytest
 
 from support import agents
@@ -12,24 +10,11 @@ from support.workplace import Workplace
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture
-def terminal(place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    kubectl = shutil.which("kubectl") or str(place.plane.kubectl)
-    return Terminal(tmp_path_factory.mktemp("terminal"), kubectl)
-
-
 def commander(place: Workplace, *verbs: str) -> str:
     """A user who may order these in the test's namespace."""
     user = place.name("commander")
-    question = {"group": "workforce.dev", "namespace": place.namespace}
-    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
     for verb in verbs:
-        role = f"workforce-agents-{verb}"
-        place.admin.create(agents.binding(place.namespace, f"{user}-{verb}", role, subject, kind="ClusterRole"))
-        place.admin.wait_for(
-            lambda verb=verb: place.admin.allowed(user, verb, "aiagents", **question),  # type: ignore[misc]
-            what=f"{user} to hold {verb}",
-        )
+        place.let(user, verb, place.namespace, f"workforce-agents-{verb}")
     return user
 
 

@@ -18,7 +18,7 @@ from support.agents import permission, rule
 from support.kube import Object, wait_for
 from support.operator import Installation, OperatorProcess
 from support.proxy import FaultProxy, When
-from support.workplace import Workplace, foreign_name
+from support.workplace import Workplace
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 
@@ -108,7 +108,7 @@ def _renamed(value: Any, name: str, uid: str) -> Any:
         return [_renamed(entry, name, uid) for entry in value]
     if not isinstance(value, str):
         return value
-    return value.replace(foreign_name(name, uid), "ABROAD").replace(uid, "UID").replace(name, "NAME")
+    return value.replace(agents.foreign_name(name, uid), "ABROAD").replace(uid, "UID").replace(name, "NAME")
 
 
 @pytest.fixture(scope="module")

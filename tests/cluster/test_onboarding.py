@@ -7,7 +7,7 @@ from support import agents, finalizer
 from support.agents import permission, rule
 from support.kube import Object
 from support.operator import OperatorProcess
-from support.workplace import Workplace, foreign_name
+from support.workplace import Workplace
 
 LABELS = ("workforce.dev/agent", "workforce.dev/agent-namespace", "workforce.dev/agent-uid")
 
@@ -28,7 +28,7 @@ def test_an_agent_gets_exactly_its_objects(place: Workplace) -> None:
     home, uid = place.namespace, agent["metadata"]["uid"]
     children = place.children(uid)
     book = agent["status"]["handbook"]["configMap"]
-    abroad = foreign_name("triage", uid)
+    abroad = agents.foreign_name("triage", uid)
     assert set(children) == {
         ("ServiceAccount", home, "aiagent.triage"),
         ("NetworkPolicy", home, "aiagent.triage"),

@@ -12,7 +12,7 @@ from support import agents
 from support.agents import permission, rule
 from support.kube import ApiError, Kube, Object
 from support.operator import OperatorProcess
-from support.workplace import Workplace, foreign_name
+from support.workplace import Workplace
 
 
 @dataclass
@@ -179,7 +179,7 @@ def test_a_name_made_to_collide_takes_nothing_from_another_agent(tenant: Tenant)
     crm = place.new_namespace("crm")
     tenant.employ("triage", permission("read-tickets", crm))
     victim = place.until_ready("triage")["metadata"]["uid"]
-    name = foreign_name("triage", victim).removeprefix(agents.ACCOUNT_PREFIX)
+    name = agents.foreign_name("triage", victim).removeprefix(agents.ACCOUNT_PREFIX)
     user = place.name("eve")
     place.let_use(user, tenant.role)
     place.let_administer(user, crm)

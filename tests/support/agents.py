@@ -1,5 +1,6 @@
 """Manifests of roles, agents and workloads for tests, as short as what a test is about."""
 
+import hashlib
 from typing import Any
 
 from support.kube import Object
@@ -154,3 +155,8 @@ def groups(namespace: str) -> tuple[str, ...]:
 def condition(obj: Object, kind: str) -> Object | None:
     """One condition of an agent or role; None where it is not there."""
     return next((c for c in obj.get("status", {}).get("conditions", []) if c["type"] == kind), None)
+
+
+def foreign_name(name: str, uid: str) -> str:
+    """Name of an agent's Role and RoleBinding in a namespace that is not its own."""
+    return f"{ACCOUNT_PREFIX}{name}-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from support.cluster import Cluster
 from support.documents import ROOT, blocks
 
 PLUGINS = {
@@ -43,6 +45,12 @@ class Terminal:
             program = self._programs / name
             program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
             program.chmod(0o755)
+
+    @classmethod
+    def beside(cls, cluster: Cluster, folder: Path) -> Self:
+        """With the kubectl that is installed, else the one of the local control plane."""
+        kubectl = shutil.which("kubectl") or str(getattr(cluster, "kubectl"))  # noqa: B009 (the local one's alone)
+        return cls(folder, kubectl)
 
     def run(self, command: str, kubeconfig: Path | None = None, *, text: str = "") -> Answer:
         """Run a line of bash."""

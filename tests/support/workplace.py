@@ -1,6 +1,5 @@
 """One test's place to work: namespaces, roles and agents of its own, and questions asked of the API server."""
 
-import hashlib
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -64,22 +63,25 @@ class Workplace:
     def let_use(self, user: str, role: str) -> None:
         """Give a user the verb `use` on a role, and wait until it counts."""
         name = f"use-{role}-{user}"
-        rules = [
-            {"apiGroups": ["workforce.dev"], "resources": ["agentroles"], "resourceNames": [role], "verbs": ["use"]}
-        ]
+        rule = {"apiGroups": ["workforce.dev"], "resources": ["agentroles"], "resourceNames": [role], "verbs": ["use"]}
         meta = {"apiVersion": agents.RBAC, "kind": "ClusterRole", "metadata": {"name": name}}
-        self.admin.create(meta | {"rules": rules})
+        self.admin.create(meta | {"rules": [rule]})
         self._made.append((agents.RBAC, "clusterroles", name))
         self.admin.create(agents.binding("", name, name, _user(user), cluster=True))
         self._made.append((agents.RBAC, "clusterrolebindings", name))
         question = {"group": "workforce.dev", "name": role}
         wait_for(lambda: self.admin.allowed(user, "use", "agentroles", **question), what=f"{user} to use {role}")
 
-    def let_administer(self, user: str, namespace: str) -> None:
-        """Give a user the built-in `admin` in a namespace, and wait until it counts."""
-        self.admin.create(agents.binding(namespace, user, "admin", _user(user), kind="ClusterRole"))
+    def let(self, user: str, verb: str, namespace: str, cluster_role: str) -> None:
+        """Bind a ClusterRole to a user in a namespace, and wait until it lets them `verb` aiagents."""
+        name = f"{user}-{cluster_role}"
+        self.admin.create(agents.binding(namespace, name, cluster_role, _user(user), kind="ClusterRole"))
         question = {"group": "workforce.dev", "namespace": namespace}
-        wait_for(lambda: self.admin.allowed(user, "create", "aiagents", **question), what=f"{user} to be admin")
+        wait_for(lambda: self.admin.allowed(user, verb, "aiagents", **question), what=f"{user} to {verb} aiagents")
+
+    def let_administer(self, user: str, namespace: str) -> None:
+        """Give a user the built-in `admin` in a namespace."""
+        self.let(user, "create", namespace, "admin")
 
     def clean(self) -> None:
         """Ask for the removal of everything; agents first, so that their finalizers meet a working operator."""
@@ -115,9 +117,7 @@ class Workplace:
 
         what = f"order {name} to be {phase}, {reason}"
         order = self.admin.wait_object(agents.API, "agentactions", name, holds, what=what, namespace=self.namespace)
-        found = agents.condition(order, "Ready")
-        missing = [text for text in texts if text not in found["message"]] if found else list(texts)
-        assert not missing, f"the message lacks {missing}: {found}"
+        _check_message(agents.condition(order, "Ready"), texts)
         return order
 
     # Agents -----------------------------------------------------------------------------------------------------------
@@ -145,8 +145,7 @@ class Workplace:
 
     def is_ready(self, name: str) -> bool:
         """Whether an agent's present spec is onboarded."""
-        agent = self.find(name)
-        return agent is not None and _ready(agent)
+        return _ready(self.find(name) or {})
 
     def dismiss(self, name: str, *, propagation: str | None = None) -> None:
         """Delete an agent, without waiting."""
@@ -169,14 +168,10 @@ class Workplace:
 
         def holds(agent: Object) -> bool:
             found = agents.condition(agent, kind)
-            current = agent["status"].get("observedGeneration") == agent["metadata"]["generation"]
-            return bool(found and found["reason"] == reason and current)
+            return bool(found and found["reason"] == reason and _current(agent))
 
         agent = self.until(name, holds, what=f"condition {kind} of agent {name} to have reason {reason}")
-        found = agents.condition(agent, kind)
-        message = found["message"] if found else ""
-        missing = [text for text in texts if text not in message]
-        assert not missing, f"the message of {kind}/{reason} lacks {missing}: {message}"
+        _check_message(agents.condition(agent, kind), texts)
         return agent
 
     def touch(self, obj: Object) -> None:
@@ -293,10 +288,13 @@ def _user(name: str) -> Object:
 
 def _ready(agent: Object) -> bool:
     found = agents.condition(agent, "Ready")
-    current = agent.get("status", {}).get("observedGeneration") == agent["metadata"]["generation"]
-    return bool(found and found["status"] == "True" and current)
+    return bool(found and found["status"] == "True" and _current(agent))
 
 
-def foreign_name(name: str, uid: str) -> str:
-    """Name of an agent's Role and RoleBinding in a namespace that is not its own."""
-    return f"{agents.ACCOUNT_PREFIX}{name}-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"
+def _current(agent: Object) -> bool:
+    return bool(agent["status"].get("observedGeneration") == agent["metadata"]["generation"])
+
+
+def _check_message(condition: Object | None, texts: tuple[str, ...]) -> None:
+    missing = [text for text in texts if text not in (condition or {}).get("message", "")]
+    assert not missing, f"the message lacks {missing}: {condition}"

@@ -131,11 +131,16 @@ def _refusal(server: str, status: int, text: bytes, what: str) -> RefusedError:
     return RefusedError(f"{what}: {remedy}", status)
 
 
-def agents_path(namespace: str | None, name: str | None = None) -> str:
-    """Path of an agent, of a namespace's agents, or, without a namespace, of all agents."""
+def path(plural: str, namespace: str | None, name: str | None = None) -> str:
+    """Path of an object of our kinds, of those in a namespace, or, without a namespace, of all."""
     where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     which = f"/{quote(name, safe='')}" if name else ""
-    return f"/apis/{meta.API_VERSION}{where}/aiagents{which}"
+    return f"/apis/{meta.API_VERSION}{where}/{plural}{which}"
+
+
+def agents_path(namespace: str | None, name: str | None = None) -> str:
+    """Path of an agent, of a namespace's agents, or, without a namespace, of all agents."""
+    return path("aiagents", namespace, name)
 
 
 def read_agent(cluster: Cluster, namespace: str, name: str) -> Object:

@@ -13,7 +13,7 @@ from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.cli import names as completion
 from aiagent_operator.cli import options, output, view
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
-from aiagent_operator.cli.kube import Cluster, Object
+from aiagent_operator.cli.kube import Cluster, Object, path
 
 # Seconds between two looks at an order.
 _EVERY: Final = 0.5
@@ -105,18 +105,17 @@ def _give(
 ) -> None:
     """Creates the order and, with `wait`, follows it; NEGATIVE where it fails or takes too long."""
     which = (about.get("agentRef") or {}).get("name", "agents")
-    collection = f"/apis/{meta.API_VERSION}/namespaces/{namespace}/agentactions"
     body: Object = {
         "apiVersion": meta.API_VERSION,
         "kind": "AgentAction",
         "metadata": {"generateName": f"{action.value.lower()}-{which}-", "namespace": namespace},
         "spec": {"action": action.value, "requestedBy": _myself(cluster), "reason": reason, **about},
     }
-    order = cluster.create(collection, body, what=f"{action.value} of {namespace}/{which}")
+    order = cluster.create(path("agentactions", namespace), body, what=f"{action.value} of {namespace}/{which}")
     its = order["metadata"]["name"]
     output.say(f"agentaction.{meta.GROUP}/{its} created")
     if wait:
-        _follow(cluster, f"{collection}/{its}", f"AgentAction {namespace}/{its}", time.monotonic() + timeout)
+        _follow(cluster, namespace, its, time.monotonic() + timeout)
 
 
 def _myself(cluster: Cluster) -> str:
@@ -126,11 +125,11 @@ def _myself(cluster: Cluster) -> str:
     return str(answer["status"]["userInfo"]["username"])
 
 
-def _follow(cluster: Cluster, path: str, what: str, deadline: float) -> None:
-    said = ""
+def _follow(cluster: Cluster, namespace: str, name: str, deadline: float) -> None:
+    what, said = f"AgentAction {namespace}/{name}", ""
     while True:
         try:
-            order = cluster.get(path, what=what)
+            order = cluster.get(path("agentactions", namespace, name), what=what)
         except RefusedError as error:
             if error.status == 404:
                 raise CliError(f"{what} was removed before it was carried out", ExitCode.NEGATIVE) from error

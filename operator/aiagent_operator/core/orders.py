@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiagent_operator.api.agentaction import DEADLINE, KEPT, Action, ActionPhase, AgentActionSpec
 from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core import texts
 
 _NAMED = 8
 FINISHED = (ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED)
@@ -90,9 +91,7 @@ def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order]
         return _ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
     plan = _resume(order, about, tuple(standing))
     if plan.phase is ActionPhase.PENDING:
-        return OrderPlan(
-            plan.phase, plan.verdicts, plan.agents, plan.done, plan.ends, requeue_after=(deadline - now).total_seconds()
-        )
+        return replace(plan, requeue_after=(deadline - now).total_seconds())
     return plan
 
 
@@ -100,10 +99,12 @@ def _suspend(about: list[AgentFacts], order: Order) -> OrderPlan:
     waiting = [agent.name for agent in about if not agent.stopped]
     done = len(about) - len(waiting)
     if waiting:
-        text = f"In force; waiting for rights and pods of {_names(waiting)} to be gone"
+        text = f"In force; waiting for rights and pods of {texts.some(waiting, _NAMED)} to be gone"
         verdicts = _reconciling(Reason.WAITING_FOR_AGENTS, text)
     elif about:
-        text = f"In force for {_names([agent.name for agent in about])}: no rights are bound and no pods run"
+        text = (
+            f"In force for {texts.some([agent.name for agent in about], _NAMED)}: no rights are bound and no pods run"
+        )
         verdicts = (Verdict(Type.READY, True, Reason.IN_FORCE, text),)
     elif order.spec.agent_ref is not None:
         text = f"In force, but there is no AIAgent {order.spec.agent_ref.name} here yet: it will come suspended"
@@ -118,7 +119,7 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
     names = frozenset(agent.name for agent in about)
     ends = tuple(other for other in standing if _lifts(order, other, names) and _before(other, order))
     if ends:
-        verdicts = _reconciling(Reason.RESUMING, f"Ending {_names([other.name for other in ends])}")
+        verdicts = _reconciling(Reason.RESUMING, f"Ending {texts.some([other.name for other in ends], _NAMED)}")
         return OrderPlan(ActionPhase.PENDING, verdicts, len(about), 0, ends)
     if not about:
         if order.spec.agent_ref is not None:
@@ -128,17 +129,19 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
         return _ended(ActionPhase.FAILED, Reason.NO_AGENT, text, about)
     if left := sorted({str(other) for agent in about for other in agent.by_orders}):
         text = (
-            f"Still suspended by {_names(left)}: order Resume with the agent or selector "
+            f"Still suspended by {texts.some(left, _NAMED)}: order Resume with the agent or selector "
             "that it has, or delete it, with the verb resume"
         )
         return _ended(ActionPhase.FAILED, Reason.STILL_SUSPENDED, text, about)
     waiting = [agent.name for agent in about if agent.suspended and not agent.by_spec]
     if waiting:
-        verdicts = _reconciling(Reason.WAITING_FOR_AGENTS, f"Waiting for {_names(waiting)} to get rights and pods back")
+        verdicts = _reconciling(
+            Reason.WAITING_FOR_AGENTS, f"Waiting for {texts.some(waiting, _NAMED)} to get rights and pods back"
+        )
         return OrderPlan(ActionPhase.PENDING, verdicts, len(about), len(about) - len(waiting))
-    text = f"No order suspends {_names(sorted(names))} any more"
+    text = f"No order suspends {texts.some(sorted(names), _NAMED)} any more"
     if by_spec := [agent.name for agent in about if agent.by_spec]:
-        text += f"; spec.suspended is true for {_names(by_spec)}: their author sets it to false"
+        text += f"; spec.suspended is true for {texts.some(by_spec, _NAMED)}: their author sets it to false"
     return OrderPlan(
         ActionPhase.COMPLETE, (Verdict(Type.READY, True, Reason.CARRIED_OUT, text),), len(about), len(about)
     )
@@ -177,7 +180,3 @@ def _ended(phase: ActionPhase, reason: Reason, text: str, about: list[AgentFacts
 
 def _reconciling(reason: Reason, text: str) -> tuple[Verdict, ...]:
     return Verdict(Type.READY, False, reason, text), Verdict(Type.RECONCILING, True, reason, text)
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -9,6 +9,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import INVENTORY_LIMIT, PermissionState, Phase, Responsibility
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import grants as granting
+from aiagent_operator.core import texts
 from aiagent_operator.core.children import handbook as book
 from aiagent_operator.core.children import role as role_builder
 from aiagent_operator.core.exposure import Exposure, Way
@@ -29,7 +30,7 @@ def exposure_verdict(exposures: tuple[Exposure, ...]) -> Verdict | None:
     found = [(reason, text, some) for reason, text, some in _exposed(exposures) if some]
     if not found:
         return None
-    text = ". ".join(text.format("; ".join(map(str, some[:8])) + _more(some, 8)) for _, text, some in found)
+    text = ". ".join(text.format(texts.some(some, 8, "; ")) for _, text, some in found)
     return Verdict(Type.IDENTITY_EXPOSED, True, found[0][0], text)
 
 
@@ -52,10 +53,6 @@ def _exposed(exposures: tuple[Exposure, ...]) -> Iterator[tuple[Reason, str, lis
         "connection",
         [exposure for exposure in exposures if exposure.way is Way.NETWORK],
     )
-
-
-def _more(found: list[Exposure], shown: int) -> str:
-    return f" and {len(found) - shown} more" if len(found) > shown else ""
 
 
 def compose(

@@ -10,8 +10,8 @@ def quoted(names: Iterable[str], separator: str = ", ") -> str:
     return separator.join(f'"{name}"' for name in names)
 
 
-def some(items: Iterable[object], most: int = 5) -> str:
+def some(items: Iterable[object], most: int = 5, separator: str = ", ") -> str:
     """The first few, in the order given, and how many more there are."""
     texts = [str(item) for item in items]
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
+    return separator.join(texts[:most]) + more

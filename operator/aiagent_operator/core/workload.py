@@ -55,10 +55,10 @@ def stop(o: Observed) -> WorkloadPlan | None:
     verdict = _progress(child.key.kind.value, child.key, "to be scaled down")
     if not child.claimed_by:
         return WorkloadPlan((Write(Verb.MERGE, child.key, {"spec": {"replicas": 0}}, uid=child.uid),), verdict=verdict)
-    live = o.live.get(child.key)
-    if live is None:
-        return WorkloadPlan(needs=frozenset({child.key}) - o.live.keys(), verdict=verdict)
-    scale = releasing.scale(live, suspended=True)
+    if child.key not in o.live:
+        return WorkloadPlan(needs=frozenset({child.key}), verdict=verdict)
+    live = o.live[child.key]
+    scale = releasing.scale(live, suspended=True) if live else None
     return WorkloadPlan(tuple(_patches(child.key, [scale])), verdict=verdict) if scale else None
 
 

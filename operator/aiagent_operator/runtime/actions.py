@@ -48,7 +48,9 @@ class ActionReconciler:
             await self._write(key, record, {}, verdicts)
             return
         now = dt.datetime.now(dt.UTC)
-        facts = [self._facts(agent) for agent in self._store.covered(record.order)]
+        # A finished order looks at nothing but the clock.
+        about = () if record.order.phase in orders.FINISHED else self._store.covered(record.order)
+        facts = [self._facts(agent, record.order) for agent in about]
         plan = orders.decide(record.order, facts, self._store.orders.standing(key.namespace), now)
         for order in plan.ends:
             await self._delete(order)
@@ -57,9 +59,10 @@ class ActionReconciler:
             return
         await self._report(key, record, record.order, plan, now)
 
-    def _facts(self, key: AgentKey) -> AgentFacts:
+    def _facts(self, key: AgentKey, order: Order) -> AgentFacts:
         record = self._store.agents[key]
-        over = self._store.orders.over(key.namespace, key.name, dict(record.labels))
+        # Only a Resume asks what else suspends the agent; for a Suspend about many, asking would cost their square.
+        over = () if order.suspends else self._store.orders.over(key.namespace, key.name, dict(record.labels))
         stopped = not any(_at_work(child) for child in self._store.children(record.uid).values())
         return AgentFacts(key.name, stopped, record.suspended, record.suspended_by_spec, over)
 
