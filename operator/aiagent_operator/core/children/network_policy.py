@@ -33,14 +33,28 @@ def build(
     agent: AgentIdentity, connections: Iterable[Connection], api_endpoints: Iterable[Endpoint], dns: DnsPeers
 ) -> Desired:
     """The NetworkPolicy of the agent's pods. `api_endpoints`: addresses and ports of the API servers."""
-    manifest = common.header(ChildKind.NETWORK_POLICY, agent, agent.namespace, meta.account_name(agent.name))
+    pods = {meta.LABEL_AGENT_UID: agent.uid}
+    return limited(agent, meta.account_name(agent.name), pods, connections, dns, also=_api_servers(api_endpoints))
+
+
+def limited(
+    agent: AgentIdentity,
+    name: str,
+    pods: Mapping[str, str],
+    connections: Iterable[Connection],
+    dns: DnsPeers,
+    *,
+    also: Iterable[Manifest] = (),
+) -> Desired:
+    """A NetworkPolicy that belongs to the agent, for pods with these labels. `also`: further egress rules."""
+    manifest = common.header(ChildKind.NETWORK_POLICY, agent, agent.namespace, name)
     egress = {connection.egress for connection in connections if connection.egress}
     manifest["spec"] = {
-        "podSelector": {"matchLabels": {meta.LABEL_AGENT_UID: agent.uid}},
+        "podSelector": {"matchLabels": dict(pods)},
         "policyTypes": ["Ingress", "Egress"],
         "egress": [
             _dns(dns),
-            *_api_servers(api_endpoints),
+            *also,
             *map(_declared, sorted(egress, key=lambda e: (e.cidr, e.port, e.protocol))),
         ],
     }

@@ -12,7 +12,12 @@ from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired
 
 def build(agent: AgentIdentity) -> Desired:
     """The agent's ServiceAccount."""
-    manifest = common.header(ChildKind.SERVICE_ACCOUNT, agent, agent.namespace, meta.account_name(agent.name))
+    return named(agent, meta.account_name(agent.name))
+
+
+def named(agent: AgentIdentity, name: str) -> Desired:
+    """A ServiceAccount of this name that belongs to the agent."""
+    manifest = common.header(ChildKind.SERVICE_ACCOUNT, agent, agent.namespace, name)
     manifest["automountServiceAccountToken"] = False
     return common.desired(manifest, owned(manifest))
 
