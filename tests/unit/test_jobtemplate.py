@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from aiagent_operator.api.jobtemplate import JobTemplate
 from aiagent_operator.api.schema import structural
-from aiagent_operator.cli.lint import cel_rules
+from support.celrules import broken
 
 Json = dict[str, Any]
 SCHEMA = structural(JobTemplate)
@@ -37,20 +37,6 @@ TEMPLATE: Json = {
         },
     },
 }
-
-
-def broken(value: Any, schema: Json) -> Iterator[str]:
-    """Messages of the rules that do not hold, everywhere in the value."""
-    for rule in schema.get("x-kubernetes-validations", ()):
-        if not cel_rules.holds(rule["rule"], value):
-            yield rule["message"]
-    if isinstance(value, dict):
-        for name, child in value.items():
-            if name in schema.get("properties", {}):
-                yield from broken(child, schema["properties"][name])
-    elif isinstance(value, list):
-        for child in value:
-            yield from broken(child, schema["items"])
 
 
 def nodes(schema: Json, path: str = "") -> Iterator[tuple[str, Json]]:

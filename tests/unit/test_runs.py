@@ -260,6 +260,14 @@ def test_what_it_waits_for(live: Manifest, pods: list[Manifest], reason: RunReas
         ),
         pytest.param(
             gave_up("BackoffLimitExceeded"),
+            [pod("a", "Failed", ended(143, "told to stop", "proxy"), ended(1, "no data"))],
+            "BackoffLimitExceeded",
+            'container "train" ended with exit code 1',
+            "no data",
+            id="the container of the result has the most to say",
+        ),
+        pytest.param(
+            gave_up("BackoffLimitExceeded"),
             [pod("a", "Failed", reason="Evicted", message="The node was low on resource: memory.")],
             "BackoffLimitExceeded",
             "pod a: Evicted: The node was low on resource: memory.",
