@@ -114,6 +114,7 @@ class TestJob:
             node["metadata"]["labels"] |= {meta.LABEL_AGENT_UID: "other", meta.LABEL_AGENT: "other"}
             node["metadata"]["annotations"][meta.ANNOTATION_CLAIMED_BY] = "other"
             node["metadata"]["finalizers"] = ["keep"]
+        template["metadata"]["labels"][meta.LABEL_MANAGED_BY] = "Helm"
         assert build(template) == build()
 
     def test_it_runs_without_rights_and_without_a_token_of_the_api_server(self) -> None:

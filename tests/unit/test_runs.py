@@ -150,6 +150,15 @@ WENT_WRONG = pod("a", "Failed", ended(1, "Epoch 1\nno data\n"), ended(0, "", "pr
             id="a second try runs",
         ),
         pytest.param(
+            job(**RUNNING),
+            [
+                pod("z", "Running", container(running={})),
+                pod("a", "Pending", container(waiting={"reason": "ErrImagePull"}), created=LATER),
+            ],
+            Running('pod a: container "train": ErrImagePull'),
+            id="of two pods at once the newer one tells",
+        ),
+        pytest.param(
             job(condition("FailureTarget", "DeadlineExceeded", "too long"), **RUNNING),
             [pod("a", "Running", container(running={}))],
             Running("Job support/triage-7-train is ending (DeadlineExceeded: too long); its pod has still to stop"),
@@ -233,6 +242,14 @@ def test_what_it_waits_for(live: Manifest, pods: list[Manifest], reason: RunReas
             'pod b: container "train" ended with exit code 2 (Error); mend what its log names',
             "bad data",
             id="no try is left: the newest pod says why",
+        ),
+        pytest.param(
+            gave_up("DeadlineExceeded"),
+            [WENT_WRONG, pod("b", "Succeeded", ended(0, RESULT, at=END), created=LATER)],
+            "DeadlineExceeded",
+            'pod a: container "train" ended with exit code 1',
+            "Epoch 1\nno data",
+            id="a pod that succeeded too late is no reason",
         ),
         pytest.param(
             gave_up("BackoffLimitExceeded"),

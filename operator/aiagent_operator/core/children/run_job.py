@@ -44,9 +44,9 @@ class RunTemplateError(ValueError):
 class Run:
     """One run of one revision.
 
-    `number`: of the revision that is trained or evaluated. `suffix`: ends the Job's name, such as `train`. `env`: what
-    `environment` made, and more names that begin with WORKFORCE_. `handbook`: name of the ConfigMap to mount, None for
-    no mount. `connections`: those whose files the run gets, as `named` found them.
+    `number`: of the revision that is trained or evaluated. `suffix`: ends the Job's name, a DNS label such as `train`.
+    `env`: what `environment` made, and more names that begin with WORKFORCE_. `handbook`: name of the ConfigMap to
+    mount, None for no mount. `connections`: those whose files the run gets, as `named` found them.
     """
 
     kind: RunKind
@@ -105,7 +105,7 @@ def name_of(agent: AgentIdentity, run: Run) -> str:
     name = f"{agent.name}-{run.number}-{run.suffix}"
     if len(name) <= runs.LONGEST_JOB_NAME:
         return name
-    return f"{name[: runs.LONGEST_JOB_NAME - 9].rstrip('-.')}-{digest(name)[:8]}"
+    return f"{name[: runs.LONGEST_JOB_NAME - 9]}-{digest(name)[:8]}"
 
 
 def build(agent: AgentIdentity, run: Run, template: Mapping[str, Any]) -> Manifest:
