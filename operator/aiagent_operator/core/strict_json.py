@@ -1,0 +1,144 @@
+"""JSON that a Job of some author left, read strictly: what two readers could take for two things is refused.
+
+Source of the grammar: RFC 8259. Refused beyond it: names given twice, NaN and Infinity (which Python's reader takes),
+characters that steer a terminal or reverse the direction of text, halves of surrogate pairs, and what is nested deeper
+or has longer numbers than any result needs. Numbers are exact: whole ones `int`, others `Decimal`, never floats.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+LIMIT: Final = 4096
+"""Bytes. The kubelet keeps no more of a termination message (Kubernetes: "Determine the reason for Pod failure")."""
+
+DEEPEST: Final = 8
+LONGEST_NUMBER: Final = 32
+"""Characters of a number, and the most places that its exponent may move the point."""
+
+_SHOWN = 40
+# Explicit directions of Unicode's bidirectional algorithm (UAX #9): text that looks like another one.
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINES = frozenset("\n\t")
+
+
+class StrictJsonError(ValueError):
+    """Text that is not taken; the message says what is wrong with it and what to write instead."""
+
+
+def read_object(text: str, what: str = "the result", *, limit: int = LIMIT) -> dict[str, Any]:
+    """The JSON object that the text is.
+
+    `what` names the text in errors, and `limit` is in bytes of UTF-8. Raises StrictJsonError. Line feeds and tabs are
+    taken in values, where notes may have them.
+    """
+    size = len(text.encode(errors="surrogatepass"))
+    if size > limit:
+        raise StrictJsonError(f"{what} has {size} bytes: write at most {limit}")
+    if not text.strip():
+        raise StrictJsonError(f"{what} is empty: write one JSON object")
+    try:
+        found = json.loads(
+            text, object_pairs_hook=_object, parse_float=_decimal, parse_int=_whole, parse_constant=_constant
+        )
+    except json.JSONDecodeError as error:
+        hint = ""
+        if size == limit:
+            hint = f"; it has {limit} bytes and was probably cut there: write less"
+        where = f"line {error.lineno}, column {error.colno}"
+        raise StrictJsonError(f"{what} is not JSON ({error.msg} at {where}){hint}") from error
+    except RecursionError as error:
+        raise StrictJsonError(f"{what} is nested deeper than {DEEPEST} levels: write it flatter") from error
+    except StrictJsonError as error:
+        raise StrictJsonError(f"{what} {error}") from error
+    if not isinstance(found, dict):
+        raise StrictJsonError(f"{what} is {kind(found)}: write one JSON object")
+    _check(found, what)
+    return found
+
+
+def quoted(text: str, longest: int = _SHOWN) -> str:
+    """Foreign text as messages show it: in quotes, escaped, cut to so many characters."""
+    return json.dumps(text if len(text) <= longest else f"{text[:longest]}...")
+
+
+def kind(value: Any) -> str:
+    """What a value is, in the words of JSON."""
+    if value is None:
+        return "null"
+    names = {bool: "true or false", str: "a string", list: "a list", dict: "an object"}
+    return names.get(type(value), "a number")
+
+
+def unfit(text: str, *, lines: bool = False) -> str | None:
+    """The first character of the text that is refused, as U+hhhh; None where all are fit to be shown."""
+    for character in text:
+        refused = unicodedata.category(character) in {"Cc", "Cs"} or character in _DIRECTIONS
+        if refused and not (lines and character in _LINES):
+            return f"U+{ord(character):04X}"
+    return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise StrictJsonError(f"has {quoted(name)} twice in one object: write it once")
+        found[name] = value
+    return found
+
+
+def _whole(text: str) -> int:
+    return int(_number(text))
+
+
+def _decimal(text: str) -> Decimal:
+    return _number(text)
+
+
+def _number(text: str) -> Decimal:
+    """The number, short enough that neither comparing nor writing it out costs anything."""
+    if len(text) <= LONGEST_NUMBER:
+        _, _, exponent = text.lower().partition("e")
+        if abs(int(exponent or 0)) <= LONGEST_NUMBER:
+            return Decimal(text)
+    raise StrictJsonError(
+        f"has the number {quoted(text)}: write at most {LONGEST_NUMBER} characters, with an exponent of at most "
+        f"{LONGEST_NUMBER}"
+    )
+
+
+def _constant(text: str) -> NoReturn:
+    raise StrictJsonError(f"has {text}, which is no number in JSON: leave out what could not be measured")
+
+
+def _check(found: dict[str, Any], what: str) -> None:
+    for path, depth, value in _nodes(found):
+        if depth > DEEPEST:
+            raise StrictJsonError(f"{what} is nested deeper than {DEEPEST} levels at {path}: write it flatter")
+        if isinstance(value, dict):
+            for name in value:
+                if character := unfit(name):
+                    raise StrictJsonError(
+                        f"{what} has the name {quoted(name)} with the character {character}: write it without"
+                    )
+        elif isinstance(value, str) and (character := unfit(value, lines=True)):
+            raise StrictJsonError(f"{what} has the character {character} in {path}: write it without")
+
+
+def _nodes(root: Any) -> Iterator[tuple[str, int, Any]]:
+    """All values, parents first, with their paths; without recursion, since the depth is the author's."""
+    waiting: list[tuple[str, int, Any]] = [("", 1, root)]
+    while waiting:
+        path, depth, value = waiting.pop()
+        yield path, depth, value
+        if depth > DEEPEST:
+            continue
+        if isinstance(value, dict):
+            waiting += [(f"{path}.{quoted(name)[1:-1]}".lstrip("."), depth + 1, child) for name, child in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{path}[{index}]", depth + 1, child) for index, child in enumerate(value)]
