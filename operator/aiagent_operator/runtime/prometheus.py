@@ -6,6 +6,8 @@ core/evaluation/answer.
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,10 +17,13 @@ import aiohttp
 import orjson
 
 from aiagent_operator import __version__
-from aiagent_operator.core.evaluation import answer
+from aiagent_operator.api.agentevaluation import Measurement
+from aiagent_operator.api.evaluation import Metric
+from aiagent_operator.core.evaluation import answer, measure
 from aiagent_operator.core.evaluation.address import AddressError, chosen, normal
 from aiagent_operator.core.evaluation.answer import Answer, AnswerError
 from aiagent_operator.core.evaluation.foreign import shown
+from aiagent_operator.core.evaluation.query import Names, QueryError, asked
 
 MOST_BYTES: Final = 1_048_576
 """Bytes of an answer. One number takes 150; more are many series, which are no measurement."""
@@ -76,6 +81,26 @@ class Prometheus:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def measure(self, metric: Metric, names: Names, *, address: str | None = None) -> Measurement:
+        """One measurement of a metric; where it is compared, both revisions are asked about at the same time.
+
+        Raises nothing: that there is no answer is what the measurement says.
+        """
+        began = dt.datetime.now(dt.UTC)
+        wanted, compared = measure.questions(metric, compared=names.stable_revision is not None)
+
+        async def about(asking: bool, who: Names) -> measure.Answered | None:
+            if not asking:
+                return None
+            try:
+                return await self.query(asked(metric.query or "", who), namespace=names.namespace, address=address)
+            except (PrometheusError, QueryError) as error:
+                return str(error)
+
+        stable = names.of_stable if compared else names
+        candidate, other = await asyncio.gather(about(wanted, names), about(compared, stable))
+        return measure.of_answers(metric, candidate, other, began=began, ended=dt.datetime.now(dt.UTC))
 
     async def query(self, query: str, *, namespace: str, address: str | None = None) -> Answer:
         """The answer to a PromQL query as of now, by the clock of Prometheus.

@@ -178,9 +178,9 @@ def _ended(metric: Metric, result: MetricResult, why: str) -> MetricResult:
         return result
     wanted = pace(metric).count
     if wanted is None and result.count:
-        return _said(result, Phase.SUCCESSFUL, f"{why}, after {result.count} measurements within the limits")
+        return _said(result, Phase.SUCCESSFUL, f"{why}, measured {result.count} times within the limits")
     of = "" if wanted is None else f" of {wanted}"
-    return _said(result, Phase.INCONCLUSIVE, f"{why}, after {result.count}{of} measurements")
+    return _said(result, Phase.INCONCLUSIVE, f"{why}, measured {result.count}{of} times")
 
 
 def _said(result: MetricResult, phase: Phase, message: str) -> MetricResult:
