@@ -6,10 +6,11 @@ Field names and phases are those of Argo Rollouts' AnalysisRun.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from aiagent_operator.api.aiagent import ObjectMeta
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.evaluation import (
     EITHER,
@@ -192,3 +193,11 @@ class AgentEvaluationStatus(Model):
     conditions: Annotated[
         tuple[Condition, ...], described("Conditions (metav1).", max_length=8, json_schema_extra=map_by("type"))
     ] = ()
+
+
+class AgentEvaluation(Model):
+    """One run of an evaluation: an interview, a review or an audit of one revision."""
+
+    metadata: ObjectMeta
+    spec: AgentEvaluationSpec
+    status: dict[str, Any] = Field(default_factory=dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -113,7 +114,7 @@ class Prometheus:
             base = chosen(address, self._addresses)
         except AddressError as error:
             raise PrometheusError(str(error)) from error
-        params = {"query": query, "namespace": namespace, "timeout": f"{self._timeout:g}s"}
+        params = {"query": query, "namespace": namespace, "timeout": f"{math.ceil(self._timeout)}s"}
         try:
             async with self._session.get(
                 base + _PATH,
