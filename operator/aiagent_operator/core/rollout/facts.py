@@ -1,0 +1,117 @@
+"""What a decision about a rollout rests on: all of it observed, or kept in the candidate's status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from aiagent_operator.api.rollout import RolloutSpec
+from aiagent_operator.core.rollout.decision import RolloutStatus, Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """The Deployment of one revision, as observed. One that does not exist yet has no pods.
+
+    `observed`: its controller has seen its last change; until then its numbers are those of before.
+    """
+
+    revision: int
+    name: str
+    wanted: int = 0
+    """spec.replicas."""
+    replicas: int = 0
+    updated: int = 0
+    ready: int = 0
+    terminating: int = 0
+    """status.terminatingReplicas, where the cluster tells it: Recreate waits for them too."""
+    failure: str = ""
+    """Why its controller cannot go on, in its own words; said where pods are waited for."""
+    observed: bool = True
+
+    @property
+    def present(self) -> int:
+        """Pods that are there, or will be when nobody writes anything."""
+        return max(self.wanted, self.replicas)
+
+    @property
+    def serving(self) -> int:
+        """Ready pods that will stay: of more than are wanted, the controller is about to take the rest away."""
+        return min(self.ready, self.wanted)
+
+    @property
+    def unsettled(self) -> int:
+        """Pods that still have an older template, as after a change of what the operator puts into it."""
+        return max(0, self.replicas - self.updated)
+
+    @property
+    def gone(self) -> bool:
+        """Whether no pod is wanted and none is left."""
+        return self.observed and self.present + self.terminating == 0
+
+
+class OrderKind(StrEnum):
+    """What is ordered about a rollout."""
+
+    PROMOTE = "Promote"
+    PROMOTE_FULL = "PromoteFull"
+    ABORT = "Abort"
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutOrder:
+    """An AgentAction about this rollout that is not finished. `text` names it and who gave it."""
+
+    uid: str
+    kind: OrderKind
+    text: str
+
+
+class Verdict(StrEnum):
+    """Phase of an AgentEvaluation (as of an AnalysisRun of Argo Rollouts)."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCESSFUL = "Successful"
+    FAILED = "Failed"
+    ERROR = "Error"
+    INCONCLUSIVE = "Inconclusive"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Run:
+    """One evaluation of the rollout: of a step, or in the background (`step` is None).
+
+    `round` counts the beginnings of the rollout: after a change of its steps, or a suspension, runs are new ones.
+    """
+
+    name: str
+    step: int | None = None
+    round: int = 0
+
+    @property
+    def key(self) -> str:
+        """Under which name a person's decision about its verdict is kept, in whatever round."""
+        return f"analysis {self.name}" if self.step is None else f"step {self.step}: {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that a decision about one rollout rests on.
+
+    `replicas` is what the agent wants. `stable` is None where there is no stable revision yet. `traffic` is what the
+    cluster's Services and HTTPRoute say, in the form in which a decision says it; None where it is not known.
+    """
+
+    spec: RolloutSpec
+    replicas: int
+    stable: Pods | None
+    candidate: Pods
+    status: RolloutStatus
+    now: datetime
+    verdicts: Mapping[Run, Verdict] = field(default_factory=dict)
+    orders: tuple[RolloutOrder, ...] = ()
+    traffic: Traffic | None = None
+    suspended: bool = False

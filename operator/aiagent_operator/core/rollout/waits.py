@@ -1,0 +1,87 @@
+"""What a rollout waits for, in words that name the object and who or what ends the wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from aiagent_operator.api.durations import format_duration
+from aiagent_operator.core import texts
+from aiagent_operator.core.rollout import traffic as traffics
+from aiagent_operator.core.rollout.decision import RolloutStatus, Traffic, Wait, WaitsFor
+from aiagent_operator.core.rollout.facts import Facts, Pods, Run
+from aiagent_operator.core.rollout.motion import Motion
+
+_RELEASE = "an AgentAction Promote goes on, Abort goes back to the stable revision"
+
+
+def pods(f: Facts, move: Motion) -> Wait:
+    """Pods of either revision have to come or go."""
+    limit = format_duration(timedelta(seconds=f.spec.progress_deadline_seconds))
+    end = (
+        f"fails without progress for {limit}" if f.stable is not None else "there is no earlier revision to go back to"
+    )
+    return Wait(WaitsFor.PODS, f"Waiting for pods: {_both(f, move)}; {end}")
+
+
+def late(f: Facts, move: Motion) -> str:
+    """Why a candidate failed whose pods did not come in time."""
+    limit = format_duration(timedelta(seconds=f.spec.progress_deadline_seconds))
+    return f"no progress for {limit}: {_both(f, move)}"
+
+
+def traffic(wanted: Traffic) -> Wait:
+    """Services or route are not yet as they should be."""
+    text = f"Waiting until {traffics.named(wanted)}; whoever made these objects sees that they exist"
+    return Wait(WaitsFor.TRAFFIC, text)
+
+
+def time(f: Facts, index: int, until: datetime) -> Wait:
+    """A pause with an end."""
+    text = f"Step {index} of {f.candidate.name} pauses until {until:%Y-%m-%dT%H:%M:%SZ}; {_RELEASE}"
+    return Wait(WaitsFor.TIME, text)
+
+
+def promotion(f: Facts, index: int) -> Wait:
+    """A pause that a person ends."""
+    return Wait(WaitsFor.PERSON, f"Step {index} of {f.candidate.name} pauses for a person: {_RELEASE}")
+
+
+def person(f: Facts, status: RolloutStatus) -> Wait:
+    """Something went wrong, or is unclear, and a person decides."""
+    return Wait(WaitsFor.PERSON, f"{f.candidate.name} stands still, since {status.reason}: {_RELEASE}")
+
+
+def evaluations(f: Facts, runs: Iterable[Run]) -> Wait:
+    """Verdicts that are not there yet."""
+    names = texts.quoted(run.name for run in runs)
+    text = f"Waiting for evaluation {names} of {f.candidate.name}; an AgentAction Promote with full passes over it"
+    return Wait(WaitsFor.EVALUATION, text)
+
+
+def resume(f: Facts) -> Wait:
+    """Nothing moves while the agent is suspended."""
+    text = f"The agent is suspended, and the rollout of {f.candidate.name} with it: an AgentAction Resume goes on"
+    return Wait(WaitsFor.RESUME, text)
+
+
+def rollback(f: Facts, status: RolloutStatus, move: Motion) -> Wait:
+    """On the way back."""
+    why = f"{f.candidate.name} is rolled back ({status.reason})"
+    if not move.moved:
+        return Wait(WaitsFor.TRAFFIC, f"{why}: {traffic(move.traffic).text}")
+    if move.delay > timedelta():
+        return Wait(WaitsFor.TIME, f"{why}: its pods stay for another {format_duration(move.delay)}")
+    return Wait(WaitsFor.PODS, f"{why}: {_both(f, move)}")
+
+
+def _both(f: Facts, move: Motion) -> str:
+    each = [_one(f.candidate, move.candidate)]
+    if f.stable is not None:
+        each.append(_one(f.stable, move.stable))
+    return ", ".join(each)
+
+
+def _one(pods: Pods, asked: int) -> str:
+    failure = f" ({pods.failure})" if pods.failure else ""
+    return f"Deployment {pods.name} has {pods.ready} of {asked} ready, {pods.replicas} in all{failure}"
