@@ -14,6 +14,7 @@ from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Traf
 from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder, Run, Verdict
 
 BEGIN = datetime(2026, 11, 2, 9, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 FINISHED = (Transition.PROMOTE, Transition.ROLL_BACK)
 
 
@@ -24,6 +25,8 @@ def spec(**fields: Any) -> RolloutSpec:
 
 ROUTING = {"httpRoute": {"name": "triage"}, "stableService": "triage-stable", "canaryService": "triage-canary"}
 BLUE_GREEN = {"activeService": "triage", "previewService": "triage-preview"}
+STEPS: list[dict[str, Any]] = [{"weight": 20}, {"pause": {}}, {"weight": 50}, {"pause": {"duration": "10m"}}]
+ANALYSIS = [{"name": "error-rate"}]
 
 
 @dataclass
@@ -143,3 +146,8 @@ class World:
                 assert decision.requeue_after is not None, f"nothing ends this wait: {decision}"
                 self.now += timedelta(seconds=decision.requeue_after)
         raise AssertionError(f"not over after {most} waits: {self.decide()}")
+
+
+def canary(count: int = 10, *, healthy: bool = True, **fields: Any) -> World:
+    """A Canary of two weights and two pauses that has just begun."""
+    return World(spec(**{"steps": STEPS} | fields), count, running(4, count), Deployment(5, healthy=healthy))

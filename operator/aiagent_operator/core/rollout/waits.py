@@ -79,9 +79,9 @@ def _both(f: Facts, move: Motion) -> str:
     each = [_one(f.candidate, move.candidate)]
     if f.stable is not None:
         each.append(_one(f.stable, move.stable))
-    return ", ".join(each)
+    return " and ".join(each)
 
 
 def _one(pods: Pods, asked: int) -> str:
     failure = f" ({pods.failure})" if pods.failure else ""
-    return f"Deployment {pods.name} has {pods.ready} of {asked} ready, {pods.replicas} in all{failure}"
+    return f"Deployment {pods.name} has {pods.replicas} pods, {pods.ready} of them ready, of {asked} asked for{failure}"
