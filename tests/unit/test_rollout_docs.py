@@ -10,17 +10,10 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api.rollout import PROGRESS_DEADLINE, SCALE_DOWN_DELAY, Strategy
+from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course, motion, traffic
 from aiagent_operator.core.rollout.decide import decide
-from aiagent_operator.core.rollout.decision import (
-    Decision,
-    PausedFor,
-    RolloutStatus,
-    Traffic,
-    Transition,
-    Waiting,
-    WaitsFor,
-)
+from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Traffic, Transition, Waiting, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder, Run, Verdict
 from aiagent_operator.core.rollout.replicas import Counts, share, split
 from support.documents import ROOT, blocks, objects, prose

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from aiagent_operator.api import durations
+from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course, traffic
 from aiagent_operator.core.rollout.decide import decide
-from aiagent_operator.core.rollout.decision import PausedFor, RolloutStatus, Transition, WaitsFor
+from aiagent_operator.core.rollout.decision import RolloutStatus, Transition, WaitsFor
 from aiagent_operator.core.rollout.facts import OrderKind, Run, Verdict
 from support.rollouts import (
     ANALYSIS,

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagent_operator.api.rollout import RolloutSpec
+from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course, traffic
 from aiagent_operator.core.rollout.decide import decide
-from aiagent_operator.core.rollout.decision import Decision, PausedFor, RolloutStatus, Transition, WaitsFor
+from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Transition, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods
 from aiagent_operator.core.rollout.replicas import Counts, share, split, surge
 from aiagent_operator.core.rollout.retire import Retirement, retire

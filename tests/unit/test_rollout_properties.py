@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aiagent_operator.api.rollout import RolloutSpec, Strategy
+from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout.decide import decide
-from aiagent_operator.core.rollout.decision import Decision, PausedFor, Transition, WaitsFor
+from aiagent_operator.core.rollout.decision import Decision, Transition, WaitsFor
 from aiagent_operator.core.rollout.facts import OrderKind, Verdict
 from aiagent_operator.core.rollout.replicas import part, surge
 from support.rollouts import BLUE_GREEN, FINISHED, ROUTING, Deployment, World, running, spec

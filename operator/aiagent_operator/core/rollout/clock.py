@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course
-from aiagent_operator.core.rollout.decision import PausedFor, RolloutStatus
+from aiagent_operator.core.rollout.decision import RolloutStatus
 from aiagent_operator.core.rollout.facts import Facts
 
 

@@ -9,17 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import clock, motion, orders, verdicts, waits
 from aiagent_operator.core.rollout.course import EVERYTHING, Analysed, Evaluate, Pause, Step, Weight, course, weight_at
-from aiagent_operator.core.rollout.decision import (
-    Decision,
-    PausedFor,
-    RolloutStatus,
-    Transition,
-    Wait,
-    Waiting,
-    WaitsFor,
-)
+from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Transition, Wait, Waiting, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts, Verdict
 from aiagent_operator.core.rollout.motion import Motion
 

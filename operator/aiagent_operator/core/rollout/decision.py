@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from aiagent_operator.api.rolloutstatus import PausedFor
+
 if TYPE_CHECKING:
     from aiagent_operator.core.rollout.facts import Run
 
@@ -21,14 +23,6 @@ class Traffic:
     selectors: tuple[tuple[str, int], ...] = ()
     route: str = ""
     weights: tuple[tuple[str, int], ...] = ()
-
-
-class PausedFor(StrEnum):
-    """Why a rollout stands still until a person, or a time, releases it."""
-
-    STEP = "Step"
-    INCONCLUSIVE = "Inconclusive"
-    FAILED = "Failed"
 
 
 @dataclass(frozen=True, slots=True)

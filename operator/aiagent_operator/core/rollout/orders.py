@@ -7,22 +7,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from aiagent_operator.api.rolloutstatus import MOST_ORDERS, PausedFor
 from aiagent_operator.core.rollout import verdicts
 from aiagent_operator.core.rollout.course import Analysed, Evaluate, Pause, Step
-from aiagent_operator.core.rollout.decision import Carried, PausedFor, RolloutStatus
+from aiagent_operator.core.rollout.decision import Carried, RolloutStatus
 from aiagent_operator.core.rollout.facts import Facts, OrderKind, RolloutOrder
 
+_RANK = (OrderKind.ABORT, OrderKind.PROMOTE_FULL, OrderKind.PROMOTE)
 _HELD = (PausedFor.FAILED, PausedFor.INCONCLUSIVE)
 
 
 def apply(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> RolloutStatus:
-    """The status after all new orders. Abort comes before Promote; several of a kind are one."""
+    """The status after all new orders. Abort comes before Promote; several of a kind are one.
+
+    More than can be remembered wait until others are finished: one that is forgotten would act twice.
+    """
     known = {carried.uid for carried in status.orders}
     there = {order.uid for order in f.orders}
     kept = tuple(carried for carried in status.orders if carried.uid in there)
-    new = [order for order in f.orders if order.uid not in known]
+    new = sorted((order for order in f.orders if order.uid not in known), key=lambda order: _RANK.index(order.kind))
+    new = new[: MOST_ORDERS - len(kept)]
     carried: list[Carried] = []
-    for kind in (OrderKind.ABORT, OrderKind.PROMOTE_FULL, OrderKind.PROMOTE):
+    for kind in _RANK:
         if same := sorted((order for order in new if order.kind is kind), key=lambda order: order.uid):
             status, done, text = _one(f, status, steps, same[0])
             carried += [Carried(order.uid, done, text) for order in same]

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from aiagent_operator.api.rollout import OnFailure, Strategy
+from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core import texts
 from aiagent_operator.core.rollout.course import Evaluate, Step
-from aiagent_operator.core.rollout.decision import PausedFor, RolloutStatus
+from aiagent_operator.core.rollout.decision import RolloutStatus
 from aiagent_operator.core.rollout.facts import Facts, Run, Verdict
 
 _BAD: Final = (Verdict.FAILED, Verdict.ERROR)
