@@ -144,6 +144,16 @@ class TestEvaluations:
         it.order(OrderKind.PROMOTE)
         assert it.decide().status.released == ("analysis error-rate",)
 
+    def test_a_step_that_failed_is_passed_over_when_a_person_says_so(self) -> None:
+        it = canary(steps=[{"evaluation": {"name": "accuracy"}}, {"weight": 20}, {"pause": {}}], onFailure="Freeze")
+        it.settle()
+        it.verdicts = {Run("accuracy", 0): Verdict.FAILED}
+        frozen = it.settle()
+        assert (frozen.transition, frozen.candidate) == (Transition.FREEZE, 0)
+        it.order(OrderKind.PROMOTE)
+        found = it.settle()
+        assert (found.status.step, found.status.released) == (2, ("step 0: accuracy",))
+
     def test_other_steps_and_a_suspension_begin_new_ones(self) -> None:
         it = canary(analysis=ANALYSIS)
         it.settle()

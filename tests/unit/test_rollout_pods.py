@@ -113,6 +113,17 @@ class TestDeadline:
         for pods in (replace(it.candidate.facts, updated=1), replace(it.candidate.facts, observed=False)):
             assert decide(replace(it.facts(), candidate=pods, orders=())).wait.what is WaitsFor.PODS
 
+    @pytest.mark.parametrize("which", ["stable", "candidate"])
+    def test_a_weight_is_in_effect_when_the_pods_that_are_too_many_are_gone(self, which: str) -> None:
+        it = canary()
+        it.settle()
+        assert it.decide().wait.what is WaitsFor.PERSON
+        facts = it.facts()
+        pods = {"stable": facts.stable, "candidate": facts.candidate}[which]
+        assert pods is not None
+        more = replace(facts, **{which: replace(pods, replicas=pods.replicas + 1, updated=pods.updated + 1)})
+        assert decide(more).wait.what is WaitsFor.PODS
+
     def test_after_a_freeze_a_person_gives_another_one(self) -> None:
         it = canary(healthy=False, onFailure="Freeze")
         frozen = it.end()

@@ -226,12 +226,12 @@ def _is_over(world: World, decision: Decision) -> None:
 
 
 Rollouts.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRollouts = Rollouts.TestCase
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(specs(), COUNTS, st.booleans())
 def test_left_alone_every_rollout_comes_to_its_end(spec: RolloutSpec, count: int, healthy: bool) -> None:
     world = World(spec, count, running(4, count), Deployment(5, healthy=healthy))
