@@ -1,11 +1,9 @@
-"""What stops and releases a rollout: orders, evaluations, suspensions, clocks; and the words for it."""
+"""What stops and releases a rollout: orders and evaluations; and the words for it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
-from aiagent_operator.api import durations
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course, traffic
 from aiagent_operator.core.rollout.decide import decide
@@ -16,7 +14,6 @@ from support.rollouts import (
     BEGIN,
     BLUE_GREEN,
     FINISHED,
-    ROUTING,
     SECOND,
     STEPS,
     World,
@@ -50,6 +47,12 @@ class TestOrders:
         assert not carried.done
         assert "there is no pause to release at step 0, which waits for pods or traffic" in carried.text
 
+    def test_a_promote_from_before_the_rollout_releases_no_pause(self) -> None:
+        it = canary(steps=[{"pause": {}}])
+        it.order(OrderKind.PROMOTE)
+        assert it.settle().wait.what is WaitsFor.PERSON
+        assert [carried.done for carried in it.status.orders] == [False]
+
     def test_one_that_waits_for_an_evaluation_is_told_so(self) -> None:
         it = canary(steps=[{"evaluation": {"name": "accuracy"}}])
         assert it.settle().runs == (Run("accuracy", 0),)
@@ -65,6 +68,16 @@ class TestOrders:
         found = it.decide()
         assert found.status.step == 2
         assert [carried.done for carried in found.status.orders] == [True, True]
+
+    def test_one_that_has_acted_does_not_act_on_other_steps(self) -> None:
+        it = canary()
+        it.settle()
+        it.order(OrderKind.PROMOTE)
+        it.write(it.decide())
+        it.spec = spec(steps=[{"pause": {}}])
+        found = it.settle()
+        assert (found.status.step, found.wait.what) == (0, WaitsFor.PERSON)
+        assert [carried.done for carried in found.status.orders] == [True]
 
     def test_abort_wins_and_says_who(self) -> None:
         it = canary()
@@ -192,58 +205,6 @@ class TestEvaluations:
         it.candidate.pods[0] = False
         found = it.decide()
         assert (found.wait.what, dict(found.traffic.selectors)["triage"]) == (WaitsFor.PODS, 5)
-
-
-class TestSuspension:
-    def test_neither_pause_nor_deadline_runs(self) -> None:
-        it = canary(steps=[{"weight": 20}, {"pause": {"duration": "10m"}}])
-        assert it.settle().requeue_after == 600
-        it.now += 240 * SECOND
-        it.suspended = True
-        assert it.settle().wait.what is WaitsFor.RESUME
-        it.now += timedelta(days=3)
-        it.suspended = False
-        it.candidate.healthy = False
-        assert it.settle().requeue_after == 600
-        it.candidate.healthy = True
-        assert it.settle().requeue_after == 360
-
-    def test_traffic_is_the_stable_revisions_until_the_weight_is_in_effect_again(self) -> None:
-        it = canary(trafficRouting=ROUTING)
-        it.settle()
-        assert dict(it.traffic.weights if it.traffic else ())["triage-canary"] == 20
-        it.suspended = True
-        assert dict(it.settle().traffic.weights)["triage-canary"] == 0
-        it.suspended, it.candidate.healthy = False, False
-        assert dict(it.settle().traffic.weights)["triage-canary"] == 0
-        it.candidate.healthy = True
-        assert dict(it.settle().traffic.weights)["triage-canary"] == 20
-
-    def test_one_that_was_aborted_is_over_when_its_pods_are_gone(self) -> None:
-        it = canary()
-        it.settle()
-        it.suspended = True
-        it.order(OrderKind.ABORT)
-        it.write(it.decide())
-        assert it.decide().transition is Transition.NONE
-        it.candidate.control()
-        assert it.decide().transition is Transition.ROLL_BACK
-
-
-class TestClock:
-    def test_a_clock_that_goes_back_makes_no_wait_longer(self) -> None:
-        it = canary(steps=[{"weight": 20}, {"pause": {"duration": "10m"}}])
-        it.settle()
-        it.now -= timedelta(days=365)
-        assert it.decide().requeue_after == 600
-        late = canary(healthy=False)
-        late.settle()
-        late.now -= timedelta(days=365)
-        assert late.decide().requeue_after == 600
-
-    def test_a_pause_that_is_too_long_to_be_read_is_the_longest(self) -> None:
-        found = course.course(spec(steps=[{"pause": {"duration": "9" * 30 + "h"}}]))
-        assert found[0] == course.Pause(durations.LONGEST)
 
 
 def test_every_wait_names_what_is_waited_for() -> None:

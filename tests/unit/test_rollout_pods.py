@@ -171,12 +171,34 @@ class TestSizes:
     def test_recreate_waits_for_pods_that_are_still_ending(self) -> None:
         it = World(spec(strategy="Recreate"), 3, Deployment(4))
         ending = replace(it.stable.facts, terminating=1)
-        assert decide(replace(it.facts(), stable=ending)).candidate == 0
+        found = decide(replace(it.facts(), stable=ending))
+        assert (found.candidate, found.status.waiting and found.status.waiting.missing) == (0, 7)
         assert decide(replace(it.facts(), stable=replace(it.stable.facts, observed=False))).candidate == 0
         assert it.decide().candidate == 3
 
     def test_recreate_cannot_be_frozen_even_where_nothing_refused_it(self) -> None:
         it = World(spec(strategy="Recreate", onFailure="Freeze"), 3, running(4, 3), Deployment(5, healthy=False))
+        assert it.end().transition is Transition.ROLL_BACK
+
+
+class TestRequests:
+    def test_a_lower_weight_takes_pods_only_when_requests_are_seen_to_have_moved(self) -> None:
+        it = canary(trafficRouting=ROUTING, steps=[{"weight": 50}, {"pause": {}}])
+        assert it.settle().candidate == 5
+        it.spec = spec(trafficRouting=ROUTING, steps=[{"weight": 20}, {"pause": {}}])
+        found = it.decide()
+        assert (found.candidate, dict(found.traffic.weights)["triage-canary"]) == (5, 20)
+        it.write(found)
+        assert it.decide().candidate == 2
+
+    def test_a_candidate_that_is_rolled_back_keeps_pods_as_long_as_it_gets_requests(self) -> None:
+        it = canary(trafficRouting=ROUTING)
+        it.settle()
+        it.order(OrderKind.ABORT)
+        it.write(it.decide(), ("stable", "candidate"))
+        it.now += timedelta(hours=1)
+        found = it.decide()
+        assert (found.candidate, found.wait.what) == (2, WaitsFor.TRAFFIC)
         assert it.end().transition is Transition.ROLL_BACK
 
 

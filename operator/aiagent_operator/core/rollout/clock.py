@@ -66,6 +66,6 @@ def _suspended(f: Facts, status: RolloutStatus) -> RolloutStatus:
         status,
         suspended_at=None,
         round=status.round + 1,
-        step_started_at=None if started is None else min(started + passed, f.now),
+        step_started_at=None if started is None else started + passed,
         paused_for=None if status.paused_for is PausedFor.STEP else status.paused_for,
     )
