@@ -141,7 +141,8 @@ class World:
             if decision.transition in FINISHED or decision.wait.what is WaitsFor.PERSON:
                 return decision
             if decision.wait.what is WaitsFor.EVALUATION:
-                self.verdicts |= {run: verdict for run in decision.runs if run not in self.verdicts}
+                unfinished = {None, Verdict.PENDING, Verdict.RUNNING}
+                self.verdicts |= {run: verdict for run in decision.runs if self.verdicts.get(run) in unfinished}
             else:
                 assert decision.requeue_after is not None, f"nothing ends this wait: {decision}"
                 self.now += timedelta(seconds=decision.requeue_after)

@@ -16,6 +16,7 @@ from support.rollouts import (
     FINISHED,
     SECOND,
     STEPS,
+    Deployment,
     World,
     canary,
     running,
@@ -191,6 +192,13 @@ class TestEvaluations:
         it = World(spec(strategy="BlueGreen", blueGreen=BLUE_GREEN), 3, running(4, 3))
         assert it.end().transition is Transition.PROMOTE
         assert it.now == BEGIN
+
+    def test_blue_green_is_analysed_from_when_its_pods_are_ready(self) -> None:
+        author = spec(strategy="BlueGreen", blueGreen=BLUE_GREEN, analysis=ANALYSIS)
+        it = World(author, 3, running(4, 3), Deployment(5, healthy=False))
+        assert it.settle().runs == ()
+        it.candidate.healthy = True
+        assert it.settle().runs == (Run("error-rate"),)
 
     def test_blue_green_waits_for_its_seconds(self) -> None:
         it = World(spec(strategy="BlueGreen", blueGreen=BLUE_GREEN | {"autoPromotionSeconds": 90}), 3, running(4, 3))
