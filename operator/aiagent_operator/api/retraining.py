@@ -1,0 +1,80 @@
+"""When an agent is trained anew: the part of `spec.retraining` that says how often."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from aiagent_operator.api import durations
+from aiagent_operator.api.fields import Model, cel, described, rules
+
+LONGEST: Final = durations.format_duration(durations.LONGEST)
+
+
+def duration(least: str, most: str = LONGEST) -> Any:
+    """Annotation of a string that is a Go duration within bounds, both included, which the API server checks."""
+    return Field(
+        min_length=1,
+        max_length=durations.MAX_LENGTH,
+        pattern=durations.PATTERN,
+        json_schema_extra=rules(
+            cel(
+                f"duration(self) >= duration('{least}') && duration(self) <= duration('{most}')",
+                f"must be a duration from {least} to {most}, in hours, minutes and seconds, such as 720h or 1h30m",
+            )
+        ),
+    )
+
+
+Interval = Annotated[str, duration("1s")]
+"""A pause or an age: at least a second."""
+
+Span = Annotated[str, duration("0s")]
+"""A length of time that may be nothing."""
+
+CronSchedule = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+"""Five fields of a crontab. What they say, and whether such a date exists, is for the operator to tell."""
+
+TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+"""Name of the IANA database; whether there is such a zone is for the operator to tell."""
+
+CADENCE_RULES: Final = (
+    cel("!has(self.schedule) || !has(self.every)", "write schedule or every, not both"),
+    cel("!has(self.timeZone) || has(self.schedule)", "timeZone is that of schedule: leave it out without one"),
+    cel("!has(self.grace) || has(self.maxAge)", "grace is that of maxAge: leave it out without one"),
+)
+"""The rules of CadenceFields, for models that add fields and rules of their own."""
+
+
+class CadenceFields(Model):
+    """How often an agent is trained: a plan (schedule or every), and a promise (maxAge).
+
+    Without any of them it is trained by order only. Its policies may promise more.
+    """
+
+    model_config = ConfigDict(json_schema_extra=rules(*CADENCE_RULES))
+
+    schedule: CronSchedule | None = described(
+        'When it is trained: five fields as of a CronJob, such as "0 2 * * 1".', default=None
+    )
+    every: Interval | None = described(
+        "How long after the end of its last successful training it is trained again, such as 720h.", default=None
+    )
+    time_zone: TimeZone | None = described(
+        "Time zone of schedule, such as Europe/Zurich (by default UTC).", default=None
+    )
+    max_age: Interval | None = described(
+        "How old its training may get, whatever the plan is, such as 720h. A policy may demand less.", default=None
+    )
+    grace: Span | None = described(
+        "How long after maxAge it is reported as overdue, before it is beyond its grace (by default 0s).", default=None
+    )
+    spread: Span | None = described(
+        "Over how long after the planned time agents with the same plan are spread; each has a place of its own "
+        "(by default 0s).",
+        default=None,
+    )
+    suspend: Annotated[
+        bool, described("True starts no training by plan or promise, as in a CronJob; the promise goes on.")
+    ] = False
