@@ -1,0 +1,302 @@
+"""What to do about one agent's training now, from its cadence, its policies and its revisions."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiagent_operator.api.retraining import CadenceFields
+from aiagent_operator.core import retraining_due
+from aiagent_operator.core.cadence import spec as cadence_spec
+from aiagent_operator.core.cadence.due import Cadence, History
+from aiagent_operator.core.cadence.errors import CadenceError
+from aiagent_operator.core.cadence.promise import Kept, Overdue, OverdueBeyondGrace
+from aiagent_operator.core.policies.compiled import CompiledPolicy
+from aiagent_operator.core.policies.merged import Limit
+from aiagent_operator.core.retraining_due import (
+    Facts,
+    Hold,
+    Idle,
+    InTraining,
+    Run,
+    RunState,
+    Start,
+    Step,
+    View,
+    Wait,
+    history,
+    view,
+)
+from support.policies import NIGHTS, POLICIES, YEAR_END, merged, policy
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+# A Monday.
+PLANNED = datetime(2026, 7, 6, 2, tzinfo=UTC)
+TRAINED = PLANNED - 7 * DAY + HOUR
+AGENT = Facts(
+    uid="6f1f2a52",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+    cadence=cadence_spec.cadence(schedule="0 2 * * 1"),
+    runs=(Run(RunState.SUCCEEDED, TRAINED),),
+)
+SUSPENDING = policy("strict", maxAge="240h", overdue={"grace": "24h", "action": "Suspend"})
+OVERDUE = TRAINED + 240 * HOUR
+
+
+def step(agent: Facts, at: datetime = PLANNED) -> Step:
+    """What to do."""
+    return view(agent, at).step
+
+
+def waits(agent: Facts, at: datetime = PLANNED) -> Wait:
+    """What it waits for."""
+    found = step(agent, at)
+    assert isinstance(found, Wait), found
+    return found
+
+
+def test_it_starts_when_its_plan_says() -> None:
+    before = view(AGENT, PLANNED - SECOND)
+    assert before.step == Wait(Hold.NOT_DUE, "planned for 2026-07-06T02:00:00Z", PLANNED)
+    assert (before.due, before.again) == (PLANNED, PLANNED)
+    assert view(AGENT, PLANNED).step == Start(PLANNED)
+    assert step(AGENT, PLANNED + 30 * DAY) == Start(PLANNED), "its place in the queue stays"
+
+
+def test_while_it_trains_nothing_starts() -> None:
+    running = Run(RunState.TRAINING, PLANNED + MINUTE)
+    busy = replace(AGENT, runs=(*AGENT.runs, running), suspended="spec.suspended", paused=True)
+    assert step(busy, PLANNED + DAY) == InTraining(PLANNED + MINUTE)
+
+
+def test_a_result_that_is_not_promoted_yet_is_waited_for() -> None:
+    candidate = replace(AGENT, runs=(*AGENT.runs, Run(RunState.IN_FLIGHT, PLANNED + HOUR)))
+    assert waits(candidate, PLANNED + DAY).hold is Hold.IN_FLIGHT
+    assert "due since 2026-07-06T02:00:00Z" in waits(candidate, PLANNED + DAY).reason
+    assert waits(candidate, PLANNED - SECOND).hold is Hold.NOT_DUE
+
+
+def test_after_its_success_it_is_planned_anew() -> None:
+    done = replace(AGENT, runs=(*AGENT.runs, Run(RunState.SUCCEEDED, PLANNED + HOUR)))
+    assert waits(done, PLANNED + DAY).until == PLANNED + 7 * DAY
+
+
+def test_what_is_rolled_back_counts_as_failed_and_the_older_one_counts_again() -> None:
+    back = replace(AGENT, runs=(*AGENT.runs, Run(RunState.FAILED, PLANNED + HOUR)))
+    found = waits(back, PLANNED + HOUR)
+    assert (found.hold, found.until) == (Hold.BACKING_OFF, PLANNED + HOUR + 10 * MINUTE)
+    assert step(back, PLANNED + HOUR + 10 * MINUTE) == Start(PLANNED)
+
+
+def test_a_window_that_shuts_while_it_waits_for_a_slot_is_looked_at() -> None:
+    found = view(replace(AGENT, policies=merged(policy(windows=[NIGHTS]))), PLANNED)
+    assert found.step == Start(PLANNED)
+    assert found.again == PLANNED + 2 * HOUR
+
+
+def test_windows_hold_it_and_are_named() -> None:
+    held = waits(replace(AGENT, policies=merged(policy(windows=[NIGHTS]))), PLANNED + 3 * HOUR)
+    assert (held.hold, held.until) == (Hold.WINDOW, PLANNED + 20 * HOUR)
+    assert 'allow windows of AgentPolicy "corp": the next, "nights"' in held.reason
+    never = replace(AGENT, policies=merged(policy(windows=[NIGHTS, {**NIGHTS, "name": "no", "kind": "Freeze"}])))
+    found = view(never, PLANNED)
+    assert isinstance(found.step, Wait)
+    assert found.step.until is None
+    assert found.again is not None, "it is looked at again, though no clock tells when"
+
+
+@pytest.mark.parametrize("at", [PLANNED - DAY, PLANNED, PLANNED + 30 * DAY])
+@pytest.mark.parametrize(
+    ("change", "hold", "says"),
+    [
+        ({"suspended": "AgentAction stop"}, Hold.AGENT_SUSPENDED, "a suspended agent is not trained: AgentAction stop"),
+        ({"paused": True}, Hold.PAUSED, "set it to false"),
+        ({"problem": "spec.retraining.every is empty"}, Hold.INVALID, "spec.retraining.every is empty"),
+        ({"policies": merged(policy(maxAge="90000h"))}, Hold.POLICY_UNREADABLE, 'AgentPolicy "corp" cannot be read'),
+        (
+            {"policies": merged(policy(maxAge="240h")), "cadence": None},
+            Hold.NO_RETRAINING,
+            '240h of AgentPolicy "corp" old, and the agent has no spec.retraining',
+        ),
+    ],
+)
+def test_what_holds_it_is_said_before_it_is_due(change: dict[str, object], hold: Hold, says: str, at: datetime) -> None:
+    held = waits(replace(AGENT, **change), at)  # type: ignore[arg-type]
+    assert held.hold is hold
+    assert says in held.reason
+    assert held.until is None
+
+
+def test_without_plan_and_promise_it_is_trained_by_order_only() -> None:
+    for cadence in (None, Cadence()):
+        found = view(replace(AGENT, cadence=cadence), PLANNED)
+        assert (found.step, found.due, found.again, found.announcement) == (Idle(), None, None, "")
+
+
+def test_the_promise_of_a_policy_makes_it_due() -> None:
+    lazy = replace(AGENT, cadence=Cadence(), policies=merged(policy(maxAge="100h")))
+    assert waits(lazy, TRAINED + 99 * HOUR).until == TRAINED + 100 * HOUR
+    assert step(lazy, TRAINED + 100 * HOUR) == Start(TRAINED + 100 * HOUR)
+
+
+def test_overdue_is_announced_and_then_suspends() -> None:
+    agent = replace(AGENT, paused=True, policies=merged(SUSPENDING))
+    kept = view(agent, OVERDUE - SECOND)
+    assert (kept.promise, kept.announcement, kept.suspend) == (Kept(OVERDUE), "", False)
+    assert kept.again == OVERDUE
+    overdue = view(agent, OVERDUE)
+    assert overdue.promise == Overdue(OVERDUE, OVERDUE + DAY)
+    assert overdue.announcement == (
+        'overdue since 2026-07-09T03:00:00Z, when training was 240h of AgentPolicy "strict" old: '
+        'AgentPolicy "strict" suspends the agent at 2026-07-10T03:00:00Z unless one succeeds'
+    )
+    assert (overdue.suspend, overdue.again) == (False, OVERDUE + DAY)
+    assert not view(agent, OVERDUE + DAY - SECOND).suspend
+    beyond = view(agent, OVERDUE + DAY)
+    assert beyond.promise == OverdueBeyondGrace(OVERDUE, OVERDUE + DAY)
+    assert beyond.suspend
+    assert beyond.announcement.endswith(
+        'beyond the grace of AgentPolicy "strict" since 2026-07-10T03:00:00Z: suspended by AgentPolicy "strict" since '
+        "2026-07-10T03:00:00Z, until a training succeeds"
+    )
+    assert beyond.again is None
+
+
+def test_where_it_is_announced_only_nothing_is_suspended() -> None:
+    own = cadence_spec.cadence(max_age="240h", grace="24h")
+    for agent in (
+        replace(AGENT, policies=merged(policy(maxAge="240h", overdue={"grace": "24h"}))),
+        replace(AGENT, cadence=own),
+    ):
+        found = view(agent, OVERDUE + 100 * DAY)
+        assert not found.suspend
+        assert "beyond the grace of" in found.announcement
+        assert "see why training does not start" in found.announcement
+
+
+def test_an_agent_that_its_age_suspends_is_trained_and_comes_back() -> None:
+    """Else it would never come back."""
+    agent = replace(AGENT, policies=merged(SUSPENDING))
+    late = OVERDUE + 2 * DAY
+    assert view(agent, late).suspend
+    assert isinstance(step(agent, late), Start)
+    training = replace(agent, runs=(*agent.runs, Run(RunState.TRAINING, late)))
+    assert view(training, late + HOUR).suspend, "a training that has not succeeded changes nothing"
+    trained = replace(agent, runs=(*agent.runs, Run(RunState.SUCCEEDED, late + HOUR)))
+    found = view(trained, late + HOUR)
+    assert (found.suspend, found.announcement) == (False, "")
+
+
+def test_an_owner_cannot_evade_the_promise_by_leaving_retraining_out() -> None:
+    for change in ({"cadence": None}, {"paused": True}, {"problem": "unreadable"}, {"suspended": "spec.suspended"}):
+        found = view(replace(AGENT, policies=merged(SUSPENDING), **change), OVERDUE + DAY)  # type: ignore[arg-type]
+        assert found.suspend
+        assert found.announcement
+
+
+def test_the_limits_of_its_policies_are_those_of_the_view() -> None:
+    policies = merged(policy("a", maxConcurrent=2), policy("b"))
+    assert view(replace(AGENT, policies=policies), PLANNED).limits == (Limit("a", 2),)
+
+
+def test_failures_count_since_the_last_success() -> None:
+    runs = [
+        Run(RunState.FAILED, TRAINED - DAY),
+        Run(RunState.SUCCEEDED, TRAINED),
+        Run(RunState.FAILED, TRAINED + DAY),
+        Run(RunState.FAILED, TRAINED + 2 * DAY),
+        Run(RunState.TRAINING, TRAINED + 3 * DAY),
+    ]
+    expected = History(AGENT.created, TRAINED, 2, TRAINED + 2 * DAY)
+    for order in permutations(runs):
+        assert history(AGENT.created, order) == expected
+    assert history(AGENT.created, ()) == History(AGENT.created)
+
+
+def test_the_cadence_that_an_agent_describes() -> None:
+    fields = CadenceFields.model_validate(
+        {"schedule": "0 2 * * 1", "timeZone": "Europe/Zurich", "maxAge": "240h", "grace": "24h", "spread": "2h"}
+    )
+    assert retraining_due.cadence(fields) == cadence_spec.cadence(
+        schedule="0 2 * * 1", time_zone="Europe/Zurich", max_age="240h", grace="24h", spread="2h"
+    )
+    assert retraining_due.cadence(CadenceFields()) == Cadence()
+    wrong = CadenceFields.model_validate({"schedule": "0 25 * * *", "timeZone": "Mars", "maxAge": "90000h"})
+    with pytest.raises(CadenceError, match=r"retraining\.schedule.*retraining\.timeZone.*retraining\.maxAge"):
+        retraining_due.cadence(wrong)
+
+
+RUNS = st.lists(
+    st.builds(
+        Run,
+        st.sampled_from((RunState.SUCCEEDED, RunState.FAILED)),
+        st.integers(0, 60 * 24).map(lambda hours: PLANNED + timedelta(hours=hours)),
+    ),
+    max_size=4,
+).map(tuple)
+CADENCES = st.sampled_from(
+    (
+        None,
+        Cadence(),
+        cadence_spec.cadence(schedule="0 2 * * 1", spread="5h"),
+        cadence_spec.cadence(schedule="30 1 * * *", max_age="100h", grace="5h"),
+        cadence_spec.cadence(every="36h", max_age="200h"),
+    )
+)
+
+
+def _told(found: View) -> tuple[object, ...]:
+    """What follows from a view. Which of several things still holds a training may change; until when may not."""
+    start = found.step
+    if isinstance(start, Wait):
+        return start.until, type(found.promise), found.suspend, found.announcement
+    return start, type(found.promise), found.suspend, found.announcement
+
+
+@given(CADENCES, POLICIES, RUNS, st.integers(0, 90 * 24 * 60), st.floats(0, 0.999))
+def test_nothing_changes_before_it_is_looked_at_again(
+    cadence: Cadence | None, policies: tuple[CompiledPolicy, ...], runs: tuple[Run, ...], minutes: int, part: float
+) -> None:
+    """So a sleep until `again` misses nothing."""
+    now = PLANNED + timedelta(minutes=minutes)
+    agent = replace(AGENT, cadence=cadence, policies=merged(*policies), runs=runs)
+    found = view(agent, now)
+    assert found == view(agent, now), "a second look changes nothing"
+    end = found.again or now + 400 * DAY
+    assert end > now
+    assert _told(view(agent, now + (end - now) * part)) == _told(found)
+
+
+@given(CADENCES, POLICIES, RUNS, st.integers(0, 90 * 24 * 60))
+def test_a_policy_more_never_lets_an_agent_start_or_work_that_could_not(
+    cadence: Cadence | None, policies: tuple[CompiledPolicy, ...], runs: tuple[Run, ...], minutes: int
+) -> None:
+    now = PLANNED + timedelta(minutes=minutes)
+    agent = replace(AGENT, cadence=cadence, runs=runs)
+    fewer = view(replace(agent, policies=merged(*policies[:-1])), now)
+    more = view(replace(agent, policies=merged(*policies)), now)
+    assert more.suspend or not fewer.suspend
+    assert bool(more.announcement) or not fewer.announcement
+    if (
+        isinstance(more.step, Start)
+        and fewer.due is not None
+        and fewer.due <= now
+        and not isinstance(fewer.step, Start)
+    ):
+        # Both are due: only the place in the spread may differ, which the policy's earlier promise ends earlier.
+        assert isinstance(fewer.step, Wait)
+        assert fewer.step.hold in (Hold.NOT_DUE, Hold.WINDOW)
+        assert cadence is not None
+        assert cadence.spread or fewer.due != more.due
+
+
+def test_a_freeze_over_the_turn_of_the_year_is_announced_with_its_end() -> None:
+    frozen = replace(AGENT, policies=merged(policy(windows=[YEAR_END])), runs=())
+    now = datetime(2026, 12, 28, 3, tzinfo=UTC)
+    assert waits(frozen, now).until == datetime(2027, 1, 5, tzinfo=UTC)
