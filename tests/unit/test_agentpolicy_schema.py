@@ -145,6 +145,9 @@ def test_words_of_the_contract() -> None:
         "description", "selector", "windows", "maxConcurrent", "maxAge", "overdue", "requiredEvaluations",
         "revisionHistoryLimit",
     }  # fmt: skip
+    assert set(structural(AgentPolicyStatus)["properties"]) == {
+        "observedGeneration", "agents", "training", "overdue", "conditions",
+    }  # fmt: skip
     assert structural(AgentPolicySpec)["required"] == ["description", "selector"]
     assert _node(AgentPolicySpec, ".maxConcurrent")["minimum"] == 1
     assert {action.value for action in OverdueAction} == {"Announce", "Suspend"}

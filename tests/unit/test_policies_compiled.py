@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiagent_operator.api.agentpolicy import AgentPolicyStatus
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Freshness, Subject
 from aiagent_operator.core.policies.report import report
@@ -157,11 +158,19 @@ def test_nothing_that_stands_in_a_policy_crashes_or_loosens_the_rest(spec: dict[
         assert after.problem or not before.problem
 
 
+def test_many_mistakes_are_not_all_told() -> None:
+    """The text stands in the status of each agent that the policy selects."""
+    found = policy(windows=[{**NIGHTS, "name": f"w{number}", "timeZone": "M" * 64} for number in range(32)])
+    assert found.problem.endswith(" and 27 more")
+    assert len(found.problem) < 2000
+
+
 def test_the_report_of_a_policy() -> None:
-    found = report(policy(), 12, 3)
-    assert found.status == {"agents": 12, "training": 3}
+    found = report(policy(), 12, 3, 1)
+    assert found.status == {"agents": 12, "training": 3, "overdue": 1}
+    AgentPolicyStatus.model_validate(found.status)
     assert [(v.type, v.status, v.reason) for v in found.verdicts] == [(Type.READY, True, Reason.ACCEPTED)]
-    broken = report(policy(maxAge="90000h"), 12, 0)
+    broken = report(policy(maxAge="90000h"), 12, 0, 0)
     assert [(v.type, v.status, v.reason) for v in broken.verdicts] == [
         (Type.READY, False, Reason.INVALID_SPEC),
         (Type.STALLED, True, Reason.INVALID_SPEC),

@@ -131,6 +131,9 @@ class AgentPolicyStatus(Model):
     observed_generation: int | None = described("Generation of the spec last acted upon.", default=None)
     agents: Annotated[int, Field(ge=0)] | None = described("Agents that it selects.", default=None)
     training: Annotated[int, Field(ge=0)] | None = described("Agents of these that train now.", default=None)
+    overdue: Annotated[int, Field(ge=0)] | None = described(
+        "Agents of these whose training is older than they, or a policy of theirs, allow.", default=None
+    )
     conditions: Annotated[
         tuple[Condition, ...], described("Conditions (metav1).", max_length=8, json_schema_extra=map_by("type"))
     ] = ()

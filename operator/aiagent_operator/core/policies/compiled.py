@@ -29,6 +29,7 @@ from aiagent_operator.core.cadence import windows
 from aiagent_operator.core.cadence.errors import CadenceError
 from aiagent_operator.core.cadence.windows import PolicyWindows
 from aiagent_operator.core.exposure import selects
+from aiagent_operator.core.texts import some
 
 _T = TypeVar("_T")
 _COMPARES: Final = (SelectorOperator.IN, SelectorOperator.NOT_IN)
@@ -97,7 +98,7 @@ class CompiledPolicy:
             freshness=_freshness(read, problems),
             evaluations=frozenset(evaluation.name for evaluation in read.required_evaluations),
             history=read.revision_history_limit,
-            problem="; ".join(problems),
+            problem=some(problems, separator="; "),
         )
 
 

@@ -17,12 +17,12 @@ class PolicyReport:
     status: Mapping[str, int]
 
 
-def report(policy: CompiledPolicy, agents: int, training: int) -> PolicyReport:
-    """What to say of a policy that selects so many agents, of which so many train now.
+def report(policy: CompiledPolicy, agents: int, training: int, overdue: int) -> PolicyReport:
+    """What to say of a policy that selects so many agents, of which so many train now, and so many are overdue.
 
     The numbers stand in the status only: in a message they would change it, and the Event with it, at every training.
     """
-    status = {"agents": agents, "training": training}
+    status = {"agents": agents, "training": training, "overdue": overdue}
     if policy.problem:
         text = (
             f"{policy.problem}. Until then no training of the agents that it selects starts, and no revision of theirs "
