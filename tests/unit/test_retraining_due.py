@@ -180,6 +180,29 @@ def test_where_it_is_announced_only_nothing_is_suspended() -> None:
         assert "see why training does not start" in found.announcement
 
 
+def test_each_step_of_a_broken_promise_is_looked_at() -> None:
+    """Also where one policy announces and another one suspends later."""
+    first = policy("first", maxAge="240h", overdue={"grace": "24h"})
+    later = policy("later", maxAge="240h", overdue={"grace": "72h", "action": "Suspend"})
+    agent = replace(AGENT, paused=True, policies=merged(first, later))
+    moments = [OVERDUE - HOUR, OVERDUE, OVERDUE + DAY, OVERDUE + 3 * DAY]
+    assert [view(agent, moment).again for moment in moments] == [*moments[1:], None]
+    assert [view(agent, moment).suspend for moment in moments] == [False, False, False, True]
+    assert 'grace of AgentPolicy "first"' in view(agent, moments[2]).announcement
+    assert 'AgentPolicy "later" suspends the agent at 2026-07-12T03:00:00Z' in view(agent, moments[2]).announcement
+    announced = replace(agent, policies=merged(first))
+    assert [view(announced, moment).again for moment in moments] == [OVERDUE, OVERDUE + DAY, None, None]
+
+
+def test_the_windows_of_all_its_policies_hold_it() -> None:
+    days = {"name": "days", "kind": "Freeze", "schedule": "0 1 * * *", "duration": "20h"}
+    both = merged(policy("a", windows=[NIGHTS]), policy("b", windows=[days]))
+    held = waits(replace(AGENT, policies=both))
+    assert (held.hold, held.until) == (Hold.WINDOW, PLANNED + 20 * HOUR)
+    assert 'freeze window "days" of AgentPolicy "b"' in held.reason
+    assert step(replace(AGENT, policies=both), PLANNED + 20 * HOUR) == Start(PLANNED)
+
+
 def test_an_agent_that_its_age_suspends_is_trained_and_comes_back() -> None:
     """Else it would never come back."""
     agent = replace(AGENT, policies=merged(SUSPENDING))
