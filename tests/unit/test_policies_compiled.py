@@ -97,6 +97,13 @@ def test_what_is_no_spec_at_all_is_about_everybody(spec: Any) -> None:
     assert found.scope.covers(SUBJECT)
 
 
+def test_only_names_on_the_wire_count() -> None:
+    found = policy(max_age="30d", selector={"agent_selector": "gold"}, windows=[{**NIGHTS, "time_zone": 7}])
+    assert found.problem == ""
+    assert found.freshness is None
+    assert found.scope.covers(SUBJECT)
+
+
 def test_the_other_windows_still_hold() -> None:
     wrong = {**NIGHTS, "name": "wrong", "schedule": "never"}
     unknown = {**NIGHTS, "name": "unknown", "kind": "Pause"}

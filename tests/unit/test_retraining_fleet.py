@@ -154,7 +154,7 @@ def _open(world: World, role: str, now: datetime) -> bool:
     return not frozen and (role != "nightly" or night)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 2))
 def test_a_year_of_a_fleet(seed: int, most: int, nightly: int) -> None:
     random = Random(seed)

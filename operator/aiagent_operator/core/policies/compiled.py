@@ -109,11 +109,11 @@ class _Problems(list[str]):
         """The spec without the parts that cannot be read."""
         draft: dict[str, Any] = dict(spec) if isinstance(spec, Mapping) else {}
         try:
-            return AgentPolicySpec.model_validate(draft)
+            return _validated(draft)
         except ValidationError as error:
             self.append(unreadable(error))
             _drop(draft, [entry["loc"] for entry in error.errors(include_url=False)])
-            return AgentPolicySpec.model_validate(draft)
+            return _validated(draft)
 
     def attempt(self, read: Callable[[], _T]) -> _T | None:
         try:
@@ -121,6 +121,11 @@ class _Problems(list[str]):
         except (CadenceError, DurationError) as error:
             self.append(str(error))
             return None
+
+
+def _validated(draft: Mapping[str, Any]) -> AgentPolicySpec:
+    """By the names on the wire alone: errors name these, so what is wrong can be dropped by them."""
+    return AgentPolicySpec.model_validate(draft, by_alias=True, by_name=False)
 
 
 def _drop(draft: dict[str, Any], places: Iterable[tuple[int | str, ...]]) -> None:
