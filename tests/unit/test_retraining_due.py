@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aiagent_operator.api.retraining import CadenceFields
 from aiagent_operator.core import retraining_due
@@ -14,7 +12,6 @@ from aiagent_operator.core.cadence import spec as cadence_spec
 from aiagent_operator.core.cadence.due import Cadence, History
 from aiagent_operator.core.cadence.errors import CadenceError
 from aiagent_operator.core.cadence.promise import Kept, Overdue, OverdueBeyondGrace
-from aiagent_operator.core.policies.compiled import CompiledPolicy
 from aiagent_operator.core.policies.merged import Limit
 from aiagent_operator.core.retraining_due import (
     Facts,
@@ -25,12 +22,11 @@ from aiagent_operator.core.retraining_due import (
     RunState,
     Start,
     Step,
-    View,
     Wait,
     history,
     view,
 )
-from support.policies import NIGHTS, POLICIES, YEAR_END, merged, policy
+from support.policies import NIGHTS, YEAR_END, merged, policy
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -253,70 +249,6 @@ def test_the_cadence_that_an_agent_describes() -> None:
     wrong = CadenceFields.model_validate({"schedule": "0 25 * * *", "timeZone": "Mars", "maxAge": "90000h"})
     with pytest.raises(CadenceError, match=r"retraining\.schedule.*retraining\.timeZone.*retraining\.maxAge"):
         retraining_due.cadence(wrong)
-
-
-RUNS = st.lists(
-    st.builds(
-        Run,
-        st.sampled_from((RunState.SUCCEEDED, RunState.FAILED)),
-        st.integers(0, 60 * 24).map(lambda hours: PLANNED + timedelta(hours=hours)),
-    ),
-    max_size=4,
-).map(tuple)
-CADENCES = st.sampled_from(
-    (
-        None,
-        Cadence(),
-        cadence_spec.cadence(schedule="0 2 * * 1", spread="5h"),
-        cadence_spec.cadence(schedule="30 1 * * *", max_age="100h", grace="5h"),
-        cadence_spec.cadence(every="36h", max_age="200h"),
-    )
-)
-
-
-def _told(found: View) -> tuple[object, ...]:
-    """What follows from a view. Which of several things still holds a training may change; until when may not."""
-    start = found.step
-    if isinstance(start, Wait):
-        return start.until, type(found.promise), found.suspend, found.announcement
-    return start, type(found.promise), found.suspend, found.announcement
-
-
-@given(CADENCES, POLICIES, RUNS, st.integers(0, 90 * 24 * 60), st.floats(0, 0.999))
-def test_nothing_changes_before_it_is_looked_at_again(
-    cadence: Cadence | None, policies: tuple[CompiledPolicy, ...], runs: tuple[Run, ...], minutes: int, part: float
-) -> None:
-    """So a sleep until `again` misses nothing."""
-    now = PLANNED + timedelta(minutes=minutes)
-    agent = replace(AGENT, cadence=cadence, policies=merged(*policies), runs=runs)
-    found = view(agent, now)
-    assert found == view(agent, now), "a second look changes nothing"
-    end = found.again or now + 400 * DAY
-    assert end > now
-    assert _told(view(agent, now + (end - now) * part)) == _told(found)
-
-
-@given(CADENCES, POLICIES, RUNS, st.integers(0, 90 * 24 * 60))
-def test_a_policy_more_never_lets_an_agent_start_or_work_that_could_not(
-    cadence: Cadence | None, policies: tuple[CompiledPolicy, ...], runs: tuple[Run, ...], minutes: int
-) -> None:
-    now = PLANNED + timedelta(minutes=minutes)
-    agent = replace(AGENT, cadence=cadence, runs=runs)
-    fewer = view(replace(agent, policies=merged(*policies[:-1])), now)
-    more = view(replace(agent, policies=merged(*policies)), now)
-    assert more.suspend or not fewer.suspend
-    assert bool(more.announcement) or not fewer.announcement
-    if (
-        isinstance(more.step, Start)
-        and fewer.due is not None
-        and fewer.due <= now
-        and not isinstance(fewer.step, Start)
-    ):
-        # Both are due: only the place in the spread may differ, which the policy's earlier promise ends earlier.
-        assert isinstance(fewer.step, Wait)
-        assert fewer.step.hold in (Hold.NOT_DUE, Hold.WINDOW)
-        assert cadence is not None
-        assert cadence.spread or fewer.due != more.due
 
 
 def test_a_freeze_over_the_turn_of_the_year_is_announced_with_its_end() -> None:
