@@ -16,6 +16,7 @@ VERSIONS = {
     "rolebindings": "rbac.authorization.k8s.io/v1",
     "networkpolicies": "networking.k8s.io/v1",
     "deployments": "apps/v1",
+    "agentrevisions": meta.API_VERSION,
 }
 KINDS = tuple(VERSIONS)
 # By which an order selects them.

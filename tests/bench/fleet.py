@@ -96,10 +96,10 @@ class Fleet:
         machine is half as much again as the whole onboarding.
         """
         path = agents.COLLECTIONS["deployments"] + "/{}/status"
-        body = {"status": {"observedGeneration": 1}}
+        body, content = {"status": {"observedGeneration": 1}}, "application/merge-patch+json"
         self.load.send(
             (
-                self.load.request("PATCH", path.format(where, name), body, content="application/merge-patch+json")
+                self.load.request("PATCH", path.format(where, f"{name}-1"), body, content=content)
                 for name, where in wanted
             ),
             connections=connections,

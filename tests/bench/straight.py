@@ -25,6 +25,7 @@ _PATHS = {
     "RoleBinding": agents.COLLECTIONS["rolebindings"],
     "NetworkPolicy": agents.COLLECTIONS["networkpolicies"],
     "Deployment": agents.COLLECTIONS["deployments"],
+    "AgentRevision": agents.COLLECTIONS["agentrevisions"],
 }
 
 # What is changed in the objects. Not everybody may write the reserved names and labels; and objects that bear an
@@ -88,6 +89,9 @@ class Template:
         yield request("Role", request("RoleBinding"))
         for kind in ("ServiceAccount", "NetworkPolicy", "ConfigMap", "Deployment"):
             yield request(kind)
+        # Nobody but the operator may write records, whatever their labels say.
+        if disguise is not DISGUISED:
+            yield request("AgentRevision")
 
 
 def model(fleet: Fleet) -> Template:

@@ -95,7 +95,7 @@ def test_moving_its_own_deployment_to_another_account(office: Office) -> None:
     office.run(agent)
     patch = {"spec": {"template": {"spec": {"serviceAccountName": "deployer", "serviceAccount": "deployer"}}}}
     with refused("operator-workloads", "is for the owner of the workload to set"):
-        office.operator.patch(APPS, "deployments", "triage", patch, namespace=office.namespace)
+        office.operator.patch(APPS, "deployments", "triage-1", patch, namespace=office.namespace)
 
 
 def test_moving_its_own_deployment_to_another_account_by_a_false_record(office: Office) -> None:
@@ -103,7 +103,7 @@ def test_moving_its_own_deployment_to_another_account_by_a_false_record(office: 
     office.run(agent)
     patch: Object = {"metadata": {"annotations": {meta.ANNOTATION_PRIOR_ACCOUNT: "deployer"}}}
     with refused("operator-workloads", "the operator writes no other there"):
-        office.operator.patch(APPS, "deployments", "triage", patch, namespace=office.namespace)
+        office.operator.patch(APPS, "deployments", "triage-1", patch, namespace=office.namespace)
 
 
 def test_minting_a_token(office: Office) -> None:

@@ -6,10 +6,12 @@ import uuid
 import pytest
 
 from aiagent_operator.api import meta
-from aiagent_operator.core.children import role
+from aiagent_operator.api.agentrevision import Trigger
+from aiagent_operator.core.children import revision, role
+from aiagent_operator.core.children.revision import Work
 from support.agents import order
 from support.kube import ApiError, Kube, Object
-from support.tenancy import APPS, RBAC, Office, refused, unauthorized
+from support.tenancy import APPS, POD, RBAC, Office, refused, unauthorized
 
 pytestmark = pytest.mark.cluster
 
@@ -103,7 +105,7 @@ def test_swapping_an_agents_workload_to_another_agent(office: Office) -> None:
     office.run(agent)
     patch = {"spec": {"template": {"spec": {"serviceAccountName": "aiagent.payroll"}}}}
     with refused("agent-pods", "only the operator lets a workload run as an agent"):
-        office.editor.patch(APPS, "deployments", "triage", patch, namespace=office.namespace)
+        office.editor.patch(APPS, "deployments", "triage-1", patch, namespace=office.namespace)
 
 
 def test_a_cluster_administrator_borrows_no_account_either(office: Office) -> None:
@@ -150,7 +152,7 @@ def test_taking_an_agents_workload_out_of_the_operators_hands(office: Office) ->
     office.run(agent)
     patch = {"metadata": {"labels": {meta.LABEL_MANAGED_BY: "Helm"}}}
     with refused("agent-labels", "Leave it as it is"):
-        office.editor.patch(APPS, "deployments", "triage", patch, namespace=office.namespace)
+        office.editor.patch(APPS, "deployments", "triage-1", patch, namespace=office.namespace)
 
 
 # Rights of the agent -------------------------------------------------------------------------------------------------
@@ -318,6 +320,38 @@ def test_claiming_rights_in_an_agents_status(office: Office) -> None:
             namespace=office.namespace,
             subresource="status",
         )
+
+
+@pytest.fixture
+def on_record(office: Office) -> Object:
+    """A revision of an agent, written by the operator's account."""
+    work = Work({"spec": POD}, (("app", "registry.example/app:1"),), "aiagent.triage.0123456789", f"sha256:{'0' * 64}")
+    none = f"sha256:{'0' * 64}"
+    built = revision.build(office.identity(), 1, work, trigger=Trigger.CREATED, parent=None, permissions=none)
+    return office.operator.create(built.manifest)
+
+
+def test_rewriting_what_an_agent_was(office: Office, on_record: Object) -> None:
+    clerk = office.person(*(rule(what, "*", group=meta.GROUP) for what in ("agentrevisions", "agentrevisions/status")))
+    where = {"namespace": office.namespace}
+    with refused("agent-records", "only the operator writes and removes"):
+        clerk.patch(meta.API_VERSION, "agentrevisions", "triage-1", {"metadata": {"labels": {"a": "b"}}}, **where)
+    with refused("agent-records", "spec.revisionHistoryLimit"):
+        clerk.delete(meta.API_VERSION, "agentrevisions", "triage-1", **where)
+    forged = copy.deepcopy(on_record)
+    forged["metadata"] = {"name": "triage-2", **where}
+    with refused("agent-records", "change the AIAgent, and a revision follows"):
+        clerk.create(forged)
+    with refused("agent-status", "only the operator writes the status"):
+        patch = {"status": {"state": "Stable"}}
+        clerk.patch(meta.API_VERSION, "agentrevisions", "triage-1", patch, **where, subresource="status")
+
+
+def test_who_may_abandon_clears_records_away(office: Office, on_record: Object) -> None:
+    undertaker = office.person(
+        rule("agentrevisions", "delete", group=meta.GROUP), rule("aiagents", "abandon", group=meta.GROUP)
+    )
+    undertaker.delete(meta.API_VERSION, "agentrevisions", on_record["metadata"]["name"], namespace=office.namespace)
 
 
 def test_slipping_a_status_in_with_the_spec(office: Office) -> None:

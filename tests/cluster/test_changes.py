@@ -4,7 +4,12 @@ from support import agents
 from support.agents import permission, rule
 from support.workplace import Workplace
 
-BASIC = {("ServiceAccount", "aiagent.triage"), ("NetworkPolicy", "aiagent.triage"), ("Deployment", "triage")}
+BASIC = {
+    ("ServiceAccount", "aiagent.triage"),
+    ("NetworkPolicy", "aiagent.triage"),
+    ("Deployment", "triage-1"),
+    ("AgentRevision", "triage-1"),
+}
 
 
 def test_a_permission_that_is_taken_out_takes_its_objects_along(place: Workplace) -> None:
@@ -87,12 +92,13 @@ def test_a_new_handbook_is_a_new_config_map_and_a_rollout(place: Workplace) -> N
     assert new["configMap"] != old["configMap"]
     assert new["digest"] != old["digest"]
     children = place.children(agent["metadata"]["uid"])
-    assert {name for kind, _, name in children if kind == "ConfigMap"} == {new["configMap"]}
+    books = {name for kind, _, name in children if kind == "ConfigMap"}
+    assert books == {old["configMap"], new["configMap"]}, "an earlier revision can be gone back to"
     assert children["ConfigMap", place.namespace, new["configMap"]]["data"]["instructions.md"] == "Be brief."
-    deployment = children["Deployment", place.namespace, "triage"]
+    assert {name for kind, _, name in children if kind == "Deployment"} == {"triage-2"}
+    deployment = children["Deployment", place.namespace, "triage-2"]
     volumes = {v["name"]: v for v in deployment["spec"]["template"]["spec"]["volumes"]}
     assert volumes["workforce-handbook"]["configMap"]["name"] == new["configMap"]
-    assert deployment["metadata"]["generation"] == 2
 
 
 def test_the_old_handbook_stays_while_pods_still_mount_it(place: Workplace) -> None:
@@ -146,11 +152,13 @@ def test_from_template_to_target_and_back(place: Workplace) -> None:
     place.replace_workload("triage", agents.target("router"))
     place.until_ready("triage")
     assert {name for kind, _, name in place.children(uid) if kind == "Deployment"} == {"router"}
-    place.admin.wait_gone("apps/v1", "deployments", "triage", namespace=place.namespace)
+    place.admin.wait_gone("apps/v1", "deployments", "triage-1", namespace=place.namespace)
 
     place.replace_workload("triage", agents.template())
     place.until_ready("triage")
-    assert {name for kind, _, name in place.children(uid) if kind == "Deployment"} == {"triage"}
+    assert {name for kind, _, name in place.children(uid) if kind == "Deployment"} == {"triage-1"}, (
+        "the same work is the same revision"
+    )
     router = place.admin.get("apps/v1", "deployments", "router", namespace=place.namespace)
     assert router["spec"]["template"]["spec"].get("serviceAccountName") in (None, "default")
     assert "labels" not in router["metadata"]

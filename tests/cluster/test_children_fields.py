@@ -81,7 +81,7 @@ def children(namespace: str) -> list[Desired]:
         role_binding.build(agent, namespace),
         network_policy.build(agent, CONNECTIONS, [("10.0.0.1", 6443), ("fd00::1", 443)], dns),
         book,
-        deployment.build(agent, template, 0, pods, suspended=False),
+        deployment.build(agent, 1, template, 0, pods),
     ]
 
 

@@ -88,7 +88,7 @@ class Rig:
 
 
 def _lasting(obj: Object, name: str, uid: str) -> Object:
-    kept = copy.deepcopy({k: v for k, v in obj.items() if k != "status" or obj["kind"] == "AIAgent"})
+    kept = copy.deepcopy({k: v for k, v in obj.items() if k != "status" or obj["kind"] in ("AIAgent", "AgentRevision")})
     for field in PASSING:
         kept["metadata"].pop(field, None)
     for condition in kept.get("status", {}).get("conditions", []):
@@ -98,6 +98,8 @@ def _lasting(obj: Object, name: str, uid: str) -> Object:
         entry.pop("uid")
         entry.pop("generation", None)
     kept.get("status", {}).pop("observedGeneration", None)
+    kept.get("status", {}).pop("promotionTime", None)
+    (kept.get("status", {}).get("order") or {}).pop("uid", None)
     return _renamed(kept, name, uid)  # type: ignore[no-any-return]
 
 
@@ -197,12 +199,25 @@ def _resumption(rig: Rig, number: int) -> Run:
     return run
 
 
+def _rollback(rig: Rig, number: int) -> Run:
+    run = _onboarding(rig, number)
+    run.act()
+    rig.place.until_ready(run.name)
+    rig.place.change(run.name, handbook={"instructions": {"inline": "Be brief."}})
+    rig.place.until_ready(run.name)
+    run.old = run.new
+    run.act = lambda: rig.place.order("Rollback", f"back-{run.name}", run.name)
+    run.arrived = lambda: rig.place.is_ordered(f"back-{run.name}", "Complete") and rig.place.is_ready(run.name)
+    return run
+
+
 SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "onboarding": _onboarding,
     "update": _update,
     "deletion": _deletion,
     "suspension": _suspension,
     "resumption": _resumption,
+    "rollback": _rollback,
 }
 
 

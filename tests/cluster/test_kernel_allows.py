@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.api.agentrole import AgentRoleSpec
 from aiagent_operator.api.aiagent import AIAgentSpec, Connection
 from aiagent_operator.api.workload import OnConflict
@@ -14,10 +15,12 @@ from aiagent_operator.core.children import (
     deployment,
     handbook,
     network_policy,
+    revision,
     role,
     role_binding,
     service_account,
 )
+from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.rules import Rule
 from aiagent_operator.core.targets import Patch
@@ -52,18 +55,21 @@ def test_the_operator_makes_changes_and_removes_every_child(office: Office) -> N
     connection = Connection.model_validate({"name": "crm", "secretRef": {"name": "crm"}, "audience": "https://crm"})
     pod = {"spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}}
     inject = injection.build(agent, "aiagent.triage.0123456789", [connection])
+    none = f"sha256:{'0' * 64}"
+    work = Work(pod, (("app", "registry.example/app:1"),), "aiagent.triage.0123456789", none)
     children = [
         service_account.build(agent),
         handbook.build(agent, handbook.resolve(spec, role_spec), "Be kind."),
         network_policy.build(agent, [connection], [("192.0.2.1", 6443)], network_policy.DnsPeers()),
         role.build(agent, office.namespace, [READ_CONFIG]),
         role_binding.build(agent, office.namespace),
-        deployment.build(agent, pod, 1, inject, False),
+        revision.build(agent, 1, work, trigger=Trigger.CREATED, parent=None, permissions=none),
+        deployment.build(agent, 1, pod, 1, inject),
     ]
     for child in children:
         live = office.operator.create(child.manifest)
-        if live["kind"] == "ConfigMap":
-            continue  # a handbook is never changed: another text is another ConfigMap
+        if live["kind"] in ("ConfigMap", "AgentRevision"):
+            continue  # neither is ever changed: other work is another handbook and another revision
         del live["metadata"]["resourceVersion"]
         live["metadata"]["labels"]["note"] = "changed"
         office.operator.replace(live)
@@ -188,7 +194,7 @@ def test_a_namespace_with_agents_goes(office: Office) -> None:
         service_account.build(agent),
         role.build(agent, name, [READ_CONFIG]),
         role_binding.build(agent, name),
-        deployment.build(agent, pod, 1, injected(agent), False),
+        deployment.build(agent, 1, pod, 1, injected(agent)),
     ):
         office.operator.create(child.manifest)
     office.admin.delete("v1", "namespaces", name)

@@ -50,7 +50,7 @@ def test_an_agent_is_taken_down_by_hand_when_the_operator_is_gone(kernel: Cluste
         (RBAC, "RoleBinding", "aiagent.triage"),
         (RBAC, "Role", "aiagent.triage"),
         ("v1", "ServiceAccount", "aiagent.triage"),
-        (APPS, "Deployment", "triage"),
+        (APPS, "Deployment", "triage-1"),
     ):
         office.admin.wait_gone(api_version, kind, name, **where)
     assert office.admin.get(APPS, "deployments", "bystander", **where)

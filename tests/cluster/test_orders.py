@@ -129,14 +129,14 @@ def test_pods_are_stopped_though_the_role_or_the_handbook_is_gone(place: Workpla
     for name in ("triage", "adopter"):
         place.until_reason(name, "Ready", "RoleNotApproved")
 
-    for name, deployment in (("reader", "reader"), ("triage", "triage"), ("adopter", "router")):
+    for name, deployment in (("reader", "reader-1"), ("triage", "triage-1"), ("adopter", "router")):
         place.order("Suspend", f"stop-{name}", name)
         place.until_ordered(f"stop-{name}", "InForce", "InForce", "no pods run")
         assert _replicas(place, deployment) == 0
 
     place.admin.create(agents.config_map(place.namespace, "texts", guide="Be kind."))
     place.admin.patch(agents.API, "agentroles", role, {"spec": {"lifecycle": {"state": "Approved"}}})
-    for name, deployment, replicas in (("reader", "reader", 1), ("triage", "triage", 1), ("adopter", "router", 2)):
+    for name, deployment, replicas in (("reader", "reader-1", 1), ("triage", "triage-1", 1), ("adopter", "router", 2)):
         place.until_reason(name, "Ready", "Suspended")
         place.order("Resume", f"go-on-{name}", name)
         place.until_ready(name)

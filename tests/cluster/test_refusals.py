@@ -192,7 +192,7 @@ def test_a_source_that_vanishes_later_leaves_the_work_as_it_is(place: Workplace)
     place.until_reason("triage", "Ready", "HandbookSourceNotFound", "texts")
     after = place.children(first["metadata"]["uid"])
     assert set(after) == set(before)
-    deployment = ("Deployment", place.namespace, "triage")
+    deployment = ("Deployment", place.namespace, "triage-1")
     assert after[deployment]["metadata"]["generation"] == before[deployment]["metadata"]["generation"]
     assert place.can("triage", "get", "tickets")
 
@@ -206,7 +206,7 @@ def test_a_name_that_somebody_else_has_is_never_taken_over(place: Workplace, kin
             "metadata": {"name": "aiagent.triage", "namespace": place.namespace},
             "spec": {"podSelector": {}},
         },
-        "Deployment": agents.workload(place.namespace, "triage"),
+        "Deployment": agents.workload(place.namespace, "triage-1"),
     }
     foreign = place.admin.create(taken[kind])
     place.employ("triage", place.new_role(), permission("read-tickets"))

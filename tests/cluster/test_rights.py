@@ -127,7 +127,7 @@ def _changes(place: Workplace) -> None:
     stripped = {"metadata": {"labels": {"workforce.dev/agent": None}}}
     place.admin.patch(agents.RBAC, "rolebindings", "aiagent.triage", stripped, namespace=home)
     deployment: Object = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}}
-    place.admin.patch("apps/v1", "deployments", "triage", deployment, namespace=home)
+    place.admin.patch("apps/v1", "deployments", "triage-2", deployment, namespace=home)
     place.admin.wait_object(
         "v1",
         "serviceaccounts",

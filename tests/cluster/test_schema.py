@@ -135,6 +135,7 @@ def test_a_printed_row_has_a_cell_for_every_column(kube: Kube, operator_account:
             {
                 "status": {
                     "phase": "Active",
+                    "revision": {"stable": 3},
                     "granted": "1/1",
                     "accountable": "product-owner@corp.example",
                     "conditions": [
@@ -162,6 +163,7 @@ def test_a_printed_row_has_a_cell_for_every_column(kube: Kube, operator_account:
             "Ready": "True",
             "Reason": "Onboarded",
             "Phase": "Active",
+            "Revision": 3,
             "Granted": "1/1",
             "Accountable": "product-owner@corp.example",
             "Purpose": "Answer first-line tickets",

@@ -75,7 +75,10 @@ ORDER: Object = {
         "reason": "It answers nonsense",
     },
 }
-BASES = {"AIAgent": AGENT, "AgentRole": ROLE, "AgentAction": ORDER}
+SEVERAL: Object = copy.deepcopy(ORDER)
+SEVERAL["spec"]["selector"] = {"matchLabels": {"team": "crm"}}
+del SEVERAL["spec"]["agentRef"]
+BASES = {"AIAgent": AGENT, "AgentRole": ROLE, "AgentAction": ORDER, "AgentAction/several": SEVERAL}
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ RULES = [
     rule("spec.owners.1", {**OWNER, "name": "second"}, "exactly one owner must be Accountable", "spec.owners"),
     rule("spec.agentRef", GONE, "name one agent in agentRef, or several", "spec", "AgentAction"),
     rule("spec.selector", {"matchLabels": {"a": "b"}}, "name one agent in agentRef", "spec", "AgentAction"),
+    rule("spec.action", "Rollback", "name it in agentRef", "spec.agentRef", "AgentAction/several"),
+    rule("spec.revision", 3, "revision goes with Rollback only", base="AgentAction"),
     rule("spec.activeDeadlineSeconds", 60, "and has no activeDeadlineSeconds", base="AgentAction"),
     rule("spec.ttlSecondsAfterFinished", 60, "and has no ttlSecondsAfterFinished", base="AgentAction"),
     rule("spec.connections.0.egress.cidr", "203.0.113.7/24", "without host bits"),

@@ -20,7 +20,7 @@ def test_rights_go_before_the_pods_and_all_comes_back(place: Workplace) -> None:
     assert agents.condition(agent, "Reconciling") is None
     assert place.rights(uid) == set()
     place.until_cannot("triage", "get", "tickets", namespace=crm)
-    deployment = place.admin.get("apps/v1", "deployments", "triage", namespace=place.namespace)
+    deployment = place.admin.get("apps/v1", "deployments", "triage-1", namespace=place.namespace)
     assert deployment["spec"]["replicas"] == 0
     writes = place.writes(mark)
     revoked = max(w.answered for w in writes if (w.resource, w.verb) == ("rolebindings", "delete"))
@@ -31,7 +31,7 @@ def test_rights_go_before_the_pods_and_all_comes_back(place: Workplace) -> None:
     place.until_ready("triage")
     place.until_can("triage", "get", "tickets", namespace=crm)
     place.until_can("triage", "create", "refunds")
-    assert place.admin.get("apps/v1", "deployments", "triage", namespace=place.namespace)["spec"]["replicas"] == 1
+    assert place.admin.get("apps/v1", "deployments", "triage-1", namespace=place.namespace)["spec"]["replicas"] == 1
 
 
 def test_an_agent_can_be_employed_suspended(place: Workplace) -> None:
@@ -40,7 +40,7 @@ def test_an_agent_can_be_employed_suspended(place: Workplace) -> None:
     agent = place.until_reason("triage", "Ready", "Suspended")
 
     assert place.rights(agent["metadata"]["uid"]) == set()
-    assert place.admin.get("apps/v1", "deployments", "triage", namespace=place.namespace)["spec"]["replicas"] == 0
+    assert place.admin.get("apps/v1", "deployments", "triage-1", namespace=place.namespace)["spec"]["replicas"] == 0
     assert agent["status"]["replicas"] == 0
 
 

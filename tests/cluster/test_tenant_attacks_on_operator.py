@@ -113,7 +113,7 @@ def test_a_handbook_planted_beforehand_is_not_adopted(tenant: Tenant) -> None:
     tenant.employ("triage")
 
     place.until_reason("triage", "Ready", "NameTaken", name)
-    assert not place.exists("Deployment", place.namespace, "triage"), "no work without its handbook"
+    assert not place.exists("Deployment", place.namespace, "triage-1"), "no work without its handbook"
 
 
 def test_a_binding_with_an_agent_s_labels_is_removed_and_gives_the_agent_nothing(tenant: Tenant) -> None:
@@ -210,12 +210,12 @@ def test_a_swapped_target_takes_no_other_agent_s_workload(tenant: Tenant) -> Non
     for name in ("rich", "templated", "poor"):
         place.until_ready(name)
 
-    for target in ("router", "templated"):
+    for target in ("router", "templated-1"):
         swap = [{"op": "replace", "path": "/spec/workload", "value": agents.target(target, take_over=True)}]
         tenant.kube.patch(agents.API, "aiagents", "poor", swap, namespace=place.namespace, kind="json")
         place.until_reason("poor", "Ready", "TargetClaimed")
 
-    for name, account in (("router", "aiagent.rich"), ("templated", "aiagent.templated")):
+    for name, account in (("router", "aiagent.rich"), ("templated-1", "aiagent.templated")):
         deployment = place.admin.get("apps/v1", "deployments", name, namespace=place.namespace)
         assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == account
 
@@ -225,12 +225,12 @@ def test_a_suspended_agent_cannot_be_woken_by_hand(tenant: Tenant) -> None:
     tenant.employ("triage", permission("read-tickets"), suspended=True)
     place.until_reason("triage", "Ready", "Suspended")
 
-    tenant.kube.patch("apps/v1", "deployments", "triage", {"spec": {"replicas": 3}}, namespace=place.namespace)
+    tenant.kube.patch("apps/v1", "deployments", "triage-1", {"spec": {"replicas": 3}}, namespace=place.namespace)
 
     place.admin.wait_object(
         "apps/v1",
         "deployments",
-        "triage",
+        "triage-1",
         lambda d: d["spec"]["replicas"] == 0 and d.get("status", {}).get("replicas", 0) == 0,
         what="the work to be stopped again",
         namespace=place.namespace,
@@ -248,7 +248,7 @@ def test_pods_cannot_pass_for_another_agent_s_through_a_template(tenant: Tenant)
 
     uid = place.until_ready("poor")["metadata"]["uid"]
 
-    deployment = place.children(uid)["Deployment", place.namespace, "poor"]
+    deployment = place.children(uid)["Deployment", place.namespace, "poor-1"]
     made = deployment["spec"]["template"]["metadata"]["labels"]
     assert (made["workforce.dev/agent-uid"], made["workforce.dev/agent"], made["team"]) == (uid, "poor", "x")
 

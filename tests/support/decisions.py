@@ -1,16 +1,18 @@
 """Observations for tests of decisions: an agent, its role, and children as they would be read back."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.core.children import observe
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
-from aiagent_operator.core.plan import Environment, Observed, Plan, Write
+from aiagent_operator.core.plan import Environment, Observed, Plan, Verb, Write
 from aiagent_operator.core.rules import Ceiling, Rule
 from support import agents
 
@@ -47,7 +49,13 @@ def observed(
     if deleting:
         manifest["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     instructions = manifest["spec"]["handbook"].get("instructions", {}).get("inline")
-    given = {"environment": ENVIRONMENT, "namespaces": NAMESPACES, "instructions": instructions, **facts}
+    given = {
+        "environment": ENVIRONMENT,
+        "namespaces": NAMESPACES,
+        "instructions": instructions,
+        "time": "2026-01-01T00:00:00Z",
+        **facts,
+    }
     return Observed(
         agent=AIAgent.model_validate({**manifest, "status": dict(status or {})}),
         raw_spec=manifest["spec"],
@@ -76,12 +84,29 @@ def seen(write: Write, *, number: int = 0, ready: bool = True) -> Child:
     return observe(write.key.kind, body)
 
 
+def reported(child: Child, status: Manifest) -> Child:
+    """A revision whose status was written, as it is read back."""
+    if child.revision is None:
+        raise ValueError(f"{child.key} is no revision")
+    its, order = child.revision, status.get("order") or {}
+    told = replace(
+        its,
+        state=RevisionState(status["state"]),
+        promotion=status.get("promotion", its.promotion),
+        order=order.get("uid", "" if "order" in status else its.order),
+        instead=order.get("insteadOf", "" if "order" in status else its.instead),
+    )
+    return replace(child, revision=told, resource_version=str(int(child.resource_version) + 1))
+
+
 def after(children: Mapping[ObjectKey, Child], plan: Plan, *, ready: bool = True) -> dict[ObjectKey, Child]:
     """The children when every write of the plan has taken effect."""
     result = dict(children)
     for number, write in enumerate(plan.writes):
         if write.body is None:
             result.pop(write.key)
+        elif write.verb is Verb.REPORT:
+            result[write.key] = reported(result[write.key], write.body["status"])
         else:
             result[write.key] = seen(write, number=number, ready=ready)
     return result

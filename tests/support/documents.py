@@ -48,6 +48,14 @@ def objects(block: Block) -> list[Object]:
     return [document for document in yaml.safe_load_all(block.text) if document]
 
 
+def table(path: Path, heading: str) -> list[list[str]]:
+    """The rows of the table whose head begins with this cell."""
+    found = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", path.read_text(), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{path.name} has no table that begins with {heading}")
+    return [[cell.strip(" `") for cell in line[1:-1].split("|")] for line in found[1].splitlines()]
+
+
 def prose(path: Path) -> str:
     """The document without its fenced blocks."""
     return _BLOCK.sub("", path.read_text())

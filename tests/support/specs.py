@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import Action
 from aiagent_operator.api.agentrole import Isolation, RoleState
-from aiagent_operator.api.aiagent import Function, Protocol, Responsibility, SubjectKind
+from aiagent_operator.api.aiagent import Protocol
 from aiagent_operator.api.handbook import AboveLimit, DataCategory, Decision
+from aiagent_operator.api.owners import Function, Responsibility, SubjectKind
 from aiagent_operator.api.permissions import Grant
 from aiagent_operator.api.workload import OnConflict, TargetKind
 
@@ -202,6 +203,7 @@ def agents() -> st.SearchStrategy[Manifest]:
         handbook=handbooks(),
         model=_models(),
         suspended=st.booleans(),
+        revisionHistoryLimit=st.sampled_from([0, 10, 50]),
     )
     return _manifests("AIAgent", _obj({"name": label(40), "namespace": st.just("default")}), spec)
 
@@ -243,7 +245,12 @@ def actions() -> st.SearchStrategy[Manifest]:
         activeDeadlineSeconds=seconds,
         ttlSecondsAfterFinished=st.one_of(st.just(0), seconds),
     )
-    spec = st.builds(lambda order, whom: order | whom, st.one_of(suspend, resume), about)
+    back = _obj(
+        {"action": st.just(Action.ROLLBACK.value), "agentRef": _obj({"name": label(40)}), **said},
+        revision=st.sampled_from([1, 2**31 - 1]),
+        activeDeadlineSeconds=seconds,
+    )
+    spec = st.one_of(st.builds(lambda order, whom: order | whom, st.one_of(suspend, resume), about), back)
     return _manifests("AgentAction", _obj({"name": label(), "namespace": st.just("default")}), spec)
 
 

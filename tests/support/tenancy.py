@@ -157,7 +157,7 @@ class Office:
     def run(self, agent: AgentIdentity, **pod: Any) -> Object:
         """The Deployment of an agent with a template, written by the operator's account."""
         template = {"spec": copy.deepcopy(POD) | pod}
-        return self.operator.create(deployment.build(agent, template, 1, injected(agent), False).manifest)
+        return self.operator.create(deployment.build(agent, 1, template, 1, injected(agent)).manifest)
 
 
 def injected(agent: AgentIdentity) -> Injection:

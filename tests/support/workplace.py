@@ -17,6 +17,7 @@ CHILD_KINDS = (
     ("networking.k8s.io/v1", "NetworkPolicy"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
+    (agents.API, "AgentRevision"),
 )
 OPERATOR_USER = "system:serviceaccount:workforce-system:aiagent-operator"
 Key = tuple[str, str, str]

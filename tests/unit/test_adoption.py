@@ -142,7 +142,7 @@ class TestClaims:
 
     def test_a_templates_deployment_is_nobodys_target(self) -> None:
         template = {"spec": {"containers": [{"name": "app", "image": "app"}]}}
-        live = deployment.build(OTHER, template, 1, PODS, suspended=False).manifest
+        live = deployment.build(OTHER, 1, template, 1, PODS).manifest
         for agent in (AGENT, OTHER):
             outcome = adoption.plan(live, agent, PODS, OnConflict.TAKE_OVER)
             assert isinstance(outcome, adoption.Claimed)

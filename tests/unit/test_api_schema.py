@@ -102,7 +102,7 @@ def test_columns_and_scale_point_at_fields_that_exist(kind: Kind) -> None:
         path for name, path in (kind.scale or {}).items() if name.endswith("Path")
     ]
     for path in paths:
-        plain = re.sub(r"\[\?\(@\.(\w+)==\"\w+\"\)\]", "[]", path)
+        plain = re.sub(r"\[(?:\?\(@\.(\w+)==\"\w+\"\)|\*)\]", "[]", path)
         assert plain in known or plain == ".metadata.creationTimestamp", f"{path} shows nothing"
         for key in re.findall(r"@\.(\w+)==", path):
             assert plain.split("[]")[0] + f"[].{key}" in known, f"{path} filters by a field that is not there"

@@ -11,21 +11,14 @@ from aiagent_operator.core.cadence.backoff import Backoff
 from aiagent_operator.core.cadence.due import Due, Held, History, NotYet, decide
 from aiagent_operator.core.cadence.schedule import Cron
 from aiagent_operator.core.cadence.windows import PolicyWindows
-from support.documents import ROOT, blocks, objects
+from support.documents import ROOT, blocks, objects, table
 
 PAGE = ROOT / "docs" / "cadence.md"
 MORE = "and so on"
 
 
-def _table(heading: str) -> list[list[str]]:
-    """The rows of the table that begins with this heading."""
-    found = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE.read_text(), re.MULTILINE)
-    assert found
-    return [[cell.strip(" `") for cell in line.strip("|").split(" | ")] for line in found[1].splitlines()]
-
-
-CHANGES = _table("schedule")
-YEAR_END = _table("at (UTC)")
+CHANGES = table(PAGE, "schedule")
+YEAR_END = table(PAGE, "at (UTC)")
 
 
 @pytest.mark.parametrize(("schedule", "zone", "day", "runs"), CHANGES)

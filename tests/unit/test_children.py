@@ -108,7 +108,7 @@ def everything() -> list[Desired]:
         role_binding.build(AGENT, "crm"),
         network_policy.build(AGENT, CONNECTIONS, [("10.0.0.1", 6443), ("fd00::1", 6443)], dns),
         text,
-        deployment.build(AGENT, TEMPLATE, 2, pods, suspended=False),
+        deployment.build(AGENT, 3, TEMPLATE, 2, pods),
     ]
 
 
@@ -315,13 +315,14 @@ class TestDeployment:
 
     def test_pods_run_as_the_agent_whatever_the_author_writes(self, pods: injection.Injection) -> None:
         before = copy.deepcopy(TEMPLATE)
-        template = deployment.build(AGENT, TEMPLATE, 2, pods, suspended=False).manifest["spec"]["template"]
+        template = deployment.build(AGENT, 3, TEMPLATE, 2, pods).manifest["spec"]["template"]
         assert before == TEMPLATE
         assert template["metadata"]["labels"] == {
             "app": "triage",
             meta.LABEL_AGENT: "triage",
             meta.LABEL_AGENT_NAMESPACE: "support",
             meta.LABEL_AGENT_UID: AGENT.uid,
+            meta.LABEL_REVISION: "3",
         }
         assert template["metadata"]["annotations"] == {"note": "kept"}
         spec = template["spec"]
@@ -331,15 +332,15 @@ class TestDeployment:
     def test_containers_get_the_mounts_and_init_containers_what_their_author_gave_them(
         self, pods: injection.Injection
     ) -> None:
-        spec = deployment.build(AGENT, TEMPLATE, 2, pods, suspended=False).manifest["spec"]["template"]["spec"]
+        spec = deployment.build(AGENT, 3, TEMPLATE, 2, pods).manifest["spec"]["template"]["spec"]
         mounts = {c["name"]: c.get("volumeMounts", []) for c in (*spec["containers"], *spec["initContainers"])}
         assert mounts["app"] == [{"name": "scratch", "mountPath": "/scratch"}, *pods.mounts]
         assert mounts["sidecar"] == [SIDECAR_MOUNT]
         assert mounts["migrate"] == []
         assert {mount["name"] for mount in mounts["app"]} == {volume["name"] for volume in spec["volumes"]}
 
-    def test_a_suspended_agent_has_no_pods(self, pods: injection.Injection) -> None:
-        active, down = (deployment.build(AGENT, TEMPLATE, 2, pods, suspended=flag) for flag in (False, True))
+    def test_the_number_of_pods_is_part_of_the_digest(self, pods: injection.Injection) -> None:
+        active, down = (deployment.build(AGENT, 3, TEMPLATE, number, pods) for number in (2, 0))
         assert (active.manifest["spec"]["replicas"], down.manifest["spec"]["replicas"]) == (2, 0)
         assert active.digest != down.digest
 
@@ -365,7 +366,7 @@ class TestDeployment:
     def test_the_rollout_is_read_with_the_controllers_own_words(
         self, pods: injection.Injection, conditions: list[Manifest], failure: str
     ) -> None:
-        manifest = live(deployment.build(AGENT, TEMPLATE, 2, pods, suspended=False))
+        manifest = live(deployment.build(AGENT, 3, TEMPLATE, 2, pods))
         manifest["metadata"]["generation"] = 3
         manifest["status"] = {
             "observedGeneration": 3,
@@ -384,7 +385,7 @@ class TestDeployment:
         assert done.complete(3)
 
     def test_nobody_can_pass_it_off_as_adopted(self, pods: injection.Injection) -> None:
-        desired = deployment.build(AGENT, TEMPLATE, 2, pods, suspended=False)
+        desired = deployment.build(AGENT, 3, TEMPLATE, 2, pods)
         manifest = live(desired)
         manifest["metadata"]["annotations"][meta.ANNOTATION_CLAIMED_BY] = AGENT.uid
         del manifest["metadata"]["labels"][meta.LABEL_MANAGED_BY]

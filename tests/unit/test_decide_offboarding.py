@@ -43,7 +43,12 @@ def test_the_steps_of_an_end() -> None:
     assert steps == [
         [("delete", "RoleBinding", "crm"), ("delete", "RoleBinding", HOME)],
         [("delete", "Deployment", HOME), ("delete", "Role", "crm"), ("delete", "Role", HOME)],
-        [("delete", "ConfigMap", HOME), ("delete", "NetworkPolicy", HOME), ("delete", "ServiceAccount", HOME)],
+        [
+            ("delete", "AgentRevision", HOME),
+            ("delete", "ConfigMap", HOME),
+            ("delete", "NetworkPolicy", HOME),
+            ("delete", "ServiceAccount", HOME),
+        ],
     ]
     assert children == {}
     assert {key.kind for key in plan.needs} == {ChildKind.ROLE_BINDING}

@@ -33,6 +33,7 @@ def test_the_steps_of_an_onboarding() -> None:
 
     assert [kinds(plan) for plan in plans] == [
         [
+            ("create", "AgentRevision", HOME),
             ("create", "ConfigMap", HOME),
             ("create", "NetworkPolicy", HOME),
             ("create", "Role", "crm"),
@@ -44,6 +45,7 @@ def test_the_steps_of_an_onboarding() -> None:
             ("create", "RoleBinding", "crm"),
             ("create", "RoleBinding", HOME),
         ],
+        [("report", "AgentRevision", HOME)],
         [],
     ]
     assert said(plans[-1], "Ready")[:2] == (True, "Onboarded")
@@ -158,27 +160,6 @@ def test_nothing_is_made_in_a_namespace_that_goes_away() -> None:
 
     assert plan.writes == ()
     assert said(plan, "Ready")[1] == "NamespaceTerminating"
-
-
-def test_the_old_handbook_goes_only_when_no_old_pod_is_left() -> None:
-    children, _ = settle(observed())
-    o = observed(spec={"handbook": {"instructions": {"inline": "Be brief."}}})
-    books = {key for key in children if key.kind is ChildKind.CONFIG_MAP}
-    middle, _ = settle(replace(o, children=children), ready=False)
-    key = next(key for key in middle if key.kind is ChildKind.DEPLOYMENT)
-    rolling = replace(middle[key], rollout=Rollout(replicas=2, wanted=1, updated=1, ready=1, observed_generation=1))
-
-    during = onboarding.decide(replace(o, children={**middle, key: rolling}))
-    ended = onboarding.decide(replace(o, children={**middle, key: replace(rolling, rollout=_done())}))
-
-    assert books <= middle.keys()
-    assert during.writes == ()
-    assert said(during, "WorkloadReady")[1] == "Progressing"
-    assert {(w.verb, w.key) for w in ended.writes} == {(Verb.DELETE, book) for book in books}
-
-
-def _done() -> Rollout:
-    return Rollout(replicas=1, wanted=1, updated=1, ready=1, observed_generation=1)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ class Action(StrEnum):
 
     SUSPEND = "Suspend"
     RESUME = "Resume"
+    ROLLBACK = "Rollback"
 
 
 class AgentRef(Model):
@@ -60,6 +61,16 @@ class AgentActionSpec(Model):
                 "Suspend is in force while it exists and has no ttlSecondsAfterFinished: delete it, or order Resume",
                 path=".ttlSecondsAfterFinished",
             ),
+            cel(
+                "self.action != 'Rollback' || has(self.agentRef)",
+                "Rollback is about one agent: name it in agentRef",
+                path=".agentRef",
+            ),
+            cel(
+                "self.action == 'Rollback' || !has(self.revision)",
+                "revision goes with Rollback only",
+                path=".revision",
+            ),
         )
     )
 
@@ -67,12 +78,16 @@ class AgentActionSpec(Model):
         Action,
         described(
             "Suspend takes the rights away, then scales the work down, for as long as the order exists. Resume ends "
-            "such orders."
+            "such orders. Rollback lets another revision serve."
         ),
     ]
     agent_ref: AgentRef | None = described("The agent that it is about.", default=None)
     selector: AgentSelector | None = described(
         "The agents that it is about, those that come later too while the order is in force.", default=None
+    )
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = described(
+        "Rollback: number of the revision that is to serve; the one that served before where it is left out.",
+        default=None,
     )
     requested_by: Annotated[
         str,
@@ -115,7 +130,7 @@ class AgentActionStatus(Model):
 
 
 class AgentAction(Model):
-    """A manager's order: suspend or resume, without an edit of the AIAgent."""
+    """A manager's order about agents, without an edit of their specs."""
 
     metadata: ObjectMeta
     spec: AgentActionSpec

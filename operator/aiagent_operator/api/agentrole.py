@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from aiagent_operator.api.aiagent import Function, ModelRef, ObjectMeta
+from aiagent_operator.api.aiagent import ModelRef, ObjectMeta
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.handbook import Handbook
+from aiagent_operator.api.owners import Function
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 
 

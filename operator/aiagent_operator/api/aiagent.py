@@ -10,64 +10,16 @@ from pydantic import ConfigDict, Field, StringConstraints
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.fields import ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.handbook import Handbook
+from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 from aiagent_operator.api.workload import Workload
 
 # An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, and what is its
 # own. A shorter inventory would forget objects that offboarding has to find.
-INVENTORY_LIMIT = 2 * 512 + 64
-
-
-class Function(StrEnum):
-    """A function of the company that answers for agents."""
-
-    PRODUCT = "Product"
-    SUPPORT = "Support"
-    OPERATIONS = "Operations"
-    IT = "IT"
-    DATA = "Data"
-    HR = "HR"
-    COMPLIANCE = "Compliance"
-    LEGAL = "Legal"
-    SECURITY = "Security"
-    FINANCE = "Finance"
-
-
-class Responsibility(StrEnum):
-    """RACI: who does it, who answers for it, who is asked, who is told."""
-
-    RESPONSIBLE = "Responsible"
-    ACCOUNTABLE = "Accountable"
-    CONSULTED = "Consulted"
-    INFORMED = "Informed"
-
-
-class SubjectKind(StrEnum):
-    """A person or a group; never a ServiceAccount, since machines do not answer for agents."""
-
-    USER = "User"
-    GROUP = "Group"
-
-
-class Subject(Model):
-    """Who, by the name under which the API server authenticates them."""
-
-    kind: Annotated[SubjectKind, described("User or Group.")]
-    name: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=253, pattern=r"^[^ \t\r\n]+$"),
-        described("Name of the user or group as the API server knows it."),
-    ]
-
-
-class Owner(Model):
-    """One who answers for the agent."""
-
-    name: Annotated[Label, described("Name of the entry.")]
-    function: Annotated[Function, described("Function of the company that the owner speaks for.")]
-    responsibility: Annotated[Responsibility, described("Part in the RACI matrix; exactly one owner is Accountable.")]
-    subject: Annotated[Subject, described("User or group.")]
-    backup: Subject | None = described("Who stands in.", default=None)
+INVENTORY_LIMIT = 2 * 512 + 256
+# Revisions that are kept beside the one that serves, as a Deployment keeps its ReplicaSets.
+HISTORY = 10
+MOST_HISTORY = 50
 
 
 class RoleRef(Model):
@@ -176,6 +128,10 @@ class AIAgentSpec(Model):
     handbook: Handbook = described("What the agent is told.", default=Handbook())
     workload: Annotated[Workload, described("What runs as the agent.")]
     model: ModelRef | None = described("The model that the agent works with.", default=None)
+    revision_history_limit: Annotated[int, Field(ge=0, le=MOST_HISTORY)] | None = described(
+        f"Revisions that are kept beside the one that serves, to go back to ({HISTORY} where it is left out).",
+        default=None,
+    )
     suspended: Annotated[bool, described("True takes the rights away, then scales the work down.")] = False
 
 
@@ -232,6 +188,17 @@ class HandbookStatus(Model):
     digest: Annotated[str, described("SHA-256 of its content.", max_length=71)]
 
 
+class RevisionStatus(Model):
+    """The agent's versions by their numbers."""
+
+    stable: Annotated[int, Field(ge=1)] | None = described("The one that serves.", default=None)
+    rolling_out: Annotated[int, Field(ge=1)] | None = described("The one that takes over.", default=None)
+    held_back: Annotated[int, Field(ge=1)] | None = described(
+        "What the spec asks for, where an order went back from it.", default=None
+    )
+    latest: Annotated[int, Field(ge=1)] | None = described("Highest number given.", default=None)
+
+
 class AIAgentStatus(Model):
     """What is true of the agent, as last observed."""
 
@@ -255,6 +222,7 @@ class AIAgentStatus(Model):
         described("Objects that belong to the agent.", max_length=INVENTORY_LIMIT, json_schema_extra=ATOMIC),
     ] = ()
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
+    revision: RevisionStatus | None = described("Versions of the work.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
     ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)
     selector: Annotated[str, StringConstraints(max_length=512)] | None = described(

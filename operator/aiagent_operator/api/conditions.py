@@ -73,6 +73,9 @@ class Reason(StrEnum):
     RESUMING = "Resuming"
     NO_AGENT = "NoAgent"
     STILL_SUSPENDED = "StillSuspended"
+    ROLLING_BACK = "RollingBack"
+    OVERTAKEN = "Overtaken"
+    NO_REVISION = "NoRevision"
     EXPIRED = "Expired"
     # identity
     EXPOSED = "OthersHoldIdentity"

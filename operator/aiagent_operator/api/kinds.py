@@ -13,6 +13,7 @@ import yaml
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import AgentActionSpec, AgentActionStatus
+from aiagent_operator.api.agentrevision import AgentRevisionSpec, AgentRevisionStatus
 from aiagent_operator.api.agentrole import AgentRoleSpec, AgentRoleStatus
 from aiagent_operator.api.aiagent import AIAgentSpec, AIAgentStatus
 from aiagent_operator.api.fields import cel
@@ -59,6 +60,7 @@ AIAGENT = Kind(
         _READY,
         _REASON,
         _column("Phase", ".status.phase", description="Summary for people."),
+        _column("Revision", ".status.revision.stable", kind="integer", description="The version that serves."),
         _column("Granted", ".status.granted", description="Permissions granted, of those asked for."),
         _column("Accountable", ".status.accountable", description="Who answers for the agent."),
         _AGE,
@@ -121,7 +123,28 @@ AGENTACTION = Kind(
     status_default=_UNSEEN,
 )
 
-KINDS = (AIAGENT, AGENTROLE, AGENTACTION)
+AGENTREVISION = Kind(
+    kind="AgentRevision",
+    plural="agentrevisions",
+    short="arev",
+    namespaced=True,
+    spec=AgentRevisionSpec,
+    status=AgentRevisionStatus,
+    description="One version of what an agent is: immutable, numbered, kept. The operator writes it, and nobody else.",
+    columns=(
+        _column("Agent", ".spec.agentRef.name", description="The agent."),
+        _column("Revision", ".spec.number", kind="integer", description="Number of the revision."),
+        _column("State", ".status.state", description="Where it is in its life."),
+        _column("Trigger", ".spec.trigger", description="What made it."),
+        _AGE,
+        _column("Images", ".spec.work.images[*].image", description="Images of its containers.", priority=1),
+        _column("Model", ".spec.work.model.name", description="Its model.", priority=1),
+        _column("Why", ".status.message", description="Why it is in this state.", priority=1),
+    ),
+    status_default={"state": "Candidate"},
+)
+
+KINDS = (AIAGENT, AGENTROLE, AGENTACTION, AGENTREVISION)
 
 
 class _Dumper(yaml.SafeDumper):

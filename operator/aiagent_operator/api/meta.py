@@ -15,6 +15,7 @@ FINALIZER: Final = f"{GROUP}/offboarding"
 LABEL_AGENT: Final = f"{GROUP}/agent"
 LABEL_AGENT_NAMESPACE: Final = f"{GROUP}/agent-namespace"
 LABEL_AGENT_UID: Final = f"{GROUP}/agent-uid"
+LABEL_REVISION: Final = f"{GROUP}/revision"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_GRANTABLE: Final = f"{GROUP}/grantable"
 

@@ -135,7 +135,7 @@ class Workload(Model):
     )
 
     target_ref: TargetRef | None = described("An existing workload to adopt.", default=None)
-    template: PodTemplate | None = described("Pods to run as a Deployment of the agent's name.", default=None)
+    template: PodTemplate | None = described("Pods to run, as a Deployment for each version of the work.", default=None)
     replicas: Annotated[int, Field(ge=0, le=1000)] | None = described(
         "Pods of the template; 1 where it is left out.", default=None
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import PermissionState, Responsibility
+from aiagent_operator.api.aiagent import PermissionState
 from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.api.owners import Responsibility
 from aiagent_operator.cli import options, output, reviews, steps, view
 from aiagent_operator.cli.errors import CliError, ExitCode
 from aiagent_operator.cli.kube import Cluster, Object, read_agent

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from aiagent_operator.api import meta
+from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.core.rules import Rule
 
 Manifest = dict[str, Any]
@@ -25,6 +27,7 @@ class ChildKind(StrEnum):
     CONFIG_MAP = "ConfigMap"
     DEPLOYMENT = "Deployment"
     STATEFUL_SET = "StatefulSet"
+    AGENT_REVISION = "AgentRevision"
 
     @property
     def api_version(self) -> str:
@@ -45,6 +48,7 @@ _RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
     ChildKind.CONFIG_MAP: ("v1", "configmaps"),
     ChildKind.DEPLOYMENT: ("apps/v1", "deployments"),
     ChildKind.STATEFUL_SET: ("apps/v1", "statefulsets"),
+    ChildKind.AGENT_REVISION: (meta.API_VERSION, "agentrevisions"),
 }
 
 
@@ -87,8 +91,31 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class RevisionFacts:
+    """What decisions read of an AgentRevision.
+
+    `work` is the digest of what the agent is in it, `handbook` the name of its ConfigMap, `handbook_digest` that of its
+    content, `promotion` 0 where it never served, `order` the UID of the AgentAction by which it serves or is to,
+    `instead` the digest of the work that the spec asked for then. `adopted`: the work was a target of somebody else's.
+    """
+
+    number: int
+    work: str
+    handbook: str
+    handbook_digest: str
+    state: RevisionState
+    promotion: int = 0
+    order: str = ""
+    instead: str = ""
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Child:
-    """A child as it was last observed; just what decisions need, since ten thousand agents have sixty thousand."""
+    """A child as it was last observed; just what decisions need, since ten thousand agents have seventy thousand.
+
+    `images` of the containers are kept of adopted workloads alone: those of others stand in their revision.
+    """
 
     key: ObjectKey
     uid: str
@@ -100,6 +127,8 @@ class Child:
     rules: tuple[Rule, ...] = ()
     rollout: Rollout | None = None
     claimed_by: str = ""
+    images: tuple[tuple[str, str], ...] = ()
+    revision: RevisionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

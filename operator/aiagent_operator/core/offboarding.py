@@ -41,7 +41,7 @@ def _decide(o: Observed) -> Plan:
     bindings = _of(o, ChildKind.ROLE_BINDING)
     if bindings:
         return _step(o, bindings, "revoking: waiting for the bindings to be gone")
-    work = workload.leave(o, None)
+    work = workload.leave(o, ())
     roles = _of(o, ChildKind.ROLE)
     left = [key for key in o.children if key.kind in _WORK]
     if roles or left:

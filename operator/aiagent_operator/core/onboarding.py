@@ -1,20 +1,25 @@
 """Decision about an agent that is employed: what to write now, and what is true of it.
 
 Order of a change, each step only when the one before is observed: revoke and narrow; account, network policy, handbook
-and Roles; bindings and work. An agent half done therefore has fewer rights than it will have, never more.
+and Roles, and the record of new work; bindings and work. An agent half done therefore has fewer rights than it will
+have, never more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import grants as granting
-from aiagent_operator.core import injection, rights, status, workload
+from aiagent_operator.core import revising, rights, status, workload
 from aiagent_operator.core.children import handbook, network_policy, service_account
+from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.grants import Grants
 from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
-from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete, replace
+from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete
+from aiagent_operator.core.plan import replace as put
+from aiagent_operator.core.revising import Versions
 from aiagent_operator.core.workload import WorkloadPlan
 
 # Kinds whose content cannot be changed in place: a wrong one is deleted and made anew.
@@ -29,22 +34,26 @@ def decide(o: Observed) -> Plan:
     exposed = status.exposure_verdict(o.exposures)
     if not accepted and not o.children:
         # Nothing exists and nothing may: an agent without a role gets no object at all.
-        return status.compose(o, role_verdict, grants, _waiting_for_role(role_verdict), exposed)
+        fields = revising.status(o, Versions())
+        return status.compose(o, role_verdict, grants, _waiting_for_role(role_verdict), exposed, fields=fields)
 
     suspended = o.suspended
     moves = rights.plan(o.identity, grants.rules, o.children, bind=accepted and not suspended)
-    base, book = _base(o, accepted=accepted)
+    base, book, asked = _base(o, accepted=accepted)
+    versions = revising.look(o, asked, grants.rules)
     base_writes = [write for desired in base if (write := _settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
     down = suspended and not bound
-    work = _work(o, base, book, base_writes, accepted=accepted, down=down)
+    work = _work(o, base, book, base_writes, versions, down=down)
     if down and not work.writes and not work.needs and (stopped := workload.stop(o)):
         work = stopped
     revoke = _worthwhile(o, moves.revoke)
     if revoke:
         writes: Iterable[Write] = (*revoke, *base_writes)
     else:
-        writes = (*base_writes, *moves.grant, *work.writes, *_old_handbooks(o, book, settled=work.settled))
+        records = revising.writes(o, versions, work) if book else ()
+        old = _old_handbooks(o, book, versions) if work.settled else ()
+        writes = (*base_writes, *moves.grant, *records, *work.writes, *old)
     return status.compose(
         o,
         role_verdict,
@@ -52,7 +61,7 @@ def decide(o: Observed) -> Plan:
         work,
         exposed,
         writes=_worthwhile(o, writes),
-        handbook=book,
+        fields=revising.status(o, versions),
         bindings_left=bound,
         revokes=bool(revoke),
     )
@@ -69,16 +78,17 @@ def _waiting_for_role(verdict: Verdict) -> WorkloadPlan:
     )
 
 
-def _base(o: Observed, *, accepted: bool) -> tuple[tuple[Desired, ...], Desired | None]:
-    """Account, network policy and handbook; the handbook is None while its source is missing."""
+def _base(o: Observed, *, accepted: bool) -> tuple[tuple[Desired, ...], Desired | None, Work | None]:
+    """Account, network policy and handbook, and the work that the spec asks for; the handbook is None while its source
+    is missing."""
     spec = o.agent.spec
     account = service_account.build(o.identity)
     policy = network_policy.build(o.identity, spec.connections, o.environment.endpoints, o.environment.dns)
     if not accepted or o.role is None or o.instructions_missing:
-        return (account, policy), None
+        return (account, policy), None, None
     effective = handbook.resolve(spec, o.role.role.spec)
     book = handbook.build(o.identity, effective, o.instructions)
-    return (account, policy, book), book
+    return (account, policy, book), book, revising.work_of(o, effective, book)
 
 
 def _settle(o: Observed, desired: Desired) -> Write | None:
@@ -87,7 +97,7 @@ def _settle(o: Observed, desired: Desired) -> Write | None:
         return create(desired)
     if child.digest == desired.digest or child.deleting:
         return None
-    return delete(child) if desired.key.kind in _IMMUTABLE else replace(child, desired)
+    return delete(child) if desired.key.kind in _IMMUTABLE else put(child, desired)
 
 
 def _work(
@@ -95,13 +105,12 @@ def _work(
     base: tuple[Desired, ...],
     book: Desired | None,
     base_writes: list[Write],
+    versions: Versions,
     *,
-    accepted: bool,
     down: bool,
 ) -> WorkloadPlan:
     """The work, once everything that limits it is in place."""
-    key = workload.key_of(o)
-    if not accepted and key not in o.children:
+    if book is None and not o.instructions_missing and not workload.exists(o):
         return WorkloadPlan(
             verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PENDING, "Not created before the role is accepted")
         )
@@ -121,29 +130,24 @@ def _work(
     if base_writes:
         waiting = ", ".join(str(write.key) for write in base_writes)
         return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for {waiting}"))
-    what = workload.plan(o, injection.build(o.identity, book.key.name, o.agent.spec.connections), down=down)
-    left = workload.leave(o, key)
-    failed = next((f for write in what.writes if (f := _failure(o.failures, write))), None)
-    verdict = Verdict(Type.WORKLOAD_READY, False, failed.reason, failed.message) if failed else what.verdict
-    if verdict and verdict.status and (former := workload.lingering(o, key)):
-        verdict = former
-    return WorkloadPlan(
-        (*what.writes, *left.writes),
-        what.needs | left.needs,
-        verdict,
-        what.rollout,
-        what.settled and not left.writes,
-    )
+    what = workload.plan(o, versions.choice, versions.work, book.key.name, down=down)
+    attempts = (*what.writes, create(versions.make)) if versions.make else what.writes
+    failed = next((f for write in attempts if (f := _failure(o.failures, write))), None)
+    if failed is None:
+        return what
+    return replace(what, verdict=Verdict(Type.WORKLOAD_READY, False, failed.reason, failed.message))
 
 
-def _old_handbooks(o: Observed, book: Desired | None, *, settled: bool) -> list[Write]:
-    """Handbooks that no pod mounts any more: those other than today's, once the work runs with today's."""
-    if book is None or not settled:
-        return []
+def _old_handbooks(o: Observed, book: Desired | None, versions: Versions) -> list[Write]:
+    """Handbooks other than today's that no revision names, for when the work runs with today's."""
     return [
         delete(child)
         for key, child in o.children.items()
-        if key.kind is ChildKind.CONFIG_MAP and key != book.key and not child.deleting
+        if key.kind is ChildKind.CONFIG_MAP
+        and book is not None
+        and key != book.key
+        and key.name not in versions.handbooks
+        and not child.deleting
     ]
 
 

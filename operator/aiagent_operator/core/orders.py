@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from aiagent_operator.api.agentaction import DEADLINE, KEPT, Action, ActionPhase, AgentActionSpec
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import texts
+from aiagent_operator.core import revisions, texts
+from aiagent_operator.core.objects import Child
+from aiagent_operator.core.revisions import RollbackOrder
 
 _NAMED = 8
 FINISHED = (ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED)
@@ -39,6 +41,11 @@ class Order:
         return bool(wanted) and wanted.items() <= labels.items()
 
     @property
+    def age(self) -> tuple[dt.datetime, str]:
+        """Sorts orders by when they were given. Times have whole seconds; within one, names tell."""
+        return self.created, self.name
+
+    @property
     def suspends(self) -> bool:
         """Whether it is a standing order that takes rights away."""
         return self.spec.action is Action.SUSPEND
@@ -52,7 +59,8 @@ class AgentFacts:
     """What an order asks of an agent.
 
     `stopped`: no right of it is bound, and no pod is asked for. `suspended`: it says so itself. `by_spec`, `by_orders`:
-    what wants it so.
+    what wants it so. `adopted`: its work is a target of somebody else's. `revisions`: those that exist. `newest`: the
+    newest Rollback about it.
     """
 
     name: str
@@ -60,6 +68,9 @@ class AgentFacts:
     suspended: bool
     by_spec: bool
     by_orders: tuple[Order, ...] = ()
+    adopted: bool = False
+    revisions: tuple[Child, ...] = ()
+    newest: Order | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,8 @@ def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order]
     if now >= deadline:
         text = f"Not carried out within {(deadline - order.created).total_seconds():.0f} s: give the order again"
         return _ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
-    plan = _resume(order, about, tuple(standing))
+    rollback = order.spec.action is Action.ROLLBACK
+    plan = _rollback(order, about) if rollback else _resume(order, about, tuple(standing))
     if plan.phase is ActionPhase.PENDING:
         return replace(plan, requeue_after=(deadline - now).total_seconds())
     return plan
@@ -122,11 +134,7 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
         verdicts = _reconciling(Reason.RESUMING, f"Ending {texts.some([other.name for other in ends], _NAMED)}")
         return OrderPlan(ActionPhase.PENDING, verdicts, len(about), 0, ends)
     if not about:
-        if order.spec.agent_ref is not None:
-            text = f"There is no AIAgent {order.spec.agent_ref.name} in this namespace: name one that exists"
-        else:
-            text = "No AIAgent in this namespace has these labels: select some that exist"
-        return _ended(ActionPhase.FAILED, Reason.NO_AGENT, text, about)
+        return _ended(ActionPhase.FAILED, Reason.NO_AGENT, _no_agent(order), about)
     if left := sorted({str(other) for agent in about for other in agent.by_orders}):
         text = (
             f"Still suspended by {texts.some(left, _NAMED)}: order Resume with the agent or selector "
@@ -145,6 +153,57 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
     return OrderPlan(
         ActionPhase.COMPLETE, (Verdict(Type.READY, True, Reason.CARRIED_OUT, text),), len(about), len(about)
     )
+
+
+def _rollback(order: Order, about: list[AgentFacts]) -> OrderPlan:
+    """Whether the agent has gone back. The agent's own pass does it, and says by which order on the revision."""
+    if not about:
+        return _failed(Reason.NO_AGENT, _no_agent(order))
+    (agent,) = about
+    if agent.newest and agent.newest.uid != order.uid:
+        return _failed(Reason.OVERTAKEN, f"{agent.newest} was given after it")
+    if agent.adopted:
+        text = (
+            f"The work of AIAgent {agent.name} is an adopted workload, whose images are its owner's: go back where "
+            "they are set, and change spec.handbook where it is about the handbook"
+        )
+        return _failed(Reason.NO_REVISION, text)
+    serving = revisions.stable(agent.revisions)
+    if serving and revisions.facts(serving).order == order.uid:
+        return _carried_out(f"Revision {revisions.facts(serving).number} serves", about)
+    wish = RollbackOrder(order.name, order.uid, str(order), order.spec.revision)
+    goal = revisions.aim(agent.revisions, wish)
+    if goal is None:
+        return _failed(Reason.NO_REVISION, _no_revision(order, agent))
+    number = revisions.facts(goal).number
+    if agent.suspended or agent.by_spec:
+        text = f"AIAgent {agent.name} is suspended: waiting for it to be resumed, to go back to revision {number} then"
+    else:
+        text = f"Waiting for the pods of revision {number} of AIAgent {agent.name} to be ready"
+    return OrderPlan(ActionPhase.PENDING, _reconciling(Reason.ROLLING_BACK, text), 1)
+
+
+def _failed(reason: Reason, text: str) -> OrderPlan:
+    """An order about one agent that will not be carried out."""
+    return replace(_ended(ActionPhase.FAILED, reason, text, []), agents=1)
+
+
+def _carried_out(text: str, about: list[AgentFacts]) -> OrderPlan:
+    done = (Verdict(Type.READY, True, Reason.CARRIED_OUT, text),)
+    return OrderPlan(ActionPhase.COMPLETE, done, len(about), len(about))
+
+
+def _no_agent(order: Order) -> str:
+    if order.spec.agent_ref is not None:
+        return f"There is no AIAgent {order.spec.agent_ref.name} in this namespace: name one that exists"
+    return "No AIAgent in this namespace has these labels: select some that exist"
+
+
+def _no_revision(order: Order, agent: AgentFacts) -> str:
+    numbers = texts.some([revisions.facts(child).number for child in agent.revisions][::-1], _NAMED)
+    if order.spec.revision is None:
+        return f"No revision of AIAgent {agent.name} served before this one: name one of {numbers} in spec.revision"
+    return f"AIAgent {agent.name} has no revision {order.spec.revision}: name one of {numbers} in spec.revision"
 
 
 def _lifts(order: Order, other: Order, names: frozenset[str]) -> bool:

@@ -14,6 +14,7 @@ from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, Desired, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
+from aiagent_operator.core.revisions import RollbackOrder
 from aiagent_operator.core.rules import Ceiling, Rule
 
 # A rule in the namespace where it held.
@@ -28,6 +29,7 @@ class Verb(StrEnum):
     DELETE = "delete"
     APPLY = "apply"
     MERGE = "merge"
+    REPORT = "report"
 
 
 class Finalizer(StrEnum):
@@ -77,6 +79,12 @@ def onto(live: Mapping[str, Any], body: Mapping[str, Any]) -> Manifest:
     return {**live, **body, "metadata": {**metadata, **own, **together}}
 
 
+def report(child: Child, status: Manifest) -> Write:
+    """The write of an object's status, on the very version that was observed."""
+    metadata = {"resourceVersion": child.resource_version, "uid": child.uid}
+    return Write(Verb.REPORT, child.key, {"metadata": metadata, "status": status}, uid=child.uid)
+
+
 def delete(child: Child) -> Write:
     """The write that removes a child, and nothing else that may have come under its name."""
     return Write(Verb.DELETE, child.key, uid=child.uid)
@@ -114,7 +122,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that a decision about one agent rests on."""
+    """Everything that a decision about one agent rests on. `time` is RFC 3339 in UTC, to the second."""
 
     agent: AIAgent
     raw_spec: Mapping[str, Any]
@@ -132,6 +140,8 @@ class Observed:
     pod_problems: tuple[str, ...] = ()
     proof: Proof | None = None
     orders: tuple[Order, ...] = ()
+    rollback: RollbackOrder | None = None
+    time: str = ""
     definition_terminating: bool = False
 
     @property

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import INVENTORY_LIMIT, PermissionState, Phase, Responsibility
+from aiagent_operator.api.aiagent import INVENTORY_LIMIT, PermissionState, Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.owners import Responsibility
 from aiagent_operator.core import grants as granting
 from aiagent_operator.core import texts
-from aiagent_operator.core.children import handbook as book
 from aiagent_operator.core.children import role as role_builder
 from aiagent_operator.core.exposure import Exposure, Way
 from aiagent_operator.core.grants import Grants, PermissionDecision
-from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
+from aiagent_operator.core.objects import ChildKind, ObjectKey
 from aiagent_operator.core.plan import Failure, Observed, Plan, Write
 from aiagent_operator.core.workload import WorkloadPlan
 
@@ -63,11 +63,11 @@ def compose(
     exposed: Verdict | None,
     *,
     writes: tuple[Write, ...] = (),
-    handbook: Desired | None = None,
+    fields: Mapping[str, Any] | None = None,
     bindings_left: bool = False,
     revokes: bool = False,
 ) -> Plan:
-    """The plan with everything that is to be said of the agent if nothing more happened."""
+    """The plan with all that is to be said of the agent if nothing more happened; `fields` are more of status."""
     suspended = o.suspended
     decisions = tuple(_with_failures(o, decision) for decision in grants.decisions)
     permissions = granting.permissions_verdict(decisions) if role.status else _none_granted(role)
@@ -89,7 +89,7 @@ def compose(
         revokes=revokes,
         needs=work.needs,
         verdicts=tuple(verdicts),
-        status=_fields(o, decisions, work, handbook, ready),
+        status=_fields(o, decisions, work, ready) | dict(fields or {}),
         requeue_after=60.0 if waits else None,
     )
 
@@ -185,7 +185,7 @@ def _phase(o: Observed, ready: Verdict) -> Phase:
 
 
 def _fields(
-    o: Observed, decisions: tuple[PermissionDecision, ...], work: WorkloadPlan, handbook: Desired | None, ready: Verdict
+    o: Observed, decisions: tuple[PermissionDecision, ...], work: WorkloadPlan, ready: Verdict
 ) -> dict[str, Any]:
     owners = o.agent.spec.owners
     accountable = next(
@@ -200,9 +200,6 @@ def _fields(
         "granted": f"{granted}/{len(decisions)}",
         "permissions": [_permission(decision) for decision in decisions],
         "inventory": inventory(o),
-        "handbook": {"configMap": handbook.key.name, "digest": book.content_digest(handbook)}
-        if handbook and handbook.key in o.children
-        else None,
         "selector": f"{meta.LABEL_AGENT_UID}={o.identity.uid}",
         "replicas": work.rollout.replicas if work.rollout else None,
         "readyReplicas": work.rollout.ready if work.rollout else None,

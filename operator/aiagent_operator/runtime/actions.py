@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
+from aiagent_operator.api.agentaction import Action
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import orders
 from aiagent_operator.core.objects import Child, ChildKind
@@ -62,9 +64,19 @@ class ActionReconciler:
     def _facts(self, key: AgentKey, order: Order) -> AgentFacts:
         record = self._store.agents[key]
         # Only a Resume asks what else suspends the agent; for a Suspend about many, asking would cost their square.
-        over = () if order.suspends else self._store.orders.over(key.namespace, key.name, dict(record.labels))
-        stopped = not any(_at_work(child) for child in self._store.children(record.uid).values())
-        return AgentFacts(key.name, stopped, record.suspended, record.suspended_by_spec, over)
+        resumes = order.spec.action is Action.RESUME
+        over = self._store.orders.over(key.namespace, key.name, dict(record.labels)) if resumes else ()
+        children = self._store.children(record.uid)
+        stopped = not any(_at_work(child) for child in children.values())
+        facts = AgentFacts(key.name, stopped, record.suspended, record.suspended_by_spec, over)
+        if order.spec.action is not Action.ROLLBACK:
+            return facts
+        return replace(
+            facts,
+            adopted="targetRef" in record.load()["spec"]["workload"],
+            revisions=tuple(c for c in children.values() if c.revision and not c.deleting),
+            newest=self._store.orders.newest_rollback(key.namespace, key.name),
+        )
 
     async def _report(
         self, key: ActionKey, record: OrderRecord, order: Order, plan: OrderPlan, now: dt.datetime

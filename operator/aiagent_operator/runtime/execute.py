@@ -78,6 +78,10 @@ class Executor:
             case Verb.APPLY:
                 params = {"fieldManager": meta.MANAGER, "force": "true" if write.force else "false"}
                 return await self._api.request("PATCH", path, body=write.body, params=params, content_type=APPLY_PATCH)
+            case Verb.REPORT:
+                return await self._api.request(
+                    "PATCH", f"{path}/status", body=write.body, params=_AS_MANAGER, content_type=MERGE_PATCH
+                )
             case Verb.MERGE:
                 params = {"fieldManager": write.manager or meta.MANAGER}
                 return await self._api.request("PATCH", path, body=write.body, params=params, content_type=MERGE_PATCH)

@@ -21,6 +21,7 @@ from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Environment, Failure, Observed, Proof
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.report import now
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
 
 _DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/aiagents.{meta.GROUP}"
@@ -111,6 +112,8 @@ class Gatherer:
             exposures=self._exposures(identity),
             pod_problems=pod_problems,
             proof=proof,
+            rollback=self._store.orders.rollback(key.namespace, key.name),
+            time=now(),
             orders=self._store.orders.over(key.namespace, key.name, agent.metadata.labels),
             definition_terminating=leaving and await self._definition_terminating(since),
         )

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from aiagent_operator.api.agentaction import ActionPhase, AgentAction
+from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core.orders import FINISHED, Order
+from aiagent_operator.core.revisions import RollbackOrder
 
 _PHASES: Final = {phase.value: phase for phase in ActionPhase}
 
@@ -36,6 +37,11 @@ class OrderRecord:
     order: Order | None
     problem: str = ""
 
+    @property
+    def finished(self) -> bool:
+        """Whether it has been carried out, or will not be."""
+        return self.order is not None and self.order.phase in FINISHED
+
 
 class OrderBook:
     """All orders. `changed` is called with each, and `concerned` with each whose agents have to be looked at anew."""
@@ -55,7 +61,7 @@ class OrderBook:
             return
         self.records[key] = new
         self._inside[key.namespace].add(key)
-        if known is None or known.uid != new.uid:
+        if known is None or known.uid != new.uid or known.finished != new.finished:
             self._tell(known)
             self._tell(new)
         self._changed(key)
@@ -86,6 +92,19 @@ class OrderBook:
         found = (order for order in self._orders(namespace) if order.suspends and order.covers(name, labels))
         return tuple(sorted(found, key=lambda order: order.name))
 
+    def rollback(self, namespace: str, name: str) -> RollbackOrder | None:
+        """The newest Rollback of an agent, while it is not carried out yet."""
+        if (newest := self.newest_rollback(namespace, name)) is None or newest.phase in FINISHED:
+            return None
+        return RollbackOrder(newest.name, newest.uid, str(newest), newest.spec.revision)
+
+    def newest_rollback(self, namespace: str, name: str) -> Order | None:
+        """The newest Rollback of an agent, carried out or not: it has the last word."""
+        if namespace not in self._inside:
+            return None
+        found = (o for o in self._orders(namespace) if o.spec.action is Action.ROLLBACK and o.covers(name, {}))
+        return max(found, key=lambda order: order.age, default=None)
+
     def agent_changed(self, namespace: str, name: str) -> None:
         """An agent came, went, or has other labels, or became suspended or not: orders that may be about it say so."""
         for key in self._inside.get(namespace, ()):
@@ -103,7 +122,7 @@ class OrderBook:
                 yield order
 
     def _tell(self, record: OrderRecord | None) -> None:
-        if record and record.order and record.order.suspends:
+        if record and record.order and record.order.spec.action in (Action.SUSPEND, Action.ROLLBACK):
             self._concerned(record.order)
 
 

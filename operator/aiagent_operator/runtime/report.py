@@ -28,7 +28,15 @@ def changes(
         "observedGeneration": generation,
         "conditions": merge(old.get("conditions") or (), verdicts, generation, now()),
     }
-    return {key: value for key, value in wanted.items() if old.get(key) != value}
+    return {key: _patch(old.get(key), value) for key, value in wanted.items() if old.get(key) != value}
+
+
+def _patch(old: Any, new: Any) -> Any:
+    """A merge patch (RFC 7396) by which `old` becomes `new`: it names what an object no longer has."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    gone = {key: None for key in old if key not in new}
+    return gone | {key: _patch(old.get(key), value) for key, value in new.items() if old.get(key) != value}
 
 
 async def write(api: Api, path: str, uid: str, patch: Mapping[str, Any]) -> dict[str, Any] | None:

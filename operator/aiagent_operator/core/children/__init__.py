@@ -8,7 +8,15 @@ from typing import Any
 
 from aiagent_operator.api import meta
 from aiagent_operator.core import adoption, targets
-from aiagent_operator.core.children import deployment, handbook, network_policy, role, role_binding, service_account
+from aiagent_operator.core.children import (
+    deployment,
+    handbook,
+    network_policy,
+    revision,
+    role,
+    role_binding,
+    service_account,
+)
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, Rollout
 
 _WORKLOADS = frozenset({ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET})
@@ -22,6 +30,7 @@ def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
     metadata = live["metadata"]
     labels = metadata.get("labels") or {}
     owner = sys.intern(labels.get(meta.LABEL_AGENT_UID, ""))
+    claimed_by = _claimed_by(live, owner) if kind in _WORKLOADS else ""
     return Child(
         key=ObjectKey(kind, sys.intern(metadata["namespace"]), metadata["name"]),
         uid=metadata["uid"],
@@ -32,7 +41,9 @@ def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
         deleting="deletionTimestamp" in metadata,
         rules=role.rules(live) if kind is ChildKind.ROLE else (),
         rollout=_rollout(live) if kind in _WORKLOADS else None,
-        claimed_by=_claimed_by(live, owner) if kind in _WORKLOADS else "",
+        claimed_by=claimed_by,
+        images=revision.images(live["spec"]["template"]["spec"]) if claimed_by else (),
+        revision=revision.facts(live) if kind is ChildKind.AGENT_REVISION else None,
     )
 
 
@@ -53,6 +64,7 @@ _OWNED: Mapping[ChildKind, Callable[[Mapping[str, Any]], str]] = {
     ChildKind.CONFIG_MAP: handbook.owned,
     ChildKind.DEPLOYMENT: _deployment_owned,
     ChildKind.STATEFUL_SET: adoption.owned,
+    ChildKind.AGENT_REVISION: revision.owned,
 }
 
 

@@ -1,4 +1,4 @@
-"""The agent's pods where it brings a template: a Deployment of the agent's name."""
+"""The agent's pods where it brings a template: a Deployment for each revision that runs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from typing import Any
 
 from aiagent_operator.api import meta
 from aiagent_operator.core import injection as injections
-from aiagent_operator.core.children import common
+from aiagent_operator.core.children import common, revision
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, digest
 
 
 def build(
-    agent: AgentIdentity, template: Mapping[str, Any], replicas: int, injection: Injection, suspended: bool
+    agent: AgentIdentity, number: int, template: Mapping[str, Any], replicas: int, injection: Injection
 ) -> Desired:
-    """The Deployment. `template` is the author's, as written; a suspended agent has no pods.
+    """The Deployment of one revision. `template` is the author's, as written.
 
     The API server fills in some hundred defaults, so the live spec is not compared: the annotation holds the hash of
     the spec that was asked for, and an edit of the live one shows in its generation.
     """
-    manifest = common.header(ChildKind.DEPLOYMENT, agent, agent.namespace, agent.name)
+    manifest = common.header(ChildKind.DEPLOYMENT, agent, agent.namespace, revision.name_of(agent, number))
+    labels = {meta.LABEL_REVISION: str(number)}
+    manifest["metadata"]["labels"] |= labels
     spec: Manifest = {
-        "replicas": 0 if suspended else replicas,
-        "selector": {"matchLabels": {meta.LABEL_AGENT_UID: agent.uid}},
+        "replicas": replicas,
+        "selector": {"matchLabels": {meta.LABEL_AGENT_UID: agent.uid} | labels},
         "template": {
-            "metadata": _pod_metadata(template.get("metadata") or {}, injection),
+            "metadata": _pod_metadata(template.get("metadata") or {}, {**injection.labels, **labels}),
             "spec": injections.into(template["spec"], injection),
         },
     }
@@ -39,9 +41,9 @@ def owned(live: Mapping[str, Any]) -> str:
     return common.owned_digest(live, (live["metadata"].get("annotations") or {}).get(meta.ANNOTATION_SPEC_HASH))
 
 
-def _pod_metadata(author: Mapping[str, Any], injection: Injection) -> Manifest:
+def _pod_metadata(author: Mapping[str, Any], labels: Mapping[str, str]) -> Manifest:
     """The author's labels and annotations; ours win, since network and selector hang on them."""
-    metadata: Manifest = {"labels": {**(author.get("labels") or {}), **injection.labels}}
+    metadata: Manifest = {"labels": {**(author.get("labels") or {}), **labels}}
     if author.get("annotations"):
         metadata["annotations"] = dict(author["annotations"])
     return metadata

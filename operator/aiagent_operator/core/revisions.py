@@ -1,0 +1,185 @@
+"""Which version of an agent serves, which is on its way, and what becomes of the others.
+
+The revision that serves is the one with the highest promotion: a single write says so, whatever else is under way. What
+the spec asks for is looked for among the revisions by its digest, so that a return to earlier work is a return to its
+revision; only work that no revision has makes a new one. Table of states: docs/revisions.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiagent_operator.api.agentrevision import RevisionState, Trigger
+from aiagent_operator.core.objects import Child, Manifest, RevisionFacts
+
+_OPEN = (RevisionState.CANDIDATE, RevisionState.ROLLING_OUT)
+_FINAL = (RevisionState.SUPERSEDED, RevisionState.ROLLED_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackOrder:
+    """An AgentAction Rollback that is not carried out yet. `to` is a revision's number; None is the one before."""
+
+    name: str
+    uid: str
+    text: str
+    to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to serve.
+
+    `stable` serves now; None before the first has become ready. `target` is to serve; None while its record has yet to
+    be made. `make`: the number of the record to make. `held`: the work of the spec was rolled back and stays so.
+    `order`: the order by which the target is to serve.
+    """
+
+    stable: Child | None = None
+    target: Child | None = None
+    make: int | None = None
+    held: Child | None = None
+    order: RollbackOrder | None = None
+
+    @property
+    def rolling(self) -> bool:
+        """Whether another one than the stable one is on its way."""
+        return self.target is not None and self.target is not self.stable
+
+    @property
+    def renews(self) -> bool:
+        """Whether what serves is to go on serving by an order that does not say so yet."""
+        return self.order is not None and self.target is self.stable
+
+
+def facts(child: Child) -> RevisionFacts:
+    """The facts of a child that is a revision."""
+    assert child.revision is not None  # noqa: S101 - so is every child of this kind
+    return child.revision
+
+
+def stable(revisions: Iterable[Child]) -> Child | None:
+    """The revision that serves: the one that was promoted last."""
+    promoted = [child for child in revisions if facts(child).promotion]
+    return max(promoted, key=lambda child: facts(child).promotion, default=None)
+
+
+def choose(revisions: Iterable[Child], work: str, last: int, order: RollbackOrder | None = None) -> Choice:
+    """What is to serve, where the spec asks for `work`. `last` is the highest number that was ever given."""
+    kept = sorted((child for child in revisions if not child.deleting), key=lambda child: facts(child).number)
+    serving = stable(kept)
+    # Where it is carried out already, the promotion says by which order it was.
+    done = order is None or bool(serving and facts(serving).order == order.uid)
+    if order and not done and serving and (back := aim(kept, order)) is not None:
+        return Choice(serving, back, order=order)
+    same = [child for child in kept if facts(child).work == work]
+    if serving and facts(serving).instead == work:
+        # The spec still asks for what the order went back from.
+        return Choice(serving, serving, held=same[-1] if same and same[-1] is not serving else None)
+    if not same:
+        return Choice(serving, make=max([last, *(facts(child).number for child in kept)]) + 1)
+    return Choice(serving, serving if serving in same else same[-1])
+
+
+def aim(revisions: Iterable[Child], order: RollbackOrder) -> Child | None:
+    """The revision that a Rollback means; None where there is none that the operator could run.
+
+    Without a number: the one that serves, where another is about to take over; else the one that served before. What
+    was once found is written on the revision, so that it stays the same while that takes over.
+    """
+    kept = [child for child in revisions if not facts(child).adopted]
+    if found := next((child for child in kept if facts(child).order == order.uid), None):
+        return found
+    if order.to is not None:
+        return next((child for child in kept if facts(child).number == order.to), None)
+    serving = stable(kept)
+    if any(facts(child).state in _OPEN for child in kept if child is not serving):
+        return serving
+    promoted = sorted((c for c in kept if facts(c).promotion), key=lambda c: facts(c).promotion)
+    before = [c for c in promoted[:-1] if facts(c).state is not RevisionState.ROLLED_BACK]
+    return before[-1] if before else None
+
+
+def trigger(choice: Choice, *, target: bool, handbook: str) -> Trigger:
+    """Why a revision is made. `target`: the work is adopted, and its owner's edits come past the operator."""
+    if choice.stable is None:
+        return Trigger.CREATED
+    same_handbook = facts(choice.stable).handbook == handbook
+    return Trigger.TARGET_CHANGED if target and same_handbook else Trigger.SPEC_CHANGED
+
+
+def promotion(revisions: Iterable[Child], choice: Choice, work: str, now: str) -> Manifest:
+    """The status by which the target of the choice becomes the one that serves, while the spec asks for `work`."""
+    highest = max(facts(child).promotion for child in revisions)
+    order = choice.order
+    return {
+        "state": RevisionState.STABLE.value,
+        "promotion": highest + 1,
+        "promotionTime": now,
+        "order": _order(order, work) if order else None,
+        "message": f"Serves by order of {order.text}"[:1024] if order else None,
+    }
+
+
+def _order(order: RollbackOrder, work: str) -> Manifest:
+    return {"name": order.name, "uid": order.uid, "insteadOf": work}
+
+
+def transitions(revisions: Iterable[Child], choice: Choice, work: str) -> list[tuple[Child, Manifest]]:
+    """Statuses of revisions that are not what they are said to be; never that of a promotion.
+
+    A crash between a promotion and these leaves an old state, which the next pass puts right.
+    """
+    changes = []
+    for child in revisions:
+        state, message = _state(child, choice)
+        status: Manifest = {"state": state.value, "message": message}
+        ordered = choice.order if child is choice.target else None
+        new = ordered is not None and facts(child).order != ordered.uid
+        if new and ordered:
+            status["order"] = _order(ordered, work)
+        if not child.deleting and (new or state is not facts(child).state):
+            changes.append((child, status))
+    return changes
+
+
+def _state(child: Child, choice: Choice) -> tuple[RevisionState, str | None]:
+    its = facts(child)
+    if child is choice.stable:
+        return RevisionState.STABLE, None
+    if child is choice.target:
+        # The first one has nobody to take over from.
+        return (RevisionState.ROLLING_OUT if choice.stable else RevisionState.CANDIDATE), None
+    if its.state in _FINAL:
+        return its.state, None
+    serving = facts(choice.stable) if choice.stable else None
+    if serving and serving.order and (its.state is RevisionState.STABLE or its.work == serving.instead):
+        return RevisionState.ROLLED_BACK, f"An order went back from it to revision {serving.number}"
+    by = serving if its.state is RevisionState.STABLE else choice.target and facts(choice.target)
+    return RevisionState.SUPERSEDED, f"Revision {by.number} follows it" if by else None
+
+
+def collect(revisions: Iterable[Child], choice: Choice, keep: int) -> list[Child]:
+    """The revisions beyond the history, oldest first. What serves, is on its way, or is held back, is not history."""
+    spared = (choice.stable, choice.target, choice.held)
+    history = [c for c in revisions if not c.deleting and not any(c is other for other in spared)]
+    history.sort(key=lambda child: facts(child).number)
+    return history[: max(0, len(history) - keep)]
+
+
+def summary(revisions: Iterable[Child], choice: Choice, before: Mapping[str, Any]) -> dict[str, Any] | None:
+    """status.revision: what serves, what is on its way, and the highest number given."""
+    numbers = [facts(child).number for child in revisions]
+    latest = max([before.get("latest", 0), *numbers])
+    if not latest:
+        return None
+    found: dict[str, Any] = {"latest": latest}
+    if choice.stable:
+        found["stable"] = facts(choice.stable).number
+    if choice.rolling and choice.target:
+        found["rollingOut"] = facts(choice.target).number
+    if choice.held:
+        found["heldBack"] = facts(choice.held).number
+    return found

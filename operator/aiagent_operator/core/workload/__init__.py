@@ -1,0 +1,106 @@
+"""The work of one agent: which writes bring its Deployments, or its adopted target, to what the spec says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from aiagent_operator.api.conditions import Verdict
+from aiagent_operator.core import injection
+from aiagent_operator.core import release as releasing
+from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey
+from aiagent_operator.core.plan import Observed, Verb, Write, delete
+from aiagent_operator.core.revisions import Choice
+from aiagent_operator.core.workload import target as targets
+from aiagent_operator.core.workload import template as templates
+from aiagent_operator.core.workload.result import KINDS, WorkloadPlan, patches, waiting
+
+__all__ = ["WorkloadPlan", "exists", "images", "leave", "plan", "release", "stop"]
+
+
+def plan(o: Observed, choice: Choice, work: str, handbook: str, *, down: bool) -> WorkloadPlan:
+    """Writes for the work the spec names, and for what it no longer names. `down` asks for no pods, once no binding is
+    left. `work` is the digest of what the spec asks for, `handbook` the ConfigMap of it."""
+    target = o.agent.spec.workload.target_ref
+    if target is None:
+        return _with(templates.plan(o, choice, work, down=down), leave(o, templates.deployments_of(o)))
+    key = targets.key_of(o, target)
+    given = injection.build(o.identity, handbook, o.agent.spec.connections)
+    what = targets.plan(o, target, given, down=down)
+    if what.verdict and what.verdict.status and (former := _lingering(o, key)):
+        what = replace(what, verdict=former)
+    return _with(what, leave(o, (key,)))
+
+
+def _with(what: WorkloadPlan, left: WorkloadPlan) -> WorkloadPlan:
+    return WorkloadPlan(
+        (*what.writes, *left.writes),
+        what.needs | left.needs,
+        what.verdict,
+        what.rollout,
+        what.complete,
+        what.settled and not left.writes,
+    )
+
+
+def images(o: Observed) -> tuple[tuple[str, str], ...] | None:
+    """The images of the adopted target; None before it is adopted."""
+    target = o.agent.spec.workload.target_ref
+    child = o.children.get(targets.key_of(o, target)) if target else None
+    return child.images if child and child.claimed_by == o.identity.uid else None
+
+
+def exists(o: Observed) -> bool:
+    """Whether there is work of the agent's already."""
+    return any(key.kind in KINDS for key in o.children)
+
+
+def stop(o: Observed) -> WorkloadPlan | None:
+    """Writes that stop the pods of a suspended agent whose work cannot be decided about; None where none runs.
+
+    Whatever is missing (its role, its handbook), what exists already can be scaled down as it is.
+    """
+    running = [
+        child
+        for key, child in sorted(o.children.items())
+        if key.kind in KINDS and not child.deleting and child.rollout and child.rollout.wanted
+    ]
+    if not running:
+        return None
+    verdict = waiting(running[0].key, "to be scaled down")
+    needs = {child.key for child in running if child.claimed_by and child.key not in o.live}
+    writes: list[Write] = []
+    for child in running:
+        if not child.claimed_by:
+            writes.append(Write(Verb.MERGE, child.key, {"spec": {"replicas": 0}}, uid=child.uid))
+        elif (live := o.live.get(child.key)) and (scale := releasing.scale(live, suspended=True)):
+            writes.extend(patches(child.key, [scale]))
+    return WorkloadPlan(tuple(writes), frozenset(needs), verdict) if writes or needs else None
+
+
+def _lingering(o: Observed, keep: ObjectKey) -> Verdict | None:
+    """What is to be said while work that the spec no longer names is on its way out: its pods still run."""
+    gone = {key for key, child in o.children.items() if key.kind in KINDS and child.deleting and not child.claimed_by}
+    left = sorted(gone - {keep})
+    return waiting(left[0], "to be gone") if left else None
+
+
+def leave(o: Observed, keep: Iterable[ObjectKey]) -> WorkloadPlan:
+    """Writes that remove the agent's other Deployments and release targets it no longer names."""
+    kept = set(keep)
+    others = [c for k, c in o.children.items() if k.kind in KINDS and k not in kept and not c.deleting]
+    released = release(o.identity, [child for child in others if child.claimed_by], o.live)
+    deleted = tuple(delete(child) for child in others if not child.claimed_by)
+    return WorkloadPlan((*deleted, *released.writes), released.needs)
+
+
+def release(agent: AgentIdentity, claimed: Iterable[Child], live: Mapping[ObjectKey, Manifest | None]) -> WorkloadPlan:
+    """Gives adopted targets back, one step at a time: each next one is made from what the last one left."""
+    writes: list[Write] = []
+    needs: set[ObjectKey] = set()
+    for child in claimed:
+        if child.key not in live:
+            needs.add(child.key)
+        elif (manifest := live[child.key]) is not None:
+            writes.extend(patches(child.key, releasing.release(manifest, agent)))
+    return WorkloadPlan(tuple(writes), frozenset(needs))
