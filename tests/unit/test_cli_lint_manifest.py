@@ -188,6 +188,7 @@ def test_a_role_is_not_in_namespaces() -> None:
         ({"apiVersion": "workforce.dev/v2"}, "write workforce.dev/v1alpha1"),
         ({"kind": "AIAgents"}, "there is no kind AIAgents"),
         ({"kind": None}, "there is no kind None"),
+        ({"kind": "AgentRevision"}, "AgentRevisions are records, which only the operator writes"),
         ({"spec": None}, "is missing"),
         ({"spec": []}, "must be an object"),
     ],

@@ -21,6 +21,7 @@ class Rule(StrEnum):
 
     UNREADABLE = "Unreadable"
     UNKNOWN_KIND = "UnknownKind"
+    RECORD = "Record"
     UNKNOWN_FIELD = "UnknownField"
     DUPLICATE_FIELD = "DuplicateField"
     DUPLICATE_ENTRY = "DuplicateEntry"

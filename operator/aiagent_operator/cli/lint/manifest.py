@@ -28,6 +28,8 @@ _MODELS: Final[dict[str, type[AIAgent] | type[AgentRole] | type[AgentAction]]] =
     "AgentRole": AgentRole,
     "AgentAction": AgentAction,
 }
+_RECORDS: Final = frozenset({"AgentRevision"})
+"""Kinds that only the operator writes."""
 _ROOT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _METADATA: Final = frozenset(
     {
@@ -64,7 +66,7 @@ def check(document: Document) -> Checked:
         Issue(where, Rule.DUPLICATE_FIELD, "stands there twice, and only one of them counts: remove the other")
         for where in document.twice
     )
-    if wrong := _unknown_kind(value):
+    if wrong := _unknown_kind(value) or _record(value):
         return Checked((*twice, wrong), None)
     kind, schema = _definition(value["kind"])
     spec_schema = schema["properties"]["spec"]
@@ -89,10 +91,20 @@ def _unknown_kind(value: dict[str, Any]) -> Issue | None:
     if value["apiVersion"] != meta.API_VERSION:
         message = f"there is no version {value['apiVersion']}: write {meta.API_VERSION}"
         return Issue(("apiVersion",), Rule.UNKNOWN_KIND, message)
-    if value.get("kind") not in _MODELS:
+    if value.get("kind") not in {*_MODELS, *_RECORDS}:
         message = f"there is no kind {value.get('kind')} in {meta.API_VERSION}: it has {', '.join(sorted(_MODELS))}"
         return Issue(("kind",), Rule.UNKNOWN_KIND, message)
     return None
+
+
+def _record(value: dict[str, Any]) -> Issue | None:
+    if (kind := value["kind"]) not in _RECORDS:
+        return None
+    message = (
+        f"{kind}s are records, which only the operator writes: remove it from these files; a change of the AIAgent's "
+        "work makes one"
+    )
+    return Issue(("kind",), Rule.RECORD, message)
 
 
 def _metadata(value: dict[str, Any], kind: Kind) -> Iterator[Issue]:
