@@ -15,6 +15,7 @@ from aiagent_operator.cli.errors import CliError, ExitCode
 from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.output import Format, plain
 from aiagent_operator.cli.reviews import Question
+from aiagent_operator.cli.revisions import Standing
 from aiagent_operator.cli.sections import details, heading
 from aiagent_operator.core.status import TRANSIENT
 
@@ -72,6 +73,7 @@ def _head(agent: Object) -> None:
         "Role": (spec.get("roleRef") or {}).get("name"),
         "Ready": f"{ready.get('status', 'Unknown')} ({ready.get('reason', 'not seen by the operator yet')})",
         "Phase": f"{status.get('phase') or 'none yet'}, age {view.age(metadata.get('creationTimestamp'))}",
+        "Revision": _revision(agent),
         "Granted": f"{status['granted']} permissions" if status.get("granted") else "nothing yet",
     }
     for key, value in fields.items():
@@ -79,6 +81,12 @@ def _head(agent: Object) -> None:
     if view.stale(agent):
         seen = "what follows is about the one before" if status.get("observedGeneration") else "nothing is decided yet"
         output.say(f"The operator has not acted on the present spec yet: {seen}.")
+
+
+def _revision(agent: Object) -> str:
+    now = Standing.of(agent)
+    held = ", though the spec asks for it" if now.held_back else ""
+    return f"{now}{held}" if str(now) else "none yet"
 
 
 def _accountable(spec: Said) -> str:
@@ -144,6 +152,9 @@ def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]
     for subject, reason in dict.fromkeys(causes):
         for step in steps.of(reason):
             todo.setdefault(step, []).append(subject)
+    if held := Standing.of(agent).held_back:
+        for step in steps.HELD_BACK:
+            todo.setdefault(step, []).append(f"revision {held}")
     return todo
 
 

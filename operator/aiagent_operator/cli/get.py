@@ -16,7 +16,7 @@ from aiagent_operator.cli.kube import Cluster, Object, agents_path, read_agent
 from aiagent_operator.cli.output import Format
 
 _COLUMNS = ("NAME", "ROLE", "READY", "REASON", "PHASE", "GRANTED", "ACCOUNTABLE", "AGE")
-_WIDE = ("PURPOSE", "MESSAGE")
+_WIDE = ("REVISION", "PURPOSE", "MESSAGE")
 
 
 def get(
@@ -82,5 +82,6 @@ def _row(agent: Mapping[str, Any], *, namespaced: bool, wide: bool) -> list[Any]
         status.get("accountable"),
         view.age(metadata.get("creationTimestamp")),
     ]
-    extra = [spec.get("purpose"), ready.get("message")] if wide else []
+    revision = (status.get("revision") or {}).get("stable")
+    extra = [revision, spec.get("purpose"), ready.get("message")] if wide else []
     return ([metadata["namespace"]] if namespaced else []) + row + extra

@@ -11,6 +11,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.cli import output, view
 from aiagent_operator.cli.kube import Object
 from aiagent_operator.cli.output import plain
+from aiagent_operator.cli.revisions import Standing
 
 # An inventory may have a thousand objects; -o wide shows all.
 _SHOWN: Final = 20
@@ -96,9 +97,7 @@ def _work(agent: Object) -> None:
     heading("Workload")
     metadata, spec, status = agent["metadata"], agent["spec"], agent.get("status") or {}
     target = (spec.get("workload") or {}).get("targetRef")
-    what = (
-        f"adopted {target['kind']} {target['name']}" if target else f"Deployment {metadata['name']}, from the template"
-    )
+    what = f"adopted {target['kind']} {target['name']}" if target else _deployments(agent)
     pods = (
         f"{status['readyReplicas']} of {status['replicas']} ready" if status.get("replicas") is not None else "none yet"
     )
@@ -110,6 +109,13 @@ def _work(agent: Object) -> None:
     output.say(f"  Identity:      {plain(identity)}")
     if spec.get("suspended"):
         output.say("  Suspended:     yes, by spec.suspended")
+
+
+def _deployments(agent: Object) -> str:
+    """Each revision has one of its own."""
+    now = Standing.of(agent)
+    names = [f"{agent['metadata']['name']}-{number}" for number in (now.serves, now.takes_over) if number]
+    return f"Deployment{'s' * (len(names) > 1)} {' and '.join(names)}, from the template" if names else "nothing yet"
 
 
 def _connections(spec: Mapping[str, Any]) -> None:

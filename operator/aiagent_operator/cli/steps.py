@@ -22,6 +22,7 @@ class Right(Enum):
 
     EDIT_AGENT = ("patch", "aiagents", meta.GROUP, True)
     RESUME = ("resume", "aiagents", meta.GROUP, True)
+    ROLLBACK = ("rollback", "aiagents", meta.GROUP, True)
     ABANDON = ("abandon", "aiagents", meta.GROUP, True)
     EDIT_ROLE = ("patch", "agentroles", meta.GROUP, False)
     CREATE_ROLE = ("create", "agentroles", meta.GROUP, False)
@@ -162,6 +163,12 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("declare the connection in spec.connections", _EDIT),
     ),
 }  # fmt: skip
+
+HELD_BACK: Final = (
+    Step("ask for other work in the spec, which is then rolled out", _EDIT),
+    Step("let it serve all the same: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
+)
+"""What can be done about a revision that the spec asks for and that an order went back from."""
 
 WAITED_FOR: Final = frozenset(
     {Reason.ROLE_NOT_FOUND, Reason.NAMESPACE_NOT_FOUND, Reason.HANDBOOK_NOT_FOUND, Reason.TARGET_NOT_FOUND}
