@@ -22,7 +22,7 @@ from aiagent_operator.cli.kubeconfig import access
 from aiagent_operator.cli.output import Format
 from support.documents import ROOT
 
-COMMANDS = {"get", "describe", "can-i", "suspend", "resume", "lint"}
+COMMANDS = {"get", "describe", "can-i", "suspend", "resume", "lint", "history", "diff", "rollback", "rollout"}
 
 
 def run(*args: str, **env: str | None) -> Result:
@@ -144,6 +144,14 @@ def test_help_names_all_commands_and_exit_codes() -> None:
         (["can-i", "triage", "get", "pods", "--list"], "give VERB and RESOURCE, or --list alone"),
         (["can-i", "triage", "create", "pods/exec"], "write pods --subresource exec, or pods --resource-name exec"),
         (["can-i", "triage", "--list", "-o", "name"], "-o name has no meaning"),
+        (["history"], "Missing argument"),
+        (["diff", "triage"], "Missing argument"),
+        (["diff", "triage", "0"], "Invalid value for"),
+        (["diff", "triage", "one"], "Invalid value for"),
+        (["rollback", "triage"], "--reason"),
+        (["rollback", "triage", "--to-revision", "0", "--reason", "x"], "Invalid value for"),
+        (["rollout", "status"], "Missing argument"),
+        (["rollout", "frob"], "No such command"),
     ],
 )
 def test_wrong_usage_is_2_and_says_what_is_right(args: list[str], words: str) -> None:
@@ -161,7 +169,10 @@ def test_a_cluster_that_does_not_answer_is_3_and_named(tmp_path: Path) -> None:
         closed.bind(("127.0.0.1", 0))
         server = f"https://127.0.0.1:{closed.getsockname()[1]}"
         config = kubeconfig(tmp_path / "config", server)
-        for args in (["get"], ["describe", "a"], ["can-i", "a", "get", "pods"], ["can-i", "a", "--list"]):
+        for args in (
+            ["get"], ["describe", "a"], ["can-i", "a", "get", "pods"], ["can-i", "a", "--list"], ["history", "a"],
+            ["diff", "a", "1"], ["rollout", "status", "a"], ["rollout", "status", "a", "--watch"],
+        ):  # fmt: skip
             result = run(*args, "--kubeconfig", str(config))
             assert result.exit_code == ExitCode.CLUSTER
             assert f"no answer from the API server {server} about AIAgent" in result.stderr
@@ -235,4 +246,7 @@ def test_kubectl_completes_commands_options_and_files_of_lint() -> None:
     assert complete("des") == ["describe", ":4"]
     assert complete("get", "--names") == ["--namespace", ":4"]
     assert complete("get", "tri") == [":4"]
+    assert complete("rollout", "") == ["status", ":4"]
+    assert complete("rollout", "status", "--wa") == ["--watch", ":4"]
+    assert complete("diff", "triage", "") == [":4"]
     assert complete("lint", "") == [":0"]

@@ -8,13 +8,15 @@ import typer
 from typer.core import TyperGroup
 
 from aiagent_operator import __version__
-from aiagent_operator.cli import output
+from aiagent_operator.cli import output, rollout
 from aiagent_operator.cli.can_i import can_i
 from aiagent_operator.cli.describe import describe
+from aiagent_operator.cli.diff import diff
 from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.get import get
+from aiagent_operator.cli.history import history
 from aiagent_operator.cli.lint.command import lint
-from aiagent_operator.cli.order import resume, suspend
+from aiagent_operator.cli.order import resume, rollback, suspend
 
 NAME: Final = "kubectl-aiagent"
 
@@ -38,8 +40,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok; 1 the answer is no, or there are findings; 2 wrong usage; 3 the cluster refused or "
-    "cannot be reached.",
+    epilog="Exit codes: 0 ok; 1 the answer is no, or there are findings or differences; 2 wrong usage; 3 the cluster "
+    "refused or cannot be reached.",
 )
 
 
@@ -64,6 +66,10 @@ app.command("can-i")(can_i)
 app.command()(lint)
 app.command()(suspend)
 app.command()(resume)
+app.command()(history)
+app.command()(diff)
+app.command()(rollback)
+app.add_typer(rollout.app, name="rollout")
 
 
 def main() -> None:

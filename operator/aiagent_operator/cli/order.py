@@ -1,8 +1,7 @@
-"""`suspend` and `resume`: orders about agents, given in one's own name, and what becomes of them."""
+"""`suspend`, `resume` and `rollback`: orders about agents, given in one's own name, and what becomes of them."""
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,12 +10,10 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import Action, ActionPhase
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.cli import names as completion
-from aiagent_operator.cli import options, output, view
+from aiagent_operator.cli import options, output, view, waiting
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
 from aiagent_operator.cli.kube import Cluster, Object, path
 
-# Seconds between two looks at an order.
-_EVERY: Final = 0.5
 _OVER: Final = {ActionPhase.FAILED.value, ActionPhase.EXPIRED.value}
 
 Name = Annotated[
@@ -36,6 +33,19 @@ Selector = Annotated[
 Why = Annotated[str, typer.Option("--reason", help="Why; shown to whoever asks why the agent does not work.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is carried out, and say how far it is.")]
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.", min=0)]
+ToRevision = Annotated[
+    int | None,
+    typer.Option(
+        "--to-revision",
+        help="Number of the revision that is to serve; else the one that served before, or, while another takes over, "
+        "the one that serves.",
+        metavar="NUMBER",
+        min=1,
+        max=2**31 - 1,
+        show_default=False,
+        autocompletion=completion.revisions,
+    ),
+]
 
 
 def suspend(
@@ -86,6 +96,30 @@ def resume(
     )
 
 
+def rollback(
+    name: options.AgentName,
+    *,
+    to_revision: ToRevision = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown with the order and the revision.")],
+    wait: Wait = True,
+    timeout: Timeout = 120.0,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """Let an earlier revision of an agent serve again. What its spec asks for is then held back, and not changed."""
+    cluster = Cluster.connect(kubeconfig, context)
+    _give(
+        cluster,
+        Action.ROLLBACK,
+        {"agentRef": {"name": name}} | ({"revision": to_revision} if to_revision else {}),
+        reason,
+        namespace or cluster.namespace,
+        wait=wait,
+        timeout=timeout,
+    )
+
+
 def _about(name: str | None, selector: str) -> Object:
     if bool(name) == bool(selector):
         raise CliError("give the NAME of one agent, or --selector for several", ExitCode.USAGE)
@@ -103,7 +137,8 @@ def _about(name: str | None, selector: str) -> Object:
 def _give(
     cluster: Cluster, action: Action, about: Object, reason: str, namespace: str, *, wait: bool, timeout: float
 ) -> None:
-    """Creates the order and, with `wait`, follows it; NEGATIVE where it fails or takes too long."""
+    """Creates the order, whose spec says `about` what it is, and, with `wait`, follows it; NEGATIVE where it fails or
+    takes longer than `timeout` seconds."""
     which = (about.get("agentRef") or {}).get("name", "agents")
     body: Object = {
         "apiVersion": meta.API_VERSION,
@@ -115,7 +150,7 @@ def _give(
     its = order["metadata"]["name"]
     output.say(f"agentaction.{meta.GROUP}/{its} created")
     if wait:
-        _follow(cluster, namespace, its, time.monotonic() + timeout)
+        _follow(cluster, namespace, its, timeout)
 
 
 def _myself(cluster: Cluster) -> str:
@@ -125,9 +160,9 @@ def _myself(cluster: Cluster) -> str:
     return str(answer["status"]["userInfo"]["username"])
 
 
-def _follow(cluster: Cluster, namespace: str, name: str, deadline: float) -> None:
+def _follow(cluster: Cluster, namespace: str, name: str, seconds: float) -> None:
     what, said = f"AgentAction {namespace}/{name}", ""
-    while True:
+    for _ in waiting.looks(seconds):
         try:
             order = cluster.get(path("agentactions", namespace, name), what=what)
         except RefusedError as error:
@@ -144,11 +179,7 @@ def _follow(cluster: Cluster, namespace: str, name: str, deadline: float) -> Non
             return
         if phase in _OVER:
             raise typer.Exit(ExitCode.NEGATIVE)
-        if time.monotonic() > deadline:
-            raise CliError(
-                f"{what} is not carried out yet; it stays, and `kubectl get agentactions` tells", ExitCode.NEGATIVE
-            )
-        time.sleep(_EVERY)
+    raise CliError(f"{what} is not carried out yet; it stays, and `kubectl get agentactions` tells", ExitCode.NEGATIVE)
 
 
 def _progress(order: Object, ready: Any) -> str:

@@ -11,6 +11,8 @@ from typing import Any, Final
 import yaml
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.style import Style
 from rich.text import Text
 
 _GAP: Final = 3
@@ -20,7 +22,7 @@ _STYLES: Final[Mapping[str, str]] = {
     "True": "green", "Granted": "green", "Active": "green", "yes": "green",
     "False": "red", "Refused": "red", "Degraded": "red", "no": "red", "error": "red",
     "Unknown": "yellow", "Pending": "yellow", "Onboarding": "yellow", "Offboarding": "yellow", "warning": "yellow",
-    "Suspended": "yellow",
+    "Suspended": "yellow", "serves": "green", "takes over": "yellow", "starts": "yellow", "is held back": "red",
 }  # fmt: skip
 
 
@@ -64,6 +66,16 @@ def plain(value: Any) -> str:
     """The value on one line, without control characters: what others wrote must not steer the terminal."""
     text = "" if value is None else str(value)
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def verbatim(line: str, style: str = "") -> None:
+    """A line of somebody's text as it is, in a style: spaces and tabs stay, other control characters are escaped."""
+    text = "".join(
+        letter if letter.isprintable() or letter == "\t" else letter.encode("unicode_escape").decode()
+        for letter in line
+    )
+    # Not as Text, in which a tab would become spaces.
+    console().print(Segments([Segment(f"{text}\n", Style.parse(style))]), end="")
 
 
 def word(text: str) -> Text:
