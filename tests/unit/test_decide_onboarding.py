@@ -154,6 +154,21 @@ def test_another_wish_is_tried_although_the_last_one_was_refused() -> None:
     assert policy.key in {w.key for w in plan.writes}
 
 
+def test_work_that_was_refused_a_record_is_tried_again_when_it_is_other_work() -> None:
+    _, plans = settle(observed())
+    record = next(w for w in plans[0].writes if w.key.kind is ChildKind.AGENT_REVISION)
+    failures = {record.key: Failure(record.digest, Reason.WORKLOAD_INVALID, "spec.work.template: Too long")}
+    other = {"handbook": {"instructions": {"inline": "Be brief."}}}
+    children, _ = settle(observed(failures=failures))
+
+    refused = onboarding.decide(observed(failures=failures, children=children.values()))
+    again = onboarding.decide(observed(failures=failures, children=children.values(), spec=other))
+
+    assert refused.writes == ()
+    assert said(refused, "Ready")[1:] == ("WorkloadInvalid", "spec.work.template: Too long")
+    assert ("create", "AgentRevision", HOME) in kinds(again)
+
+
 def test_nothing_is_made_in_a_namespace_that_goes_away() -> None:
     going = {**NAMESPACES, HOME: NamespaceFacts(terminating=True)}
     plan = onboarding.decide(observed(permission("refund"), namespaces=going))
