@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagent_operator.core import images
-from aiagent_operator.core.images import Image, ImageError
+from aiagent_operator.core.runs import images
+from aiagent_operator.core.runs.images import Image, ImageError
 
 SHA = "sha256:" + "0a" * 32
 

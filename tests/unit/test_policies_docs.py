@@ -14,7 +14,7 @@ from aiagent_operator.api.retraining import CadenceFields
 from aiagent_operator.core.cadence.due import Cadence
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged, Strictest, merge
-from aiagent_operator.core.retraining_due import Facts, Hold, Run, RunState, Start, Wait, cadence, view
+from aiagent_operator.core.retraining.due import Facts, Hold, Run, RunState, Start, Wait, cadence, view
 from support.documents import ROOT, blocks, objects
 from support.policies import merged, policy
 

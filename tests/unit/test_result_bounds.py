@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from aiagent_operator.api.runs import ArtifactLocations, ImageRepositories
-from aiagent_operator.core import result_bounds
-from aiagent_operator.core.training_result import TrainingResult
+from aiagent_operator.core.runs import bounds as result_bounds
+from aiagent_operator.core.runs.result import TrainingResult
 
 REPLACED = "registry.example/support/triage:1"
 SHA = "@sha256:" + "0a" * 32

@@ -7,13 +7,13 @@ from itertools import permutations
 import pytest
 
 from aiagent_operator.api.retraining import CadenceFields
-from aiagent_operator.core import retraining_due
 from aiagent_operator.core.cadence import spec as cadence_spec
 from aiagent_operator.core.cadence.due import Cadence, History
 from aiagent_operator.core.cadence.errors import CadenceError
 from aiagent_operator.core.cadence.promise import Kept, Overdue, OverdueBeyondGrace
 from aiagent_operator.core.policies.merged import Limit
-from aiagent_operator.core.retraining_due import (
+from aiagent_operator.core.retraining import due as retraining_due
+from aiagent_operator.core.retraining.due import (
     Facts,
     Hold,
     Idle,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from aiagent_operator.core.cadence import spec as cadence_spec
 from aiagent_operator.core.cadence.due import Cadence
 from aiagent_operator.core.policies.compiled import CompiledPolicy
-from aiagent_operator.core.retraining_due import Facts, Hold, Run, RunState, Start, View, Wait, view
+from aiagent_operator.core.retraining.due import Facts, Hold, Run, RunState, Start, View, Wait, view
 from support.policies import POLICIES, merged
 
 DAY = timedelta(days=1)

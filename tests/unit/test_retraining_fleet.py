@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from aiagent_operator.core.cadence import spec as cadence_spec
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Limit, merge
-from aiagent_operator.core.retraining_due import Facts, Hold, Idle, InTraining, Run, RunState, Start, View, Wait, view
-from aiagent_operator.core.retraining_fleet import Starts, starts
+from aiagent_operator.core.retraining.due import Facts, Hold, Idle, InTraining, Run, RunState, Start, View, Wait, view
+from aiagent_operator.core.retraining.fleet import Starts, starts
 from support.policies import NIGHTS, YEAR_END, merged, policy
 
 HOUR = timedelta(hours=1)

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.runs import RunKind
-from aiagent_operator.core import job_facts, runs
 from aiagent_operator.core.children import run_job
 from aiagent_operator.core.children.run_job import Run
 from aiagent_operator.core.objects import AgentIdentity, Manifest
-from aiagent_operator.core.runs import Failed, Outcome, Running, RunReason, Succeeded, Waiting
+from aiagent_operator.core.runs import facts as job_facts
+from aiagent_operator.core.runs import outcome as runs
+from aiagent_operator.core.runs.outcome import Failed, Outcome, Running, RunReason, Succeeded, Waiting
 
 AGENT = AgentIdentity("support", "triage", "0b7e7f3a-8a1c-4f43-9d50-4f57f5a0e0d1")
 TEMPLATE: Manifest = {

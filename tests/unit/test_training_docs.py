@@ -11,13 +11,15 @@ from aiagent_operator.api.aiagent import Connection
 from aiagent_operator.api.jobtemplate import LONGEST_RUN, MOST_RETRIES, JobTemplate
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.api.schema import structural
-from aiagent_operator.core import images, result_bounds, training_result
-from aiagent_operator.core import runs as outcomes
 from aiagent_operator.core.children import run_job
 from aiagent_operator.core.children.run_job import Run, Stable
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.runs import RunReason
-from aiagent_operator.core.training_result import ResultError
+from aiagent_operator.core.runs import bounds as result_bounds
+from aiagent_operator.core.runs import images
+from aiagent_operator.core.runs import outcome as outcomes
+from aiagent_operator.core.runs import result as training_result
+from aiagent_operator.core.runs.outcome import RunReason
+from aiagent_operator.core.runs.result import ResultError
 from support.celrules import broken
 from support.documents import ROOT, blocks, code, objects
 

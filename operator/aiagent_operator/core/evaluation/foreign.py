@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiagent_operator.core.strict_json import unfit
+from aiagent_operator.core.runs.strict_json import unfit
 
 
 def shown(text: str, longest: int) -> str:

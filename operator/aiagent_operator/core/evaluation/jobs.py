@@ -23,7 +23,7 @@ from aiagent_operator.core.evaluation import measure, result
 from aiagent_operator.core.evaluation.foreign import shown
 from aiagent_operator.core.evaluation.measure import stamp
 from aiagent_operator.core.evaluation.run import concluded, counted
-from aiagent_operator.core.strict_json import StrictJsonError
+from aiagent_operator.core.runs.strict_json import StrictJsonError
 
 
 class JobState(StrEnum):

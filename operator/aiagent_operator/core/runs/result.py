@@ -15,7 +15,8 @@ from typing import Any, Final, NoReturn
 
 from aiagent_operator.api.aiagent import ModelRef
 from aiagent_operator.api.runs import UpdateKind
-from aiagent_operator.core import images, untrusted
+from aiagent_operator.core.runs import images, untrusted
+from aiagent_operator.core.runs.strict_json import LIMIT
 
 LIMIT: Final = 4096
 """Bytes that the kubelet keeps of a message."""

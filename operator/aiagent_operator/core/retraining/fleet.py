@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aiagent_operator.core.cadence import fleet
 from aiagent_operator.core.cadence.fleet import Slots, Waiting
-from aiagent_operator.core.retraining_due import Hold, InTraining, Start, View, Wait
+from aiagent_operator.core.retraining.due import Hold, InTraining, Start, View, Wait
 
 
 @dataclass(frozen=True, slots=True)

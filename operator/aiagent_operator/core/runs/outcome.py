@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from aiagent_operator.core import untrusted
-from aiagent_operator.core.job_facts import JobFacts, PodFacts, Said
+from aiagent_operator.core.runs import untrusted
+from aiagent_operator.core.runs.facts import JobFacts, PodFacts, Said
 
 TAIL: Final = 1024
 """Characters of a log that are kept. It is shown in status, and what matters stands at the end."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from aiagent_operator.core import managed_fields, untrusted
+from aiagent_operator.core import managed_fields
+from aiagent_operator.core.runs import untrusted
 
 KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 """Label of a Job that Kueue holds until there is quota (Kueue: "Run A Kubernetes Job")."""

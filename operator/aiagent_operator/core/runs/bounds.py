@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote
 
-from aiagent_operator.core import images, texts, untrusted
-from aiagent_operator.core.training_result import TrainingResult
+from aiagent_operator.core import texts
+from aiagent_operator.core.runs import images, untrusted
+from aiagent_operator.core.runs.result import TrainingResult
 
 REPOSITORIES: Final = "spec.retraining.imageRepositories"
 LOCATIONS: Final = "spec.retraining.artifactLocations"
