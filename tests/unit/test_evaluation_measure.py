@@ -105,7 +105,7 @@ def test_refused_results(text: str, message: str) -> None:
     [
         ('{"error": "TRIAGE_HELDOUT\\nis missing"}', "TRIAGE_HELDOUT is missing"),
         ('{"measurements": [], "notes": "Not met: accuracy."}', "Not met: accuracy."),
-        ("Traceback\n  File x\nValueError: \x1b[31mbad\n", "Traceback File x ValueError: ?[31mbad"),
+        ("Traceback\n  File x\nValueError: \x1b[31mbad\n", "Traceback File x ValueError: \\u001b[31mbad"),
         ("x" * 2000 + "the end", "..." + "x" * 1014 + "the end"),
         ("", ""),
     ],
@@ -186,7 +186,7 @@ NO_NUMBERS = {
     "no result": ({"status": "success", "data": {}}, "has no status success with data"),
     "an error": (
         {"status": "error", "errorType": "bad_data", "error": "parse error:\n\x1b unexpected"},
-        "Prometheus answers bad_data: parse error: ? unexpected",
+        "Prometheus answers bad_data: parse error: \\u001b unexpected",
     ),
 }  # fmt: skip
 

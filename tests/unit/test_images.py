@@ -59,6 +59,7 @@ def test_references_are_read_in_full(text: str, image: Image) -> None:
         ("a.example:port/b:1", "has the registry"),
         ("user:secret@a.example/b:1", "has the digest"),
         ("https://a.example/b:1", "has the registry"),
+        ("A/b:1", "has the registry"),
         ("a@sha256:0a", "has the digest"),
         ("a@sha256:" + "0A" * 32, "has the digest"),
         ("a@md5:" + "0a" * 16, "has the digest"),

@@ -55,7 +55,7 @@ REFUSED = {
     "a tiny exponent": ('{"a": 1e-33}', f"an exponent of at most {LONGEST_NUMBER}"),
     "too long": ('{"a": "' + "x" * LIMIT + '"}', f"has {LIMIT + 9} bytes: write at most {LIMIT}"),
     "too long in bytes": ('{"a": "' + "ä" * (LIMIT // 2) + '"}', f"has {LIMIT + 9} bytes"),
-    "cut": (('{"a": "' + "x" * LIMIT)[:LIMIT], f"it has {LIMIT} bytes and was probably cut there: write less"),
+    "cut": (('{"a": "' + "x" * LIMIT)[:LIMIT], f"it has {LIMIT} bytes, and may have been cut there: write less"),
 }
 
 

@@ -63,26 +63,29 @@ def test_one_change_of_the_work_is_enough() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "the result is empty: write a JSON object to $WORKFORCE_RESULT"),
+        ("", "the result is empty: write one JSON object"),
         (" \n", "the result is empty"),
-        ("Epoch 1/10", "the result is no JSON (Expecting value at character 0): write one JSON object, and no log"),
-        ("{} {}", "the result is no JSON (Extra data at character 3)"),
-        ("{'artifact': 1}", "the result is no JSON"),
-        ("\ufeff{}", "the result is no JSON"),
-        ('{"notes": "a\tb"}', "the result is no JSON (Invalid control character"),
-        ("[]", "the result is a list: write an object with artifact, image, model, metrics, kind and notes"),
+        (
+            "Epoch 1/10",
+            "the result is not JSON (Expecting value at line 1, column 1): write one JSON object, and no log",
+        ),
+        ("{} {}", "the result is not JSON (Extra data at line 1, column 4)"),
+        ("{'artifact': 1}", "the result is not JSON"),
+        ("\ufeff{}", "the result is not JSON"),
+        ('{"notes": "a\tb"}', "the result is not JSON (Invalid control character"),
+        ("[]", "the result is a list: write one JSON object"),
         ("null", "the result is null"),
         ("7", "the result is a number"),
         ("{}", "names neither artifact, image nor model"),
         ('{"notes": "nothing new"}', "names neither artifact, image nor model"),
-        ('{"artifact": "s3://a/b", "metrics": {"x": NaN}}', "the result has NaN, which is no JSON"),
+        ('{"artifact": "s3://a/b", "metrics": {"x": NaN}}', "the result has NaN, which is no number in JSON"),
         ('{"artifact": "s3://a/b", "metrics": {"x": -Infinity}}', "the result has -Infinity"),
-        ('{"artifact": "s3://a/b", "artifact": "s3://a/c"}', 'has the field "artifact" twice'),
-        ('{"model": {"provider": "a", "name": "b", "name": "c"}}', 'has the field "name" twice'),
-        ("[" * 4096, "the result is nested too deeply"),
+        ('{"artifact": "s3://a/b", "artifact": "s3://a/c"}', 'has "artifact" twice'),
+        ('{"model": {"provider": "a", "name": "b", "name": "c"}}', 'has "name" twice'),
+        ("[" * 4096, "the result is nested deeper than"),
         ('{"artifact": ' + '{"a":' * 800, "the result is n"),
         ('{"error": "no such folder"}', 'unknown field "error": it may have artifact'),
-        ("x" * 4097, "the result has 4097 bytes, of which the kubelet keeps 4096: write less"),
+        ("x" * 4097, "the result has 4097 bytes: write at most 4096"),
         ("漢" * 1366, "the result has 4098 bytes"),
     ],
 )
@@ -93,7 +96,7 @@ def test_what_is_no_result(text: str, words: str) -> None:
 def test_a_message_that_the_kubelet_cut_is_recognised() -> None:
     long = message(notes="x" * 5000)
     for cut in (long[:LIMIT], long[-LIMIT:]):
-        assert "has 4096 bytes, so it may have been cut: the kubelet keeps 4096 bytes, and less" in refused(cut)
+        assert "has 4096 bytes, and may have been cut there: write less" in refused(cut)
     assert "cut" not in refused("{")
 
 
@@ -102,7 +105,7 @@ def test_a_message_that_the_kubelet_cut_is_recognised() -> None:
     [
         ({"artifact": 7}, "artifact is a number: write a text"),
         ({"artifact": [FULL["artifact"]]}, "artifact is a list"),
-        ({"artifact": True}, "artifact is a boolean"),
+        ({"artifact": True}, "artifact is true or false"),
         ({"artifact": ""}, "artifact is empty"),
         ({"artifact": "/store/model"}, 'artifact "/store/model" is no URI: write one such as s3://'),
         ({"artifact": "s3://models/a b"}, "is no URI"),
@@ -113,12 +116,12 @@ def test_a_message_that_the_kubelet_cut_is_recognised() -> None:
         ({"artifact": "s3://models/ä"}, r'artifact "s3://models/\u00e4" is no URI'),
         ({"artifact": "https://key:secret@store.example/m"}, "artifact holds a user name or password"),
         ({"artifact": "s3://" + "a" * 1020}, "artifact has 1025 characters: write at most 1024"),
-        ({"artifact": "s3://a/\x1b[2J"}, "artifact has the control character U+001B at position 7"),
+        ({"artifact": "s3://a/\x1b[2J"}, "the character U+001B in artifact"),
         ({"image": "team/App:1"}, 'image has the name "team/App"'),
         ({"image": "-x.example/app:1"}, 'image has the registry "-x.example"'),
         ({"image": "registry.example/app"}, "image has neither tag nor digest"),
         ({"image": {"name": "a"}}, "image is an object"),
-        ({"model": "gpt"}, "model is a text: write an object with provider, name and version"),
+        ({"model": "gpt"}, "model is a string: write an object with provider, name and version"),
         ({"model": {"name": "x"}}, "model.provider is missing"),
         ({"model": {"provider": "x", "name": 1}}, "model.name is a number"),
         ({"model": {"provider": "x", "name": "y", "version": ""}}, "model.version is empty"),
@@ -127,7 +130,7 @@ def test_a_message_that_the_kubelet_cut_is_recognised() -> None:
         ({"model": {"provider": "x", "name": "y", "token": "z"}}, 'model has the unknown field "token"'),
         ({"metrics": ["0.9"]}, "metrics is a list"),
         ({"metrics": {"accuracy": 0.9}}, "metrics.accuracy is a number: write a decimal as text, such as"),
-        ({"metrics": {"accuracy": 10**300}}, "metrics.accuracy is a number"),
+        ({"metrics": {"accuracy": 10**300}}, "write at most 32 characters"),
         ({"metrics": {"accuracy": {"a": {}}}}, "metrics.accuracy is an object"),
         ({"metrics": {"accuracy": "1e9"}}, 'metrics.accuracy is "1e9": write a decimal'),
         ({"metrics": {"accuracy": "NaN"}}, 'metrics.accuracy is "NaN"'),
@@ -135,21 +138,21 @@ def test_a_message_that_the_kubelet_cut_is_recognised() -> None:
         ({"metrics": {"accuracy": "\u0661"}}, r'metrics.accuracy is "\u0661"'),
         ({"metrics": {"accuracy": "1" * 33}}, "metrics.accuracy is"),
         ({"metrics": {"<b>": "1"}}, 'metrics has the name "<b>"'),
-        ({"metrics": {"a\n": "1"}}, r'metrics has the name "a\n"'),
+        ({"metrics": {"a\n": "1"}}, r'has the name "a\n"'),
         ({"metrics": {"a" * 64: "1"}}, "metrics has the name"),
         ({"metrics": {"": "1"}}, 'metrics has the name ""'),
         ({"metrics": {str(n): "1" for n in range(33)}}, "metrics has 33 entries: write at most 32"),
         ({"kind": "accuracy"}, 'kind is "accuracy": write one of Accuracy, Capability, Security, Behaviour'),
         ({"kind": 1}, "kind is a number"),
         ({"notes": 1}, "notes is a number"),
-        ({"notes": "a\x1b[31mred"}, "notes has the control character U+001B at position 1: write plain text"),
-        ({"notes": "a\x9b31m"}, "notes has the control character U+009B"),
-        ({"notes": "done\rfailed"}, "notes has the control character U+000D"),
-        ({"notes": "a\x00"}, "notes has the control character U+0000"),
-        ({"notes": "abc\u202edef"}, "notes has the control character U+202E"),
-        ({"notes": "a\u2028b"}, "notes has the control character U+2028"),
-        ({"notes": "a\ufeffb"}, "notes has the control character U+FEFF"),
-        ({"notes": "a\U000e0041"}, "notes has the control character U+E0041"),
+        ({"notes": "a\x1b[31mred"}, "the character U+001B in notes"),
+        ({"notes": "a\x9b31m"}, "the character U+009B in notes"),
+        ({"notes": "done\rfailed"}, "the character U+000D in notes"),
+        ({"notes": "a\x00"}, "the character U+0000 in notes"),
+        ({"notes": "abc\u202edef"}, "the character U+202E in notes"),
+        ({"notes": "a\u2028b"}, "the character U+2028 in notes"),
+        ({"notes": "a\ufeffb"}, "the character U+FEFF in notes"),
+        ({"notes": "a\U000e0041"}, "the character U+E0041 in notes"),
         ({"notes": "a\ufffdb"}, "notes has U+FFFD at position 1, which stands for bytes that are no UTF-8"),
         ({"notes": "<script>alert(1)</script>"}, "notes has HTML at position 0"),
         ({"notes": "see <!-- -->"}, "notes has HTML at position 4"),
@@ -165,7 +168,7 @@ def test_null_is_refused_by_its_field() -> None:
 
 
 def test_half_a_surrogate_pair_is_refused() -> None:
-    assert "notes has the control character U+D800" in refused(r'{"artifact": "s3://a/b", "notes": "\ud800"}')
+    assert "the character U+D800 in notes" in refused(r'{"artifact": "s3://a/b", "notes": "\ud800"}')
     assert "U+DC80" in refused('{"artifact": "s3://a/b", "notes": "\udc80"}')
 
 
@@ -181,7 +184,7 @@ def strict_python() -> Iterator[None]:
 @pytest.mark.usefixtures("strict_python")
 @pytest.mark.parametrize("number", ["9" * 4000, "1e" + "9" * 3900, "0." + "1" * 3900])
 def test_numbers_of_any_length_cost_nothing(number: str) -> None:
-    assert "metrics.x is a number" in refused(f'{{"artifact": "s3://a/b", "metrics": {{"x": {number}}}}}')
+    assert "write at most 32 characters" in refused(f'{{"artifact": "s3://a/b", "metrics": {{"x": {number}}}}}')
 
 
 _TEXTS = st.text(

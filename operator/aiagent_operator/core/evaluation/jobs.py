@@ -20,10 +20,10 @@ from aiagent_operator.api.agentevaluation import (
 )
 from aiagent_operator.api.evaluation import Metric
 from aiagent_operator.core.evaluation import measure, result
-from aiagent_operator.core.evaluation.foreign import shown
 from aiagent_operator.core.evaluation.measure import stamp
 from aiagent_operator.core.evaluation.run import concluded, counted
 from aiagent_operator.core.runs.strict_json import StrictJsonError
+from aiagent_operator.core.runs.untrusted import line as shown
 
 
 class JobState(StrEnum):

@@ -10,11 +10,11 @@ from aiagent_operator.api.evaluation import Metric
 from aiagent_operator.core import texts
 from aiagent_operator.core.evaluation import answer as answers
 from aiagent_operator.core.evaluation.answer import Answer, AnswerError
-from aiagent_operator.core.evaluation.foreign import shown
 from aiagent_operator.core.evaluation.judge import Judged, judge, relative
 from aiagent_operator.core.evaluation.numbers import written
 from aiagent_operator.core.evaluation.query import needs_stable
 from aiagent_operator.core.evaluation.result import Result
+from aiagent_operator.core.runs.untrusted import line as shown
 
 Answered = Answer | str
 """What became of a question: the answer, or why there is none."""

@@ -24,8 +24,8 @@ from aiagent_operator.api.agentevaluation import (
 from aiagent_operator.api.durations import DurationError, parse
 from aiagent_operator.api.evaluation import ERROR_LIMIT, Metric
 from aiagent_operator.core import texts
-from aiagent_operator.core.evaluation.foreign import shown
 from aiagent_operator.core.evaluation.measure import stamp
+from aiagent_operator.core.runs.untrusted import line as shown
 
 RETRY: Final = dt.timedelta(seconds=10)
 """Pause after a measurement that could not be taken, where there is no interval (Argo: DefaultErrorRetryInterval)."""

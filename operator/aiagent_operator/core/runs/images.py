@@ -21,6 +21,7 @@ _DOMAIN: Final = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::
 _PATH: Final = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGESTS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
+_HOST: Final = frozenset(".:[")
 _DEFAULT_DOMAIN: Final = "docker.io"
 _OLD_DOMAIN: Final = "index.docker.io"
 
@@ -57,7 +58,8 @@ def parse(text: str) -> Image:
     elif not _TAG.fullmatch(tag):
         raise ImageError(f"has the tag {untrusted.shown(tag)}: letters, digits, '_', '.' and '-', at most 128")
     domain, path = _split(head)
-    if not _DOMAIN.fullmatch(domain):
+    # Host names are the same in capitals, but only capitals make `A/b` a registry and `a/b` a name.
+    if not _DOMAIN.fullmatch(domain) or (domain != domain.lower() and not set(domain) & _HOST):
         raise ImageError(
             f"has the registry {untrusted.shown(domain)}: write a host name, and a port where it needs one"
         )
@@ -79,7 +81,7 @@ def _check_digest(digest: str) -> None:
 def _split(name: str) -> tuple[str, str]:
     """Registry and path. The first part is a registry where it looks like a host name, as Docker decides it."""
     first, slash, rest = name.partition("/")
-    if not slash or not (set(first) & set(".:[") or first == "localhost" or first.lower() != first):
+    if not slash or not (set(first) & _HOST or first == "localhost" or first.lower() != first):
         first, rest = _DEFAULT_DOMAIN, name
     if first.lower() in {_OLD_DOMAIN, _DEFAULT_DOMAIN}:
         first = _DEFAULT_DOMAIN

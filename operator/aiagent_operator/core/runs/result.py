@@ -7,19 +7,15 @@ than three containers an equal share of 12 KiB for each (Kubernetes: "Customizin
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from aiagent_operator.api.aiagent import ModelRef
 from aiagent_operator.api.runs import UpdateKind
 from aiagent_operator.core.runs import images, untrusted
-from aiagent_operator.core.runs.strict_json import LIMIT
-
-LIMIT: Final = 4096
-"""Bytes that the kubelet keeps of a message."""
+from aiagent_operator.core.runs.strict_json import LIMIT, StrictJsonError, kind, read_object
 
 MOST_METRICS: Final = 32
 LONGEST_ARTIFACT: Final = 1024
@@ -66,24 +62,18 @@ class TrainingResult:
         return {name: value for name, value in wire.items() if value}
 
 
-class _Number:
-    """A number in JSON. Its value is never needed, so however long it is, it costs nothing."""
-
-
 def read(message: str) -> TrainingResult:
     """The result in a termination message. Raises ResultError, and nothing else whatever the message is."""
-    size = len(message.encode("utf-8", "replace"))
-    if size > LIMIT:
-        raise ResultError(f"the result has {size} bytes, of which the kubelet keeps {LIMIT}: write less, notes first")
-    if not message.strip():
-        raise ResultError("the result is empty: write a JSON object to $WORKFORCE_RESULT")
-    return of_wire(_parsed(message, size))
+    try:
+        return of_wire(read_object(message))
+    except StrictJsonError as error:
+        raise ResultError(str(error)) from None
 
 
 def of_wire(content: Any) -> TrainingResult:
     """The result that a parsed JSON value is. Raises ResultError."""
     if not isinstance(content, dict):
-        raise ResultError(f"the result is {_type(content)}: write an object with {_some(FIELDS)}")
+        raise ResultError(f"the result is {kind(content)}: write an object with {_some(FIELDS)}")
     _known(content, "the result", FIELDS)
     if not any(name in content for name in _WORK):
         raise ResultError(
@@ -98,39 +88,6 @@ def of_wire(content: Any) -> TrainingResult:
         kind=_kind(content["kind"]) if "kind" in content else None,
         notes=_text(content["notes"], "notes", LIMIT, lines=True, empty=True) if "notes" in content else "",
     )
-
-
-def _parsed(message: str, size: int) -> Any:
-    try:
-        return json.loads(
-            message, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_number
-        )
-    except json.JSONDecodeError as error:
-        cut = f". It has {size} bytes, so it may have been cut: {_LIMITS}" if size >= 1024 else ""
-        text = f"the result is no JSON ({error.msg} at character {error.pos}): write one JSON object, and no log{cut}"
-        raise ResultError(text) from None
-    except RecursionError:
-        raise ResultError("the result is nested too deeply: only model and metrics are objects within it") from None
-
-
-_LIMITS: Final = f"the kubelet keeps {LIMIT} bytes, and less where a pod has more than three containers"
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ResultError(f"the result has the field {untrusted.shown(name)} twice: write it once")
-        found[name] = value
-    return found
-
-
-def _constant(name: str) -> NoReturn:
-    raise ResultError(f"the result has {name}, which is no JSON: leave out what is no number")
-
-
-def _number(_: str) -> _Number:
-    return _Number()
 
 
 def _artifact(value: Any) -> str:
@@ -155,7 +112,7 @@ def _image(value: Any) -> str:
 
 def _model(value: Any) -> ModelRef:
     if not isinstance(value, dict):
-        raise ResultError(f"model is {_type(value)}: write an object with {_some(_MODEL)}")
+        raise ResultError(f"model is {kind(value)}: write an object with {_some(_MODEL)}")
     _known(value, "model", _MODEL)
     if missing := [name for name in _MODEL[:2] if name not in value]:
         raise ResultError(f"model.{missing[0]} is missing: write it")
@@ -164,7 +121,7 @@ def _model(value: Any) -> ModelRef:
 
 def _metrics(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise ResultError(f'metrics is {_type(value)}: write an object such as {{"accuracy": "0.9153"}}')
+        raise ResultError(f'metrics is {kind(value)}: write an object such as {{"accuracy": "0.9153"}}')
     if len(value) > MOST_METRICS:
         raise ResultError(f"metrics has {len(value)} entries: write at most {MOST_METRICS}")
     for name, entry in value.items():
@@ -173,7 +130,7 @@ def _metrics(value: Any) -> dict[str, str]:
                 f"metrics has the name {untrusted.shown(name)}: letters, digits, '-', '_', '.' and '/', at most 63"
             )
         if not isinstance(entry, str):
-            raise ResultError(f'metrics.{name} is {_type(entry)}: write a decimal as text, such as "0.9153"')
+            raise ResultError(f'metrics.{name} is {kind(entry)}: write a decimal as text, such as "0.9153"')
         if len(entry) > LONGEST_METRIC or not _DECIMAL.fullmatch(entry):
             raise ResultError(
                 f'metrics.{name} is {untrusted.shown(entry)}: write a decimal such as "0.9153" or "-12", at most '
@@ -185,13 +142,13 @@ def _metrics(value: Any) -> dict[str, str]:
 def _kind(value: Any) -> UpdateKind:
     if isinstance(value, str) and value in _KINDS:
         return UpdateKind(value)
-    what = untrusted.shown(value) if isinstance(value, str) else _type(value)
+    what = untrusted.shown(value) if isinstance(value, str) else kind(value)
     raise ResultError(f"kind is {what}: write one of {', '.join(_KINDS)}")
 
 
 def _text(value: Any, name: str, most: int, *, lines: bool = False, empty: bool = False) -> str:
     if not isinstance(value, str):
-        raise ResultError(f"{name} is {_type(value)}: write a text, or leave it out")
+        raise ResultError(f"{name} is {kind(value)}: write a text, or leave it out")
     if not value and not empty:
         raise ResultError(f"{name} is empty: write it, or leave it out")
     if len(value) > most:
@@ -209,10 +166,3 @@ def _known(value: Mapping[str, Any], what: str, known: tuple[str, ...]) -> None:
 
 def _some(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _type(value: Any) -> str:
-    if value is None:
-        return "null"
-    names = {bool: "a boolean", str: "a text", list: "a list", dict: "an object"}
-    return names.get(type(value), "a number")

@@ -8,10 +8,11 @@ or has longer numbers than any result needs. Numbers are exact: whole ones `int`
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final, NoReturn
+
+from aiagent_operator.core.runs import untrusted
 
 LIMIT: Final = 4096
 """Bytes. The kubelet keeps no more of a termination message (Kubernetes: "Determine the reason for Pod failure")."""
@@ -21,8 +22,7 @@ LONGEST_NUMBER: Final = 32
 """Characters of a number, and the most places that its exponent may move the point."""
 
 _SHOWN = 40
-# Explicit directions of Unicode's bidirectional algorithm (UAX #9): text that looks like another one.
-_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LEAST_SHARE = 1024
 _LINES = frozenset("\n\t")
 
 
@@ -46,11 +46,12 @@ def read_object(text: str, what: str = "the result", *, limit: int = LIMIT) -> d
             text, object_pairs_hook=_object, parse_float=_decimal, parse_int=_whole, parse_constant=_constant
         )
     except json.JSONDecodeError as error:
-        hint = ""
-        if size == limit:
-            hint = f"; it has {limit} bytes and was probably cut there: write less"
+        # The kubelet keeps that much, and where a pod has more than three containers a share of 12 KiB for each.
+        cut = f"; it has {size} bytes, and may have been cut there: write less" if size >= _LEAST_SHARE else ""
         where = f"line {error.lineno}, column {error.colno}"
-        raise StrictJsonError(f"{what} is not JSON ({error.msg} at {where}){hint}") from error
+        raise StrictJsonError(
+            f"{what} is not JSON ({error.msg} at {where}): write one JSON object, and no log{cut}"
+        ) from error
     except RecursionError as error:
         raise StrictJsonError(f"{what} is nested deeper than {DEEPEST} levels: write it flatter") from error
     except StrictJsonError as error:
@@ -77,8 +78,7 @@ def kind(value: Any) -> str:
 def unfit(text: str, *, lines: bool = False) -> str | None:
     """The first character of the text that is refused, as U+hhhh; None where all are fit to be shown."""
     for character in text:
-        refused = unicodedata.category(character) in {"Cc", "Cs"} or character in _DIRECTIONS
-        if refused and not (lines and character in _LINES):
+        if untrusted.is_hidden(character) and not (lines and character in _LINES):
             return f"U+{ord(character):04X}"
     return None
 

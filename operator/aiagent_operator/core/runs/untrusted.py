@@ -11,9 +11,9 @@ _TAG: Final = re.compile(r"<[A-Za-z/!?]")
 # Directions that make text read otherwise than it is (CVE-2021-42574), a mark that nobody sees, and what a decoder puts
 # where bytes were no UTF-8.
 _DIRECTIONS: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+_MARKS: Final = frozenset("\u061c\u200e\u200f\ufeff")
 _UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REPLACED: Final = "\ufffd"
-_MARK: Final = "\ufeff"
 _TAGS: Final = range(0xE0000, 0xE0080)
 
 
@@ -22,7 +22,7 @@ def fault(text: str, *, lines: bool = False) -> str:
     for position, letter in enumerate(text):
         if letter == _REPLACED:
             return f"has U+FFFD at position {position}, which stands for bytes that are no UTF-8: write UTF-8"
-        if _is_hidden(letter) and not (lines and letter in "\n\t"):
+        if is_hidden(letter) and not (lines and letter in "\n\t"):
             return f"has the control character U+{ord(letter):04X} at position {position}: write plain text"
     if found := _TAG.search(text):
         return f"has HTML at position {found.start()}: write plain text, and a space after <"
@@ -49,14 +49,15 @@ def tail(text: str, most: int) -> str:
 
 def _escaped(text: str, kept: str) -> str:
     return "".join(
-        letter if letter in kept or not _is_hidden(letter) else json.dumps(letter).strip('"') for letter in text
+        letter if letter in kept or not is_hidden(letter) else json.dumps(letter).strip('"') for letter in text
     )
 
 
-def _is_hidden(letter: str) -> bool:
+def is_hidden(letter: str) -> bool:
+    """Whether a character steers a terminal, turns the direction of text, or is there without being seen."""
     return (
         unicodedata.category(letter) in _UNSEEN
         or unicodedata.bidirectional(letter) in _DIRECTIONS
-        or letter == _MARK
+        or letter in _MARKS
         or ord(letter) in _TAGS
     )
