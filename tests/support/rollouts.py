@@ -11,7 +11,8 @@ from aiagent_operator.api.rollout import RolloutSpec
 from aiagent_operator.core.rollout import traffic
 from aiagent_operator.core.rollout.decide import decide
 from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Traffic, Transition, WaitsFor
-from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder, Run, Verdict
+from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder, Verdict
+from aiagent_operator.core.rollout.run import Run
 
 BEGIN = datetime(2026, 11, 2, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

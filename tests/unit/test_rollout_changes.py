@@ -7,7 +7,8 @@ from datetime import timedelta
 from aiagent_operator.api import durations
 from aiagent_operator.core.rollout import course
 from aiagent_operator.core.rollout.decision import Transition, WaitsFor
-from aiagent_operator.core.rollout.facts import OrderKind, Run
+from aiagent_operator.core.rollout.facts import OrderKind
+from aiagent_operator.core.rollout.run import Run
 from support.rollouts import (
     ANALYSIS,
     ROUTING,

@@ -14,8 +14,9 @@ from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course, motion, traffic
 from aiagent_operator.core.rollout.decide import decide
 from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Traffic, Transition, Waiting, WaitsFor
-from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder, Run, Verdict
+from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder, Verdict
 from aiagent_operator.core.rollout.replicas import Counts, share, split
+from aiagent_operator.core.rollout.run import Run
 from support.documents import ROOT, blocks, objects, prose
 from support.rollouts import BEGIN, spec
 

@@ -8,7 +8,8 @@ from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course, traffic
 from aiagent_operator.core.rollout.decide import decide
 from aiagent_operator.core.rollout.decision import RolloutStatus, Transition, WaitsFor
-from aiagent_operator.core.rollout.facts import OrderKind, Run, Verdict
+from aiagent_operator.core.rollout.facts import OrderKind, Verdict
+from aiagent_operator.core.rollout.run import Run
 from support.rollouts import (
     ANALYSIS,
     BEGIN,

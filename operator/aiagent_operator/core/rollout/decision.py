@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from aiagent_operator.api.rolloutstatus import PausedFor
-
-if TYPE_CHECKING:
-    from aiagent_operator.core.rollout.facts import Run
+from aiagent_operator.core.rollout.run import Run
 
 
 @dataclass(frozen=True, slots=True)

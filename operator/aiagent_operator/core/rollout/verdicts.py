@@ -11,7 +11,8 @@ from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core import texts
 from aiagent_operator.core.rollout.course import Evaluate, Step
 from aiagent_operator.core.rollout.decision import RolloutStatus
-from aiagent_operator.core.rollout.facts import Facts, Run, Verdict
+from aiagent_operator.core.rollout.facts import Facts, Verdict
+from aiagent_operator.core.rollout.run import Run
 
 _BAD: Final = (Verdict.FAILED, Verdict.ERROR)
 FINAL: Final = (*_BAD, Verdict.INCONCLUSIVE)

@@ -9,8 +9,9 @@ from aiagent_operator.api.durations import format_duration
 from aiagent_operator.core import texts
 from aiagent_operator.core.rollout import traffic as traffics
 from aiagent_operator.core.rollout.decision import RolloutStatus, Traffic, Wait, WaitsFor
-from aiagent_operator.core.rollout.facts import Facts, Pods, Run
+from aiagent_operator.core.rollout.facts import Facts, Pods
 from aiagent_operator.core.rollout.motion import Motion
+from aiagent_operator.core.rollout.run import Run
 
 _RELEASE = "an AgentAction Promote goes on, Abort goes back to the stable revision"
 
