@@ -1,6 +1,6 @@
 """What is known of the cluster, fed by watches and by the answers to the operator's own writes.
 
-Agents are kept as compact JSON, children as the few fields that decisions read, since ten thousand agents have sixty
+Agents are kept as compact JSON, children as the few fields that decisions read, since ten thousand agents have seventy
 thousand children. Who is concerned by a change is found through indexes. One event loop uses it; nothing here waits.
 """
 
