@@ -45,7 +45,7 @@ class Rig:
             uid = self.place.until_ready(name)["metadata"]["uid"]
             kinds = Counter(kind for kind, _, _ in self.place.children(uid))
             assert set(kinds.values()) == {1}
-            assert len(kinds) == 6
+            assert len(kinds) == 7
             wanted = {("tickets", "get"), ("tickets", "list"), ("refunds", "create")}
             assert {(resource, verb) for _, _, resource, verb in self.place.rights(uid)} == wanted
         self.operator.until_idle()
@@ -105,7 +105,7 @@ def test_each_write_fails_once_with_500(rig: Rig) -> None:
 
     rig.all_right(names)
 
-    assert rule.hits >= AGENTS * 7, "six objects and a status"
+    assert rule.hits >= AGENTS * 8, "seven objects and a status"
     assert rig.requests() < AGENTS * 2 * REQUESTS_PER_AGENT
 
 
@@ -159,7 +159,7 @@ def test_a_server_that_refuses_everything_is_not_asked_in_a_busy_loop(rig: Rig) 
     rule = rig.proxy.inject(Status(500, "InternalError"), lambda call: rig.mine(call) and not call.is_watch)
     names = rig.employ_all()
 
-    wait_for(lambda: rule.hits >= AGENTS * 6, what="several tries of each agent", timeout=120)
+    wait_for(lambda: rule.hits >= AGENTS * 7, what="several tries of each agent", timeout=120)
     asked, elapsed = rule.hits, time.monotonic() - began
     rig.proxy.withdraw(rule)
 

@@ -6,6 +6,7 @@ from support import agents
 from support.agents import permission
 from support.definitions import served
 from support.kube import Object
+from support.localcluster.audit import AuditEvent
 from support.workplace import Workplace
 
 
@@ -40,7 +41,12 @@ def test_rights_end_before_the_work_and_the_limits_last(place: Workplace) -> Non
     place.dismiss("triage")
     place.until_gone("triage")
 
-    writes = [w for w in place.writes(mark) if w.code < 400]
+    def written() -> list[AuditEvent]:
+        """Up to the removal of the finalizer, whose answer comes a moment after the agent is gone."""
+        found = [w for w in place.writes(mark) if w.code < 400]
+        return found if ("aiagents", "") in {(w.resource, w.subresource) for w in found} else []
+
+    writes = place.admin.wait_for(written, what="the finalizer's removal in the audit log")
 
     def times(resource: str, verb: str) -> tuple[str, str]:
         """First arrival and last answer."""

@@ -149,8 +149,10 @@ def _troubles(place: Workplace) -> None:
     )
     pod = found[0]
     waiting = {"name": "app", "image": agents.IMAGE, "imageID": "", "ready": False, "restartCount": 0}
-    pod["status"]["containerStatuses"] = [waiting | {"state": {"waiting": {"reason": "ContainerCreating"}}}]
-    place.admin.replace(pod, subresource="status")
+    # A patch, since the scheduler may have changed the pod since it was read.
+    stuck = {"status": {"containerStatuses": [waiting | {"state": {"waiting": {"reason": "ContainerCreating"}}}]}}
+    where = {"namespace": place.namespace, "subresource": "status"}
+    place.admin.patch("v1", "pods", pod["metadata"]["name"], stuck, **where)
     about = {
         "kind": "Pod",
         "namespace": place.namespace,

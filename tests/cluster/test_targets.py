@@ -79,7 +79,7 @@ def test_the_owner_s_next_apply_changes_nothing_of_the_agent_s(place: Workplace,
     assert now["metadata"]["generation"] == rolled + 1
     assert _pod(now)["containers"][0]["image"] == "registry.example/agent:2"
     assert _pod(now)["serviceAccountName"] == "aiagent.triage"
-    assert {w.resource for w in place.writes(mark)} <= {"aiagents"}
+    assert {w.resource for w in place.writes(mark)} <= {"aiagents", "agentrevisions"}, "the edit is put on record"
 
 
 def test_what_is_taken_out_of_a_target_is_put_back(place: Workplace) -> None:
@@ -122,7 +122,7 @@ def test_the_deployment_of_an_agent_s_template_cannot_be_adopted(place: Workplac
     place.employ("first", role)
     place.until_ready("first")
 
-    place.employ("second", role, workload=agents.target("first"))
+    place.employ("second", role, workload=agents.target("first-1"))
 
     place.until_reason("second", "Ready", "TargetClaimed", "made from the template", f"{place.namespace}/first")
 
