@@ -318,4 +318,4 @@ def test_lint_refuses_what_the_api_server_refuses_and_nothing_else(kube: Kube, k
         if bool(issues) is not (answer.error is not None):
             differ.append(f"{issues}\n{answer}")
     assert differ[:3] == [], len(differ)
-    assert min(judged.values()) > 0.1 * len(near), judged
+    assert min(judged.values()) > 0.04 * len(near), judged
