@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.rollout import RolloutSpec
 from aiagent_operator.core.rollout import traffic
 from aiagent_operator.core.rollout.decide import decide
 from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Traffic, Transition, WaitsFor
-from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder, Verdict
+from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder
 from aiagent_operator.core.rollout.run import Run
 
 BEGIN = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -77,7 +78,7 @@ class World:
     candidate: Deployment = field(default_factory=lambda: Deployment(5))
     status: RolloutStatus = field(default_factory=RolloutStatus)
     now: datetime = BEGIN
-    verdicts: dict[Run, Verdict] = field(default_factory=dict)
+    verdicts: dict[Run, Phase] = field(default_factory=dict)
     orders: tuple[RolloutOrder, ...] = ()
     traffic: Traffic | None = None
     suspended: bool = False
@@ -135,14 +136,14 @@ class World:
                 return decision
         raise AssertionError(f"not settled after {most} decisions: {self.decide()}")
 
-    def end(self, *, verdict: Verdict = Verdict.SUCCESSFUL, most: int = 200) -> Decision:
+    def end(self, *, verdict: Phase = Phase.SUCCESSFUL, most: int = 200) -> Decision:
         """Time passes, evaluations end: until it is over or only a person can go on."""
         for _ in range(most):
             decision = self.settle()
             if decision.transition in FINISHED or decision.wait.what is WaitsFor.PERSON:
                 return decision
             if decision.wait.what is WaitsFor.EVALUATION:
-                unfinished = {None, Verdict.PENDING, Verdict.RUNNING}
+                unfinished = {None, Phase.PENDING, Phase.RUNNING}
                 self.verdicts |= {run: verdict for run in decision.runs if self.verdicts.get(run) in unfinished}
             else:
                 assert decision.requeue_after is not None, f"nothing ends this wait: {decision}"

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.rollout import PROGRESS_DEADLINE, SCALE_DOWN_DELAY, Strategy
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course, motion, traffic
 from aiagent_operator.core.rollout.decide import decide
 from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Traffic, Transition, Waiting, WaitsFor
-from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder, Verdict
+from aiagent_operator.core.rollout.facts import Facts, OrderKind, Pods, RolloutOrder
 from aiagent_operator.core.rollout.replicas import Counts, share, split
 from aiagent_operator.core.rollout.run import Run
 from support.documents import ROOT, blocks, objects, prose
@@ -115,7 +116,7 @@ class Row:
             return replace(f, replicas=int(found[1]))
         name, verdict = what.split()
         run = Run(name, f.status.step if name == "accuracy" else None)
-        return replace(f, verdicts={run: Verdict(verdict)})
+        return replace(f, verdicts={run: Phase(verdict)})
 
 
 def _pods(revision: int, cell: str) -> Pods:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import course, traffic
 from aiagent_operator.core.rollout.decide import decide
 from aiagent_operator.core.rollout.decision import RolloutStatus, Transition, WaitsFor
-from aiagent_operator.core.rollout.facts import OrderKind, Verdict
+from aiagent_operator.core.rollout.facts import OrderKind
 from aiagent_operator.core.rollout.run import Run
 from support.rollouts import (
     ANALYSIS,
@@ -98,10 +99,10 @@ class TestOrders:
     def test_full_passes_over_everything_but_readiness(self) -> None:
         it = canary(steps=[{"weight": 20}, {"evaluation": {"name": "accuracy"}}, {"pause": {}}], analysis=ANALYSIS)
         it.settle()
-        it.verdicts = {Run("error-rate"): Verdict.INCONCLUSIVE}
+        it.verdicts = {Run("error-rate"): Phase.INCONCLUSIVE}
         assert it.decide().status.paused_for is PausedFor.INCONCLUSIVE
         it.write(it.decide())
-        it.verdicts = {Run("error-rate"): Verdict.FAILED, Run("accuracy", 1): Verdict.FAILED}
+        it.verdicts = {Run("error-rate"): Phase.FAILED, Run("accuracy", 1): Phase.FAILED}
         it.write(decide(replace(it.facts(), verdicts={})))
         it.order(OrderKind.PROMOTE_FULL)
         it.write(decide(replace(it.facts(), verdicts={})))
@@ -132,16 +133,16 @@ class TestEvaluations:
         it.candidate.healthy = False
         waiting = it.settle()
         assert (waiting.wait.what, waiting.runs) == (WaitsFor.PODS, (Run("error-rate"),))
-        it.verdicts = {Run("error-rate"): Verdict.ERROR}
+        it.verdicts = {Run("error-rate"): Phase.ERROR}
         assert 'evaluation "error-rate" is Error' in it.decide().status.reason
 
     def test_one_that_a_person_overruled_does_not_stop_it_again(self) -> None:
         it = canary(analysis=[*ANALYSIS, {"name": "latency"}])
         it.settle()
-        it.verdicts = {Run("error-rate"): Verdict.INCONCLUSIVE}
+        it.verdicts = {Run("error-rate"): Phase.INCONCLUSIVE}
         it.write(it.decide())
         # It went bad while the rollout stood: who promotes sees both.
-        it.verdicts |= {Run("latency"): Verdict.INCONCLUSIVE}
+        it.verdicts |= {Run("latency"): Phase.INCONCLUSIVE}
         it.order(OrderKind.PROMOTE, "one")
         found = it.decide()
         assert set(found.status.released) == {"analysis error-rate", "analysis latency"}
@@ -152,7 +153,7 @@ class TestEvaluations:
     def test_what_paused_it_is_overruled_also_when_its_object_is_gone(self) -> None:
         it = canary(analysis=ANALYSIS)
         it.settle()
-        it.verdicts = {Run("error-rate"): Verdict.INCONCLUSIVE}
+        it.verdicts = {Run("error-rate"): Phase.INCONCLUSIVE}
         it.write(it.decide())
         it.verdicts = {}
         assert it.decide().wait.what is WaitsFor.PERSON
@@ -162,7 +163,7 @@ class TestEvaluations:
     def test_a_step_that_failed_is_passed_over_when_a_person_says_so(self) -> None:
         it = canary(steps=[{"evaluation": {"name": "accuracy"}}, {"weight": 20}, {"pause": {}}], onFailure="Freeze")
         it.settle()
-        it.verdicts = {Run("accuracy", 0): Verdict.FAILED}
+        it.verdicts = {Run("accuracy", 0): Phase.FAILED}
         frozen = it.settle()
         assert (frozen.transition, frozen.candidate) == (Transition.FREEZE, 0)
         it.order(OrderKind.PROMOTE)
@@ -172,7 +173,7 @@ class TestEvaluations:
     def test_other_steps_and_a_suspension_begin_new_ones(self) -> None:
         it = canary(analysis=ANALYSIS)
         it.settle()
-        it.verdicts = {Run("error-rate"): Verdict.SUCCESSFUL}
+        it.verdicts = {Run("error-rate"): Phase.SUCCESSFUL}
         it.spec = spec(steps=STEPS[:2], analysis=ANALYSIS)
         assert it.settle().runs == (Run("error-rate", None, 1),)
         it.suspended = True
@@ -183,7 +184,7 @@ class TestEvaluations:
     def test_a_frozen_rollout_goes_back_when_its_author_says_rollback(self) -> None:
         it = canary(analysis=ANALYSIS, onFailure="Freeze")
         it.settle()
-        it.verdicts = {Run("error-rate"): Verdict.FAILED}
+        it.verdicts = {Run("error-rate"): Phase.FAILED}
         it.write(it.decide())
         it.spec = spec(steps=STEPS, analysis=ANALYSIS)
         assert it.end().transition is Transition.ROLL_BACK
@@ -228,7 +229,7 @@ def test_every_wait_names_what_is_waited_for() -> None:
             break
         found = it.settle()
         seen.setdefault(found.wait.what, found.wait.text)
-        it.verdicts = dict.fromkeys(found.runs, Verdict.SUCCESSFUL)
+        it.verdicts = dict.fromkeys(found.runs, Phase.SUCCESSFUL)
         it.now += (found.requeue_after or 0) * SECOND
     assert seen == {
         WaitsFor.PODS: (

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.rollout import RolloutSpec, Strategy
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout.decide import decide
 from aiagent_operator.core.rollout.decision import Decision, Transition, WaitsFor
-from aiagent_operator.core.rollout.facts import OrderKind, Verdict
+from aiagent_operator.core.rollout.facts import OrderKind
 from aiagent_operator.core.rollout.replicas import part, surge
 from support.rollouts import BLUE_GREEN, FINISHED, ROUTING, Deployment, World, running, spec
 
@@ -151,8 +152,8 @@ class Rollouts(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.world.now += timedelta(seconds=seconds)
 
-    @rule(verdict=st.sampled_from(Verdict), index=st.integers(0, 3))
-    def an_evaluation_says(self, verdict: Verdict, index: int) -> None:
+    @rule(verdict=st.sampled_from(Phase), index=st.integers(0, 3))
+    def an_evaluation_says(self, verdict: Phase, index: int) -> None:
         for run in self.world.decide().runs[index : index + 1]:
             self.world.verdicts[run] = verdict
 

@@ -8,7 +8,14 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.fields import OPAQUE, Model, cel, described, map_by, rules
-from aiagent_operator.api.workload import LabelValue, TemplateContainer, TemplatePodSpec
+from aiagent_operator.api.workload import (
+    NO_ACCOUNT,
+    NO_RESERVED_VOLUME,
+    NOTHING_OF_THE_NODE,
+    LabelValue,
+    TemplateContainer,
+    TemplatePodSpec,
+)
 
 ENV_PREFIX: Final = "WORKFORCE_"
 """Environment variables with this prefix are the operator's."""
@@ -79,16 +86,15 @@ class RunPodSpec(TemplatePodSpec):
         json_schema_extra=OPAQUE
         | rules(
             cel(
-                "!has(self.serviceAccountName) && !has(self.serviceAccount)",
+                NO_ACCOUNT,
                 "leave serviceAccountName out: the operator puts a run's own account there, which has no rights",
             ),
             cel(
-                "!(has(self.hostNetwork) && self.hostNetwork) && !(has(self.hostPID) && self.hostPID) && "
-                "!(has(self.hostIPC) && self.hostIPC)",
+                NOTHING_OF_THE_NODE,
                 "a run may not share the node's network, processes or IPC: remove hostNetwork, hostPID and hostIPC",
             ),
             cel(
-                f"!has(self.volumes) || self.volumes.all(v, !v.name.startsWith('{meta.VOLUME_PREFIX}'))",
+                NO_RESERVED_VOLUME,
                 f"volume names starting with '{meta.VOLUME_PREFIX}' are reserved for the handbook and connections",
             ),
             cel(

@@ -76,6 +76,15 @@ class TemplateVolume(Model):
     name: Annotated[str, StringConstraints(min_length=1, max_length=63), described("Name of the volume.")]
 
 
+# Conditions on any pod that runs as an agent or for one; what to do about each depends on whose pod it is.
+NO_ACCOUNT = "!has(self.serviceAccountName) && !has(self.serviceAccount)"
+NOTHING_OF_THE_NODE = (
+    "!(has(self.hostNetwork) && self.hostNetwork) && !(has(self.hostPID) && self.hostPID) && "
+    "!(has(self.hostIPC) && self.hostIPC)"
+)
+NO_RESERVED_VOLUME = f"!has(self.volumes) || self.volumes.all(v, !v.name.startsWith('{VOLUME_PREFIX}'))"
+
+
 class TemplatePodSpec(Model):
     """A pod spec as in core/v1. Only what the rules read is spelled out here; the API server checks the rest."""
 
@@ -84,17 +93,16 @@ class TemplatePodSpec(Model):
         json_schema_extra=OPAQUE
         | rules(
             cel(
-                "!has(self.serviceAccountName) && !has(self.serviceAccount)",
+                NO_ACCOUNT,
                 "leave serviceAccountName out: the operator puts the agent's own account there",
             ),
             cel(
-                "!(has(self.hostNetwork) && self.hostNetwork) && !(has(self.hostPID) && self.hostPID) && "
-                "!(has(self.hostIPC) && self.hostIPC)",
+                NOTHING_OF_THE_NODE,
                 "an agent's pods may not share the node's network, processes or IPC: "
                 "remove hostNetwork, hostPID and hostIPC",
             ),
             cel(
-                f"!has(self.volumes) || self.volumes.all(v, !v.name.startsWith('{VOLUME_PREFIX}'))",
+                NO_RESERVED_VOLUME,
                 f"volume names starting with '{VOLUME_PREFIX}' are reserved for handbook, token and connections",
             ),
         ),

@@ -56,10 +56,12 @@ def look(o: Observed, work: Work | None, granted: Granted) -> Versions:
     if work is None:
         return Versions(known, Choice(revisions.stable(known)))
     adopted = o.agent.spec.workload.target_ref is not None
+    # Over the whole template, and at every pass: once.
+    asked = work.digest
     last = (o.agent.status.get("revision") or {}).get("latest", 0)
-    choice = revisions.choose(known, work.digest, last, None if adopted else o.rollback)
+    choice = revisions.choose(known, asked, last, None if adopted else o.rollback)
     if choice.make is None:
-        return Versions(known, choice, work.digest)
+        return Versions(known, choice, asked)
     wire = {where: [rule.to_wire() for rule in rules] for where, rules in sorted(granted.items())}
     record = revision.build(
         o.identity,
@@ -69,7 +71,7 @@ def look(o: Observed, work: Work | None, granted: Granted) -> Versions:
         parent=revisions.facts(choice.stable).number if choice.stable else None,
         permissions=f"sha256:{digest(wire)}",
     )
-    return Versions(known, choice, work.digest, record)
+    return Versions(known, choice, asked, record)
 
 
 def writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:

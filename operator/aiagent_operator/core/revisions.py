@@ -71,8 +71,7 @@ def choose(revisions: Iterable[Child], work: str, last: int, order: RollbackOrde
     kept = sorted((child for child in revisions if not child.deleting), key=lambda child: facts(child).number)
     serving = stable(kept)
     # Where it is carried out already, the promotion says by which order it was.
-    done = order is None or bool(serving and facts(serving).order == order.uid)
-    if order and not done and serving and (back := aim(kept, order)) is not None:
+    if order and serving and facts(serving).order != order.uid and (back := aim(kept, order)) is not None:
         return Choice(serving, back, order=order)
     same = [child for child in kept if facts(child).work == work]
     if serving and facts(serving).instead == work:
@@ -136,11 +135,11 @@ def transitions(revisions: Iterable[Child], choice: Choice, work: str) -> list[t
     for child in revisions:
         state, message = _state(child, choice)
         status: Manifest = {"state": state.value, "message": message}
-        ordered = choice.order if child is choice.target else None
-        new = ordered is not None and facts(child).order != ordered.uid
-        if new and ordered:
-            status["order"] = _order(ordered, work)
-        if not child.deleting and (new or state is not facts(child).state):
+        order = choice.order if child is choice.target else None
+        ordered = order is not None and facts(child).order != order.uid
+        if order and ordered:
+            status["order"] = _order(order, work)
+        if not child.deleting and (ordered or state is not facts(child).state):
             changes.append((child, status))
     return changes
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.rollout import clock, motion, orders, verdicts, waits
 from aiagent_operator.core.rollout.course import EVERYTHING, Analysed, Evaluate, Pause, Step, Weight, course, weight_at
 from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Transition, Wait, Waiting, WaitsFor
-from aiagent_operator.core.rollout.facts import Facts, Verdict
+from aiagent_operator.core.rollout.facts import Facts
 from aiagent_operator.core.rollout.motion import Motion
 
 _HELD = (PausedFor.FAILED, PausedFor.INCONCLUSIVE)
@@ -85,14 +86,12 @@ def _stop(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> tuple[Wai
         return (waits.time(f, index, since + step.duration), rest) if rest > timedelta() else None
     if isinstance(step, Evaluate):
         run = verdicts.of_step(f, status, steps)
-        passed = run is None or run.key in status.released or f.verdicts.get(run) is Verdict.SUCCESSFUL
+        passed = run is None or run.key in status.released or f.verdicts.get(run) is Phase.SUCCESSFUL
         return None if passed or run is None else (waits.evaluations(f, [run]), None)
     if isinstance(step, Analysed):
         background = verdicts.background(f, status)
         open_runs = [
-            run
-            for run in background
-            if run.key not in status.released and f.verdicts.get(run) is not Verdict.SUCCESSFUL
+            run for run in background if run.key not in status.released and f.verdicts.get(run) is not Phase.SUCCESSFUL
         ]
         return (waits.evaluations(f, open_runs), None) if open_runs else None
     return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.rollout import RolloutSpec
 from aiagent_operator.core.rollout.decision import RolloutStatus, Traffic
 from aiagent_operator.core.rollout.run import Run
@@ -70,17 +71,6 @@ class RolloutOrder:
     text: str
 
 
-class Verdict(StrEnum):
-    """Phase of an AgentEvaluation (as of an AnalysisRun of Argo Rollouts)."""
-
-    PENDING = "Pending"
-    RUNNING = "Running"
-    SUCCESSFUL = "Successful"
-    FAILED = "Failed"
-    ERROR = "Error"
-    INCONCLUSIVE = "Inconclusive"
-
-
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that a decision about one rollout rests on.
@@ -95,7 +85,7 @@ class Facts:
     candidate: Pods
     status: RolloutStatus
     now: datetime
-    verdicts: Mapping[Run, Verdict] = field(default_factory=dict)
+    verdicts: Mapping[Run, Phase] = field(default_factory=dict)
     orders: tuple[RolloutOrder, ...] = ()
     traffic: Traffic | None = None
     suspended: bool = False

@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.rollout import OnFailure, Strategy
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core import texts
 from aiagent_operator.core.rollout.course import Evaluate, Step
 from aiagent_operator.core.rollout.decision import RolloutStatus
-from aiagent_operator.core.rollout.facts import Facts, Verdict
+from aiagent_operator.core.rollout.facts import Facts
 from aiagent_operator.core.rollout.run import Run
 
-_BAD: Final = (Verdict.FAILED, Verdict.ERROR)
-FINAL: Final = (*_BAD, Verdict.INCONCLUSIVE)
+_BAD: Final = (Phase.FAILED, Phase.ERROR)
+FINAL: Final = (*_BAD, Phase.INCONCLUSIVE)
 """Verdicts that stop a rollout until a person overrules them."""
 _LONGEST_REASON: Final = 512
 
@@ -51,7 +52,7 @@ def judge(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> RolloutSt
     open_runs = [run for run in running(f, status, steps) if run.key not in status.released]
     if status.paused_for is not PausedFor.FAILED and (bad := _with(f, open_runs, _BAD)):
         return fail(f, status, _named(f, bad), bad)
-    unclear = _with(f, open_runs, (Verdict.INCONCLUSIVE,))
+    unclear = _with(f, open_runs, (Phase.INCONCLUSIVE,))
     if unclear and status.paused_for not in {PausedFor.FAILED, PausedFor.INCONCLUSIVE}:
         return _paused(status, PausedFor.INCONCLUSIVE, _named(f, unclear), unclear)
     return status
@@ -77,7 +78,7 @@ def _paused(status: RolloutStatus, what: PausedFor, reason: str, by: Iterable[Ru
     return replace(status, paused_for=what, paused_by=keys, reason=reason[:_LONGEST_REASON])
 
 
-def _with(f: Facts, runs: Iterable[Run], verdicts: tuple[Verdict, ...]) -> list[Run]:
+def _with(f: Facts, runs: Iterable[Run], verdicts: tuple[Phase, ...]) -> list[Run]:
     return [run for run in runs if f.verdicts.get(run) in verdicts]
 
 

@@ -33,13 +33,11 @@ def plan(o: Observed, choice: Choice, work: str, handbook: str, *, down: bool) -
 
 
 def _with(what: WorkloadPlan, left: WorkloadPlan) -> WorkloadPlan:
-    return WorkloadPlan(
-        (*what.writes, *left.writes),
-        what.needs | left.needs,
-        what.verdict,
-        what.rollout,
-        what.complete,
-        what.settled and not left.writes,
+    return replace(
+        what,
+        writes=(*what.writes, *left.writes),
+        needs=what.needs | left.needs,
+        settled=what.settled and not left.writes,
     )
 
 
