@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from aiagent_operator.api.agentaction import AgentRef
 from aiagent_operator.api.aiagent import HandbookStatus, ModelRef
 from aiagent_operator.api.fields import ATOMIC, Model, cel, described, rules
+from aiagent_operator.api.runs import UpdateKind
 
 # Characters. The longest pod template that an object of etcd's usual limit (1.5 MiB) can hold twice.
 TEMPLATE_LIMIT = 524_288
@@ -23,16 +24,24 @@ class Trigger(StrEnum):
     CREATED = "Created"
     SPEC_CHANGED = "SpecChanged"
     TARGET_CHANGED = "TargetChanged"
+    SCHEDULE = "Schedule"
+    RETRAIN = "Retrain"
+
+
+TRAININGS = (Trigger.SCHEDULE, Trigger.RETRAIN)
+"""The triggers of a training: such a revision's work is what its Job makes of the work that it began with."""
 
 
 class RevisionState(StrEnum):
     """Where a revision is in its life."""
 
+    TRAINING = "Training"
     CANDIDATE = "Candidate"
     ROLLING_OUT = "RollingOut"
     STABLE = "Stable"
     SUPERSEDED = "Superseded"
     ROLLED_BACK = "RolledBack"
+    REJECTED = "Rejected"
 
 
 class RevisionAgent(AgentRef):
@@ -64,6 +73,36 @@ class Work(Model):
     digest: Annotated[Digest, described("SHA-256 over template, or images of the target, and handbook.")]
 
 
+Image = Annotated[str, StringConstraints(max_length=1024)]
+Artifact = Annotated[str, StringConstraints(max_length=1024)]
+
+
+class Base(Model):
+    """What the spec of the agent says itself where a training can say something else."""
+
+    image: Image | None = described("Image of the first container; none of an adopted target.", default=None)
+    model: ModelRef | None = described("The model.", default=None)
+
+
+class Learned(Model):
+    """What an earlier training has left, and is in force in this revision."""
+
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1), described("Number of the revision that was trained.")]
+    time: Annotated[
+        str, Field(json_schema_extra={"format": "date-time"}, max_length=64), described("When its training ended.")
+    ]
+    image: Image | None = described("Image of the first container.", default=None)
+    model: ModelRef | None = described("The model.", default=None)
+    artifact: Artifact | None = described("Where what was learned is.", default=None)
+
+
+class TrainingOrder(Model):
+    """The AgentAction Retrain by which it is trained."""
+
+    name: Annotated[str, described("Name of the AgentAction.", max_length=253)]
+    uid: Annotated[str, described("UID of the AgentAction.", max_length=64)]
+
+
 class AgentRevisionSpec(Model):
     """One version of an agent. Immutable."""
 
@@ -78,7 +117,10 @@ class AgentRevisionSpec(Model):
         "Number of the revision that served when this one was made.", default=None
     )
     permissions: Annotated[Digest, described("SHA-256 over what was granted when the revision was made.")]
-    work: Annotated[Work, described("What the agent is.")]
+    work: Annotated[Work, described("What the agent is; of a training, what it begins with.")]
+    base: Base | None = described("What the spec says where a training says something else.", default=None)
+    learned: Learned | None = described("What earlier trainings have left.", default=None)
+    order: TrainingOrder | None = described("The order to train, where one was given.", default=None)
 
 
 class RevisionOrder(Model):
@@ -89,14 +131,55 @@ class RevisionOrder(Model):
     instead_of: Annotated[Digest, described("Work that the spec asks for instead, and that is held back.")]
 
 
+class Result(Model):
+    """What a training said it has made."""
+
+    artifact: Artifact | None = described("Where what was learned is.", default=None)
+    image: Image | None = described("Image of the first container.", default=None)
+    model: ModelRef | None = described("The model.", default=None)
+    metrics: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=32)]],
+        described("What the training measured of itself, as decimals.", max_length=32, default_factory=dict),
+    ]
+    kind: UpdateKind | None = described("What sort of change it is.", default=None)
+    notes: Annotated[str, StringConstraints(max_length=4096)] | None = described("Notes of the training.", default=None)
+
+
+class TrainedWork(Model):
+    """What the agent is after the training: the work that the spec asked for then, with the result put in."""
+
+    template: Annotated[str, StringConstraints(max_length=TEMPLATE_LIMIT)] | None = described(
+        "The pod template as canonical JSON; none for an adopted target.", default=None
+    )
+    images: Annotated[
+        tuple[ContainerImage, ...], described("Images of the containers.", max_length=32, json_schema_extra=ATOMIC)
+    ] = ()
+    handbook: Annotated[HandbookStatus, described("The handbook, which is kept as long as the revision is.")]
+    digest: Annotated[Digest, described("SHA-256 over template, or images of the target, and handbook.")]
+
+
 class AgentRevisionStatus(Model):
     """Where the revision is in its life."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            *(
+                cel(
+                    f"!has(oldSelf.{field}) || (has(self.{field}) && self.{field} == oldSelf.{field})",
+                    f"{field} of a training is a record, and is never changed",
+                    path=f".{field}",
+                )
+                for field in ("result", "work", "completionTime")
+            )
+        )
+    )
 
     state: Annotated[
         RevisionState,
         described(
-            "Candidate: made, not yet serving. RollingOut: takes over pod by pod. Stable: serves. Superseded: another "
-            "one serves. RolledBack: an order went back to an earlier one; it is not rolled out again without an order."
+            "Training: its Job is to run or runs. Candidate: made, not yet serving. RollingOut: takes over pod by pod. Stable: serves. Superseded: another "
+            "one serves. RolledBack: an order went back to an earlier one; it is not rolled out again without an order. Rejected: its "
+            "training failed or was refused; it never served."
         ),
     ] = RevisionState.CANDIDATE
     promotion: Annotated[int, Field(ge=1)] | None = described(
@@ -106,6 +189,14 @@ class AgentRevisionStatus(Model):
         "When it last became Stable.", default=None
     )
     order: RevisionOrder | None = described("The AgentAction that made it serve, where one did.", default=None)
+    result: Result | None = described("What the training said it has made.", default=None)
+    work: TrainedWork | None = described("What the agent is after the training.", default=None)
+    completion_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)] | None = described(
+        "When the training ended, well or not.", default=None
+    )
+    log: Annotated[str, StringConstraints(max_length=2048)] | None = described(
+        "End of what a training that failed has said.", default=None
+    )
     message: Annotated[str, StringConstraints(max_length=1024)] | None = described(
         "Why it is in this state.", default=None
     )

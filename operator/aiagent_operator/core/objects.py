@@ -91,12 +91,47 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What a training has left, and a revision has in force.
+
+    `by`: number of the revision that was trained, `at`: when its training ended (RFC 3339). `image`, `model` and
+    `artifact` are empty where the training said nothing of them. `base_image`, `base_model`: what the spec said itself.
+    """
+
+    by: int
+    at: str
+    image: str = ""
+    model: Manifest | None = None
+    artifact: str = ""
+    base_image: str = ""
+    base_model: Manifest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The training that made a revision, or will. Times are RFC 3339; `ended` is empty while it is under way.
+
+    `made`: its Job has been made. `order`: UID of the AgentAction by which it is trained. `base_image`, `base_model`:
+    what the spec said itself when it began.
+    """
+
+    trigger: str
+    began: str
+    ended: str = ""
+    made: bool = False
+    order: str = ""
+    base_image: str = ""
+    base_model: Manifest | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionFacts:
     """What decisions read of an AgentRevision.
 
-    `work` is the digest of what the agent is in it, `handbook` the name of its ConfigMap, `handbook_digest` that of its
-    content, `promotion` 0 where it never served, `order` the UID of the AgentAction by which it serves or is to,
-    `instead` the digest of the work that the spec asked for then. `adopted`: the work was a target of somebody else's.
+    `work` is the digest of what the agent is in it, empty before a training has made it; `handbook` the name of its
+    ConfigMap, `handbook_digest` that of its content, `promotion` 0 where it never served, `order` the UID of the
+    AgentAction by which it serves or is to, `instead` the digest of the work that the spec asked for then. `adopted`:
+    the work was a target of somebody else's.
     """
 
     number: int
@@ -108,6 +143,8 @@ class RevisionFacts:
     order: str = ""
     instead: str = ""
     adopted: bool = False
+    learned: Learned | None = None
+    training: Training | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,13 @@ from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import grants as granting
-from aiagent_operator.core import revising, rights, status, workload
+from aiagent_operator.core import learning, revising, rights, status, workload
 from aiagent_operator.core.children import handbook, network_policy, service_account
-from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.grants import Grants
 from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
 from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete
 from aiagent_operator.core.plan import replace as put
-from aiagent_operator.core.revising import Versions
+from aiagent_operator.core.revising import Asked, Versions
 from aiagent_operator.core.workload import WorkloadPlan
 
 # Kinds whose content cannot be changed in place: a wrong one is deleted and made anew.
@@ -39,7 +38,8 @@ def decide(o: Observed) -> Plan:
 
     suspended = o.suspended
     moves = rights.plan(o.identity, grants.rules, o.children, bind=accepted and not suspended)
-    base, book, asked = _base(o, accepted=accepted)
+    base, asked = _base(o, accepted=accepted)
+    book = asked.book if asked else None
     versions = revising.look(o, asked, grants.rules)
     base_writes = [write for desired in base if (write := _settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
@@ -78,17 +78,16 @@ def _waiting_for_role(verdict: Verdict) -> WorkloadPlan:
     )
 
 
-def _base(o: Observed, *, accepted: bool) -> tuple[tuple[Desired, ...], Desired | None, Work | None]:
-    """Account, network policy and handbook, and the work that the spec asks for; the handbook is None while its source
-    is missing."""
+def _base(o: Observed, *, accepted: bool) -> tuple[tuple[Desired, ...], Asked | None]:
+    """Account, network policy and handbook, and what the spec asks for; None while the handbook's source is missing."""
     spec = o.agent.spec
     account = service_account.build(o.identity)
     policy = network_policy.build(o.identity, spec.connections, o.environment.endpoints, o.environment.dns)
     if not accepted or o.role is None or o.instructions_missing:
-        return (account, policy), None, None
-    effective = handbook.resolve(spec, o.role.role.spec)
-    book = handbook.build(o.identity, effective, o.instructions)
-    return (account, policy, book), book, revising.work_of(o, effective, book)
+        return (account, policy), None
+    learned = learning.in_force(revising.known(o))
+    asked = revising.ask(o, handbook.resolve(spec, o.role.role.spec), learned)
+    return (account, policy, asked.book), asked
 
 
 def _settle(o: Observed, desired: Desired) -> Write | None:
@@ -130,7 +129,7 @@ def _work(
     if base_writes:
         waiting = ", ".join(str(write.key) for write in base_writes)
         return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for {waiting}"))
-    what = workload.plan(o, versions.choice, versions.work, book.key.name, down=down)
+    what = workload.plan(o, versions.choice, versions.asked and versions.asked.work, book.key.name, down=down)
     attempts = (*what.writes, create(versions.make)) if versions.make else what.writes
     failed = next((f for write in attempts if (f := _failure(o.failures, write))), None)
     if failed is None:

@@ -7,15 +7,15 @@ by one write, once all its pods are ready; states of the others follow, and then
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiagent_operator.api.aiagent import HISTORY
-from aiagent_operator.core import revisions, workload
+from aiagent_operator.api.aiagent import HISTORY, ModelRef
+from aiagent_operator.core import learning, revisions, workload
 from aiagent_operator.core.children import handbook, revision
 from aiagent_operator.core.children.handbook import EffectiveHandbook
-from aiagent_operator.core.children.revision import Work
-from aiagent_operator.core.objects import Child, ChildKind, Desired, digest
+from aiagent_operator.core.children.revision import Origin, Work
+from aiagent_operator.core.objects import Child, ChildKind, Desired, Learned, Manifest, digest
 from aiagent_operator.core.plan import Observed, Write, create, delete, report
 from aiagent_operator.core.revisions import Choice
 from aiagent_operator.core.rules import Rule
@@ -25,13 +25,35 @@ Granted = Mapping[str, tuple[Rule, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What the spec asks for, with what was learned laid over it.
+
+    `effective` is its handbook without what was learned, `book` with it. `work` is None while a target is not adopted,
+    since its images are its owner's. `learned` is what of it holds; `base_image` and `base_model` are what the spec
+    says itself.
+    """
+
+    effective: EffectiveHandbook
+    book: Desired
+    work: Work | None
+    learned: Learned | None = None
+    base_image: str = ""
+    base_model: Manifest | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Versions:
     """The versions of one agent as they are, and what is to serve."""
 
     known: tuple[Child, ...] = ()
     choice: Choice = field(default_factory=Choice)
-    work: str = ""
+    asked: Asked | None = None
     make: Desired | None = None
+
+    @property
+    def work(self) -> str:
+        """Digest of what the spec asks for; empty while that is not known."""
+        return self.asked.work.digest if self.asked and self.asked.work else ""
 
     @property
     def handbooks(self) -> frozenset[str]:
@@ -39,39 +61,57 @@ class Versions:
         return frozenset(revisions.facts(child).handbook for child in self.known)
 
 
-def work_of(o: Observed, effective: EffectiveHandbook, book: Desired) -> Work | None:
-    """What the spec asks for; None while a target is not adopted, since its images are its owner's."""
+def known(o: Observed) -> tuple[Child, ...]:
+    """The records of the agent."""
+    return tuple(child for key, child in sorted(o.children.items()) if key.kind is ChildKind.AGENT_REVISION)
+
+
+def ask(o: Observed, effective: EffectiveHandbook, learned: Learned | None) -> Asked:
+    """What the spec asks for, with what was learned laid over it."""
     target = o.agent.spec.workload.target_ref
+    template = None if target else o.raw_spec["workload"]["template"]
+    image = revision.first_image(template) if template else ""
     model = effective.model.model_dump(mode="json", by_alias=True, exclude_none=True) if effective.model else None
-    if target is None:
-        template = o.raw_spec["workload"]["template"]
-        return Work(template, revision.images(template["spec"]), book.key.name, handbook.content_digest(book), model)
-    images = workload.images(o)
-    return None if images is None else Work(None, images, book.key.name, handbook.content_digest(book), model)
+    holds, taught = learning.over(learned, image, model), effective
+    if holds:
+        version = ModelRef.model_validate(holds.model) if holds.model else effective.model
+        taught = replace(effective, model=version, artifact=holds.artifact)
+        model = holds.model or model
+        template = revision.with_image(template, holds.image) if template else None
+    book = handbook.build(o.identity, taught, o.instructions)
+    images = revision.images(template["spec"]) if template else workload.images(o)
+    work = None
+    if images is not None:
+        work = Work(template, images, book.key.name, handbook.content_digest(book), model)
+    return Asked(effective, book, work, holds, image, holds.base_model if holds else model)
 
 
-def look(o: Observed, work: Work | None, granted: Granted) -> Versions:
+def look(o: Observed, asked: Asked | None, granted: Granted) -> Versions:
     """The agent's versions, and what is to serve."""
-    known = tuple(child for key, child in sorted(o.children.items()) if key.kind is ChildKind.AGENT_REVISION)
-    if work is None:
-        return Versions(known, Choice(revisions.stable(known)))
+    records = known(o)
+    if asked is None or asked.work is None:
+        return Versions(records, Choice(revisions.stable(records)), asked)
     adopted = o.agent.spec.workload.target_ref is not None
-    # Over the whole template, and at every pass: once.
-    asked = work.digest
     last = (o.agent.status.get("revision") or {}).get("latest", 0)
-    choice = revisions.choose(known, asked, last, None if adopted else o.rollback)
+    choice = revisions.choose(records, asked.work.digest, last, None if adopted else o.rollback)
     if choice.make is None:
-        return Versions(known, choice, asked)
-    wire = {where: [rule.to_wire() for rule in rules] for where, rules in sorted(granted.items())}
-    record = revision.build(
-        o.identity,
-        choice.make,
-        work,
-        trigger=revisions.trigger(choice, target=adopted, handbook=work.handbook),
+        return Versions(records, choice, asked)
+    trigger = revisions.trigger(choice, target=adopted, handbook=asked.work.handbook)
+    origin = Origin(
+        trigger,
+        permissions(granted),
         parent=revisions.facts(choice.stable).number if choice.stable else None,
-        permissions=f"sha256:{digest(wire)}",
+        learned=asked.learned,
+        base_image=asked.base_image,
+        base_model=asked.base_model,
     )
-    return Versions(known, choice, asked, record)
+    return Versions(records, choice, asked, revision.build(o.identity, choice.make, asked.work, origin))
+
+
+def permissions(granted: Granted) -> str:
+    """Digest of what is granted, as a revision holds it."""
+    wire = {where: [rule.to_wire() for rule in rules] for where, rules in sorted(granted.items())}
+    return f"sha256:{digest(wire)}"
 
 
 def writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:
@@ -87,7 +127,10 @@ def writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:
     if work.settled and not changes:
         limit = o.agent.spec.revision_history_limit
         changes = [
-            delete(child) for child in revisions.collect(versions.known, choice, HISTORY if limit is None else limit)
+            delete(child)
+            for child in revisions.collect(
+                versions.known, choice, HISTORY if limit is None else limit, learning.needed(versions.known)
+            )
         ]
     return changes
 

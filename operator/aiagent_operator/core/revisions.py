@@ -15,7 +15,7 @@ from aiagent_operator.api.agentrevision import RevisionState, Trigger
 from aiagent_operator.core.objects import Child, Manifest, RevisionFacts
 
 _OPEN = (RevisionState.CANDIDATE, RevisionState.ROLLING_OUT)
-_FINAL = (RevisionState.SUPERSEDED, RevisionState.ROLLED_BACK)
+_FINAL = (RevisionState.SUPERSEDED, RevisionState.ROLLED_BACK, RevisionState.REJECTED, RevisionState.TRAINING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def aim(revisions: Iterable[Child], order: RollbackOrder) -> Child | None:
     Without a number: the one that serves, where another is about to take over; else the one that served before. What
     was once found is written on the revision, so that it stays the same while that takes over.
     """
-    kept = [child for child in revisions if not facts(child).adopted]
+    kept = [child for child in revisions if facts(child).work and not facts(child).adopted]
     if found := next((child for child in kept if facts(child).order == order.uid), None):
         return found
     if order.to is not None:
@@ -160,9 +160,10 @@ def _state(child: Child, choice: Choice) -> tuple[RevisionState, str | None]:
     return RevisionState.SUPERSEDED, f"Revision {by.number} follows it" if by else None
 
 
-def collect(revisions: Iterable[Child], choice: Choice, keep: int) -> list[Child]:
-    """The revisions beyond the history, oldest first. What serves, is on its way, or is held back, is not history."""
-    spared = (choice.stable, choice.target, choice.held)
+def collect(revisions: Iterable[Child], choice: Choice, keep: int, needed: Iterable[Child] = ()) -> list[Child]:
+    """The revisions beyond the history, oldest first. What serves, is on its way, is held back, or is needed for
+    something else, is not history."""
+    spared = (choice.stable, choice.target, choice.held, *needed)
     history = [c for c in revisions if not c.deleting and not any(c is other for other in spared)]
     history.sort(key=lambda child: facts(child).number)
     return history[: max(0, len(history) - keep)]

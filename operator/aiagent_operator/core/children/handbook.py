@@ -25,7 +25,10 @@ INSTRUCTIONS_LIMIT: Final = 768 * 1024
 
 @dataclass(frozen=True, slots=True)
 class EffectiveHandbook:
-    """The agent's handbook completed by its role's. `instructions` says where the text is."""
+    """The agent's handbook completed by its role's. `instructions` says where the text is.
+
+    `artifact`: where what its last training learned is; empty where it was not trained, or that left none.
+    """
 
     purpose: str
     model: ModelRef | None
@@ -33,6 +36,7 @@ class EffectiveHandbook:
     rules: tuple[DecisionRule, ...]
     knowledge_sources: tuple[KnowledgeSource, ...]
     prohibited: tuple[str, ...]
+    artifact: str = ""
 
 
 def resolve(spec: AIAgentSpec, role: AgentRoleSpec) -> EffectiveHandbook:
@@ -81,6 +85,8 @@ def _document(handbook: EffectiveHandbook) -> str:
         "knowledgeSources": [_wire(source) for source in handbook.knowledge_sources],
         "prohibited": list(handbook.prohibited),
     }
+    if handbook.artifact:
+        content["artifact"] = handbook.artifact
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
 
 

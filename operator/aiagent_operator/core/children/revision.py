@@ -8,12 +8,23 @@ from typing import Any
 
 import orjson
 
-from aiagent_operator.api.agentrevision import RevisionState, Trigger
+from aiagent_operator.api.agentrevision import TRAININGS, RevisionState, Trigger
 from aiagent_operator.core.children import common
-from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, ObjectKey, RevisionFacts, digest
+from aiagent_operator.core.objects import (
+    AgentIdentity,
+    ChildKind,
+    Desired,
+    Learned,
+    Manifest,
+    ObjectKey,
+    RevisionFacts,
+    Training,
+    digest,
+)
 
 Images = tuple[tuple[str, str], ...]
 _STATES: Mapping[str, RevisionState] = {state.value: state for state in RevisionState}
+_TRAININGS = frozenset(trigger.value for trigger in TRAININGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,31 @@ class Work:
         what = self.images if self.template is None else self.template
         return f"sha256:{digest([what, self.handbook_digest])}"
 
+    def to_wire(self) -> Manifest:
+        """As a revision holds it; the template beside it."""
+        handbook = {"configMap": self.handbook, "digest": self.handbook_digest}
+        images = [{"container": container, "image": image} for container, image in self.images]
+        return {"images": images, "handbook": handbook, "digest": self.digest}
+
+
+def canonical(template: Manifest) -> str:
+    """The template as a revision holds it: one text, since the API server's rules cannot see into open fields."""
+    return orjson.dumps(template, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def with_image(template: Manifest, image: str) -> Manifest:
+    """The template with the image in its first container, which is the agent's; as it is where there is no image."""
+    if not image:
+        return template
+    first, *others = template["spec"]["containers"]
+    return template | {"spec": template["spec"] | {"containers": [first | {"image": image}, *others]}}
+
+
+def first_image(template: Mapping[str, Any]) -> str:
+    """The image of the first container: the one that a training may replace."""
+    found: str = template["spec"]["containers"][0].get("image", "")
+    return found
+
 
 def images(pod_spec: Mapping[str, Any]) -> Images:
     """Container and image of each container, those that start first in front."""
@@ -53,30 +89,57 @@ def key_of(agent: AgentIdentity, number: int) -> ObjectKey:
     return ObjectKey(ChildKind.AGENT_REVISION, agent.namespace, name_of(agent, number))
 
 
-def build(
-    agent: AgentIdentity, number: int, work: Work, *, trigger: Trigger, parent: int | None, permissions: str
-) -> Desired:
-    """The AgentRevision. `permissions` is the digest of what is granted now."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a revision came about. `permissions` is the digest of what is granted now, `parent` the one that serves.
+
+    `learned` is what earlier trainings have left; `base_image` and `base_model` what the spec says itself, for a
+    training. `order` is the AgentAction (name, UID) by which it is trained.
+    """
+
+    trigger: Trigger
+    permissions: str
+    parent: int | None = None
+    learned: Learned | None = None
+    base_image: str = ""
+    base_model: Manifest | None = None
+    order: tuple[str, str] | None = None
+
+
+def build(agent: AgentIdentity, number: int, work: Work, origin: Origin) -> Desired:
+    """The AgentRevision."""
     manifest = common.header(ChildKind.AGENT_REVISION, agent, agent.namespace, name_of(agent, number))
-    handbook = {"configMap": work.handbook, "digest": work.handbook_digest}
-    what: Manifest = {
-        "images": [{"container": container, "image": image} for container, image in work.images],
-        "handbook": handbook,
-        "digest": work.digest,
-    }
+    what = work.to_wire()
     if work.template is not None:
-        what["template"] = orjson.dumps(work.template, option=orjson.OPT_SORT_KEYS).decode()
+        what["template"] = canonical(work.template)
     if work.model:
         what["model"] = work.model
     manifest["spec"] = {
         "agentRef": {"name": agent.name, "uid": agent.uid},
         "number": number,
-        "trigger": trigger.value,
-        "permissions": permissions,
+        "trigger": origin.trigger.value,
+        "permissions": origin.permissions,
         "work": what,
-    } | ({"parent": parent} if parent else {})
+        **_said(parent=origin.parent, learned=_learned(origin.learned)),
+    }
+    if origin.trigger in TRAININGS or origin.learned:
+        manifest["spec"]["base"] = _said(image=origin.base_image, model=origin.base_model)
+    if origin.order:
+        manifest["spec"]["order"] = {"name": origin.order[0], "uid": origin.order[1]}
     # Not our labels' digest: a refusal is about this work, and other work under the same number is worth another try.
     return common.desired(manifest, work.digest)
+
+
+def _said(**fields: Any) -> Manifest:
+    """Those of the fields that say something."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _learned(learned: Learned | None) -> Manifest | None:
+    if learned is None:
+        return None
+    what = _said(image=learned.image, model=learned.model, artifact=learned.artifact)
+    return {"revision": learned.by, "time": learned.at} | what
 
 
 def owned(live: Mapping[str, Any]) -> str:
@@ -86,7 +149,8 @@ def owned(live: Mapping[str, Any]) -> str:
 
 def template(live: Mapping[str, Any]) -> Manifest:
     """The pod template of a revision, from the whole object. Raises KeyError for that of a target."""
-    found: Manifest = orjson.loads(live["spec"]["work"]["template"])
+    trained = ((live.get("status") or {}).get("work") or {}).get("template")
+    found: Manifest = orjson.loads(trained or live["spec"]["work"]["template"])
     return found
 
 
@@ -94,15 +158,53 @@ def facts(live: Mapping[str, Any]) -> RevisionFacts:
     """What decisions read of it. A state of a newer version counts as Superseded: it is kept, and not rolled out."""
     spec, status = live["spec"], live.get("status") or {}
     order = status.get("order") or {}
-    state = status.get("state", RevisionState.CANDIDATE.value)
+    state = _STATES.get(status.get("state", RevisionState.CANDIDATE.value), RevisionState.SUPERSEDED)
+    training = _training(live) if spec["trigger"] in _TRAININGS else None
+    work = spec["work"] if training is None else status.get("work") or {}
+    if training and not work and state is RevisionState.CANDIDATE:
+        state = RevisionState.TRAINING
+    book = (work or spec["work"])["handbook"]
     return RevisionFacts(
         number=spec["number"],
-        work=spec["work"]["digest"],
-        handbook=spec["work"]["handbook"]["configMap"],
-        handbook_digest=spec["work"]["handbook"]["digest"],
-        state=_STATES.get(state, RevisionState.SUPERSEDED),
+        work=work.get("digest", ""),
+        handbook=book["configMap"],
+        handbook_digest=book["digest"],
+        state=state,
         promotion=status.get("promotion", 0),
         order=order.get("uid", ""),
         instead=order.get("insteadOf", ""),
         adopted="template" not in spec["work"],
+        learned=_has_learned(spec, status),
+        training=training,
+    )
+
+
+def _training(live: Mapping[str, Any]) -> Training:
+    spec, status = live["spec"], live.get("status") or {}
+    base = spec.get("base") or {}
+    return Training(
+        trigger=spec["trigger"],
+        began=live["metadata"].get("creationTimestamp", ""),
+        ended=status.get("completionTime", ""),
+        made=status.get("state") == RevisionState.TRAINING.value,
+        order=(spec.get("order") or {}).get("uid", ""),
+        base_image=base.get("image", ""),
+        base_model=base.get("model"),
+    )
+
+
+def _has_learned(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Learned | None:
+    """What is in force in the revision: of its own training where that has ended well, of earlier ones beneath it."""
+    before, result, base = spec.get("learned") or {}, status.get("result") or {}, spec.get("base") or {}
+    if not before and not result:
+        return None
+    what = {**before, **result}
+    return Learned(
+        by=spec["number"] if result else before["revision"],
+        at=status.get("completionTime", "") if result else before["time"],
+        image=what.get("image", ""),
+        model=what.get("model"),
+        artifact=what.get("artifact", ""),
+        base_image=base.get("image", ""),
+        base_model=base.get("model"),
     )

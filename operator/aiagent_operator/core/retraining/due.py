@@ -98,7 +98,8 @@ class Facts:
 
     `cadence`: None where the agent has no `spec.retraining`. `problem`: why that cannot be read; empty where it can.
     `paused`: `spec.retraining.suspend`. `suspended`: what suspends the agent apart from its age (its spec, an order),
-    in words; empty where nothing does. An agent that is being offboarded has no facts: it is not trained.
+    in words; empty where nothing does. `ordered`: since when somebody orders that it is trained. An agent that is being
+    offboarded has no facts: it is not trained.
     """
 
     uid: str
@@ -109,6 +110,7 @@ class Facts:
     problem: str = ""
     paused: bool = False
     suspended: str = ""
+    ordered: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def view(agent: Facts, now: datetime) -> View:
     past = history(agent.created, agent.runs)
     decided = due.decide(effective, past, agent.uid, agent.policies.windows, now)
     suspend_at = past.anchor + holds.suspends.value if holds.suspends else None
-    step = _step(agent, effective, decided)
+    step = _step(agent, effective, decided, now)
     return View(
         uid=agent.uid,
         due=decided.start.planned if isinstance(decided.start, NotYet) else decided.start.since,
@@ -173,13 +175,17 @@ def view(agent: Facts, now: datetime) -> View:
     )
 
 
-def _step(agent: Facts, effective: Cadence, decided: Decision) -> Step:
+def _step(agent: Facts, effective: Cadence, decided: Decision, now: datetime) -> Step:
     began = [run.at for run in agent.runs if run.state is RunState.TRAINING]
     if began:
         return InTraining(min(began))
-    if effective.plan is None and effective.max_age is None and not agent.problem:
+    if effective.plan is None and effective.max_age is None and not agent.problem and agent.ordered is None:
         return Idle()
-    return _held(agent) or _by_time(agent, decided)
+    if (held := _held(agent)) is not None:
+        return held
+    if agent.ordered is None:
+        return _paused(agent) or _by_time(agent, decided)
+    return _by_order(agent, agent.ordered, decided, now)
 
 
 def _held(agent: Facts) -> Wait | None:
@@ -194,11 +200,30 @@ def _held(agent: Facts) -> Wait | None:
         )
     if agent.suspended:
         return Wait(Hold.AGENT_SUSPENDED, f"a suspended agent is not trained: {agent.suspended}")
-    if agent.paused:
-        return Wait(Hold.PAUSED, "spec.retraining.suspend is true: set it to false to have the agent trained")
     if agent.policies.broken:
         return Wait(Hold.POLICY_UNREADABLE, some(agent.policies.broken, separator="; "))
     return None
+
+
+def _paused(agent: Facts) -> Wait | None:
+    if not agent.paused:
+        return None
+    return Wait(Hold.PAUSED, "spec.retraining.suspend is true: set it to false to have the agent trained by its plan")
+
+
+def _by_order(agent: Facts, ordered: datetime, decided: Decision, now: datetime) -> Step:
+    """Windows and slots hold for orders too; plan, pause and the pause after a failure do not."""
+    since = ordered if isinstance(decided.start, NotYet) else min(ordered, decided.start.since)
+    if any(run.state is RunState.IN_FLIGHT for run in agent.runs):
+        return _in_flight(f"ordered at {_text(ordered)}")
+    here = windows.opening(agent.policies.windows, now)
+    if here.at == now:
+        return Start(since)
+    return Wait(Hold.WINDOW, here.reason, here.at or here.searched)
+
+
+def _in_flight(why: str) -> Wait:
+    return Wait(Hold.IN_FLIGHT, f"{why}, and the result of the last training is not promoted or rejected yet")
 
 
 def _by_time(agent: Facts, decided: Decision) -> Step:
@@ -208,10 +233,7 @@ def _by_time(agent: Facts, decided: Decision) -> Step:
                 return Idle()
             return Wait(Hold.NOT_DUE, f"planned for {_text(planned or following)}", following)
         case start if any(run.state is RunState.IN_FLIGHT for run in agent.runs):
-            return Wait(
-                Hold.IN_FLIGHT,
-                f"due since {_text(start.since)}, and the result of the last training is not promoted or rejected yet",
-            )
+            return _in_flight(f"due since {_text(start.since)}")
         case Held(_, until, _, reason):
             return Wait(Hold.WINDOW, reason, until)
         case BackingOff(_, until, failed):

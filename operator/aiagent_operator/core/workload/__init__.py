@@ -8,6 +8,7 @@ from dataclasses import replace
 from aiagent_operator.api.conditions import Verdict
 from aiagent_operator.core import injection
 from aiagent_operator.core import release as releasing
+from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Verb, Write, delete
 from aiagent_operator.core.revisions import Choice
@@ -18,9 +19,9 @@ from aiagent_operator.core.workload.result import KINDS, WorkloadPlan, patches, 
 __all__ = ["WorkloadPlan", "exists", "images", "leave", "plan", "release", "stop"]
 
 
-def plan(o: Observed, choice: Choice, work: str, handbook: str, *, down: bool) -> WorkloadPlan:
+def plan(o: Observed, choice: Choice, work: Work | None, handbook: str, *, down: bool) -> WorkloadPlan:
     """Writes for the work the spec names, and for what it no longer names. `down` asks for no pods, once no binding is
-    left. `work` is the digest of what the spec asks for, `handbook` the ConfigMap of it."""
+    left. `work` is what the spec asks for, None before a target is adopted; `handbook` the ConfigMap of it."""
     target = o.agent.spec.workload.target_ref
     if target is None:
         return _with(templates.plan(o, choice, work, down=down), leave(o, templates.deployments_of(o)))

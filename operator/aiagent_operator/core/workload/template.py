@@ -13,6 +13,7 @@ from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core import injection as injections
 from aiagent_operator.core import rolling
 from aiagent_operator.core.children import deployment, revision
+from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey, Rollout
 from aiagent_operator.core.plan import Observed, Write, create, delete, replace
 from aiagent_operator.core.revisions import Choice, facts
@@ -51,15 +52,16 @@ class _Run:
         return replace(self.live, self.desired)
 
 
-def plan(o: Observed, choice: Choice, work: str, *, down: bool) -> WorkloadPlan:
+def plan(o: Observed, choice: Choice, work: Work | None, *, down: bool) -> WorkloadPlan:
     """Writes for the Deployments of the revisions that serve, take over, or have served. `down` asks for no pods.
 
-    `work` is the digest of what the spec asks for, whose template is at hand.
+    `work` is what the spec asks for, whose template is at hand.
     """
+    asked = work.digest if work else ""
     serving = [child for child in _serving(choice) if not facts(child).adopted]
-    if unread := [child.key for child in serving if facts(child).work != work and child.key not in o.live]:
+    if unread := [child.key for child in serving if facts(child).work != asked and child.key not in o.live]:
         return WorkloadPlan(needs=frozenset(unread))
-    if lost := [child.key for child in serving if facts(child).work != work and o.live[child.key] is None]:
+    if lost := [child.key for child in serving if facts(child).work != asked and o.live[child.key] is None]:
         return WorkloadPlan(verdict=waiting(lost[0], "to be seen gone"))
     deployments = deployments_of(o)
     former = {
@@ -99,7 +101,7 @@ def deployments_of(o: Observed) -> Mapping[ObjectKey, Child]:
 
 
 def _split(
-    o: Observed, serving: list[Child], former: Mapping[str, Child], work: str, *, down: bool
+    o: Observed, serving: list[Child], former: Mapping[str, Child], work: Work | None, *, down: bool
 ) -> tuple[list[_Run], frozenset[str]]:
     wanted = 0 if down else _wanted(o)
     live = [o.children.get(ObjectKey(ChildKind.DEPLOYMENT, o.identity.namespace, each.key.name)) for each in serving]
@@ -119,10 +121,9 @@ def _wanted(o: Observed) -> int:
     return 1 if replicas is None else replicas
 
 
-def _template(o: Observed, record: Child, work: str) -> Manifest:
-    if facts(record).work == work:
-        template: Manifest = o.raw_spec["workload"]["template"]
-        return template
+def _template(o: Observed, record: Child, work: Work | None) -> Manifest:
+    if work and work.template is not None and facts(record).work == work.digest:
+        return work.template
     live = o.live[record.key]
     assert live is not None  # noqa: S101 - looked at before
     return revision.template(live)

@@ -1,0 +1,251 @@
+"""The training of an agent: when one begins, what its Job gets, and what becomes of its result.
+
+A training is a revision from its first moment on. Its record is made first, which is what counts as its place among
+those that train at once; then account and network of its run, then the Job, and only when the record says that there
+was one, a Job that is missing has been removed. What the Job leaves is written into the record once. From then on the
+revision is a candidate like any other, and the Job is removed. Table of states: docs/training.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from aiagent_operator.api import runs
+from aiagent_operator.api.agentrevision import RevisionState, Trigger
+from aiagent_operator.api.retraining import Retraining
+from aiagent_operator.api.runs import RunKind
+from aiagent_operator.core import revising, revisions
+from aiagent_operator.core.children import revision, run_account, run_job, run_network
+from aiagent_operator.core.children.revision import Origin
+from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
+from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey
+from aiagent_operator.core.plan import Observed, Write, create, delete, report
+from aiagent_operator.core.revising import Granted, Versions
+from aiagent_operator.core.revisions import facts
+from aiagent_operator.core.runs.outcome import Failed, Outcome, Running, Succeeded, Waiting, outcome
+from aiagent_operator.core.trained import Rejected, accept
+
+_SUFFIX = "train"
+_CONNECTIONS = "spec.retraining.connections"
+# Characters that a revision's message and its log may have.
+_MESSAGE, _LOG = 1024, 2048
+# Seconds before the pods of a run that does not get on are looked at again: nothing tells of them.
+_LOOK_AGAIN = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainOrder:
+    """An AgentAction Retrain that is not carried out yet."""
+
+    name: str
+    uid: str
+    text: str
+    given: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What to do about a training that is under way, or its traces. `message`: what it does, or waits for."""
+
+    writes: tuple[Write, ...] = ()
+    needs_pods: frozenset[ObjectKey] = frozenset()
+    message: str = ""
+    requeue_after: float | None = None
+
+
+def current(known: Iterable[Child]) -> Child | None:
+    """The revision that is being trained; of several, which only a stranger could make, the oldest."""
+    found = [c for c in known if facts(c).state is RevisionState.TRAINING and not c.deleting]
+    return min(found, key=lambda child: facts(child).number, default=None)
+
+
+def base(o: Observed) -> tuple[Desired, ...]:
+    """Account and network of the runs: from the first training on, for as long as the spec says how to train."""
+    if _how(o) is None:
+        return ()
+    account = run_account.build(o.identity, RunKind.TRAINING)
+    if account.key not in o.children and current(revising.known(o)) is None:
+        return ()
+    return account, run_network.build(o.identity, o.agent.spec.connections, o.environment.dns)
+
+
+def begin(o: Observed, versions: Versions, granted: Granted, order: RetrainOrder | None) -> Write | None:
+    """The write that begins a training; None while the agent's work is not known.
+
+    It begins with what serves: the work of the spec, with what that revision has learned.
+    """
+    if versions.asked is None or versions.asked.work is None or versions.make is not None:
+        return None
+    serving = versions.choice.stable
+    learned = facts(serving).learned if serving else versions.asked.learned
+    start = revising.ask(o, versions.asked.effective, learned)
+    if start.work is None:
+        return None
+    book = (facts(serving).handbook, facts(serving).handbook_digest) if serving else None
+    work = replace(start.work, handbook=book[0], handbook_digest=book[1]) if book else start.work
+    origin = Origin(
+        Trigger.RETRAIN if order else Trigger.SCHEDULE,
+        revising.permissions(granted),
+        parent=facts(serving).number if serving else None,
+        learned=start.learned,
+        base_image=start.base_image,
+        base_model=start.base_model,
+        order=(order.name, order.uid) if order else None,
+    )
+    last = (o.agent.status.get("revision") or {}).get("latest", 0)
+    number = max([last, *(facts(child).number for child in versions.known)]) + 1
+    return create(revision.build(o.identity, number, work, origin))
+
+
+def plan(o: Observed, versions: Versions) -> TrainingPlan:
+    """What to do about the training that is under way, and about what former ones have left."""
+    record = current(versions.known)
+    jobs = [c for k, c in sorted(o.children.items()) if k.kind is ChildKind.JOB and _trains(c)]
+    number = facts(record).number if record else 0
+    traces = [c for c in jobs if not c.deleting and (c.job is None or c.job.revision != number)]
+    left = tuple(map(delete, traces))
+    if record is None:
+        return TrainingPlan((*left, *_no_longer(o, jobs)))
+    here = _under_way(o, versions, record)
+    return replace(here, writes=(*left, *here.writes))
+
+
+def _trains(child: Child) -> bool:
+    return child.job is not None and child.job.run == RunKind.TRAINING.value
+
+
+def _no_longer(o: Observed, jobs: list[Child]) -> Iterable[Write]:
+    """Account and network of the runs, once the spec does not say any more how to train, and no run is left."""
+    if _how(o) is not None or jobs:
+        return []
+    account = ObjectKey(
+        ChildKind.SERVICE_ACCOUNT, o.identity.namespace, runs.account_name(o.identity.name, RunKind.TRAINING)
+    )
+    network = ObjectKey(ChildKind.NETWORK_POLICY, o.identity.namespace, runs.network_name(o.identity.name))
+    return [delete(child) for key in (account, network) if (child := o.children.get(key)) and not child.deleting]
+
+
+def _how(o: Observed) -> Retraining | None:
+    """How the agent is trained; None where its spec does not say."""
+    found = o.agent.spec.retraining
+    return found if found and found.job_template else None
+
+
+def stopped(o: Observed) -> str:
+    """Why no training of the agent may run on; empty while it may. Its age does not count: training mends that."""
+    if _how(o) is None:
+        return "spec.retraining says no more how to train"
+    if o.agent.spec.suspended:
+        return "spec.suspended is true"
+    return f"ordered by {o.orders[0]}" if o.orders else ""
+
+
+def _under_way(o: Observed, versions: Versions, record: Child) -> TrainingPlan:
+    if why := stopped(o):
+        status = {"state": RevisionState.SUPERSEDED.value, "completionTime": o.time}
+        return TrainingPlan((report(record, status | {"message": f"Training stopped: {why}"[:_MESSAGE]}),))
+    missing = [desired.key for desired in base(o) if desired.key not in o.children]
+    if missing:
+        return TrainingPlan(message=f"Waiting for {missing[0]} to be created")
+    its = facts(record)
+    try:
+        run = _run(o, versions, record)
+        desired = run_job.desired(o.identity, run, o.raw_spec["retraining"]["jobTemplate"])
+    except RunTemplateError as error:
+        return _rejected(o, record, f"no Job can be made from spec.retraining.jobTemplate: {error}")
+    job = o.children.get(desired.key)
+    if job is None and its.training and not its.training.made:
+        failure = o.failures.get(desired.key)
+        if failure and failure.digest == desired.digest:
+            return _rejected(o, record, failure.message)
+        return TrainingPlan((create(desired),), message=f"Waiting for {desired.key} to be created")
+    if job and its.training and not its.training.made:
+        return TrainingPlan((report(record, {"state": RevisionState.TRAINING.value}),))
+    if job and desired.key not in o.pods:
+        return TrainingPlan(needs_pods=frozenset({desired.key}), message=f"Looking at the pods of {desired.key}")
+    found = outcome(job.job if job else None, o.pods.get(desired.key, ()))
+    return _after(o, versions, record, found, desired.key)
+
+
+def _run(o: Observed, versions: Versions, record: Child) -> Run:
+    how, its = _how(o), facts(record)
+    assert how is not None and its.training is not None  # noqa: PT018, S101 - looked at before
+    serving = versions.choice.stable
+    now = facts(serving).learned if serving else None
+    image = now.image or its.training.base_image if now else its.training.base_image
+    stable = Stable(facts(serving).number, now.artifact if now else "", image) if serving else None
+    return Run(
+        RunKind.TRAINING,
+        its.number,
+        _SUFFIX,
+        run_job.environment(o.identity, RunKind.TRAINING, its.number, stable, its.training.trigger),
+        handbook=its.handbook,
+        connections=run_job.named(how.connections, o.agent.spec.connections, _CONNECTIONS),
+    )
+
+
+def _after(o: Observed, versions: Versions, record: Child, found: Outcome, job: ObjectKey) -> TrainingPlan:
+    match found:
+        case Waiting(message=message):
+            return TrainingPlan(message=message, requeue_after=_LOOK_AGAIN)
+        case Running(problem=problem):
+            return TrainingPlan(message=problem or f"{job} runs", requeue_after=_LOOK_AGAIN if problem else None)
+        case Failed(message=message, tail=tail):
+            return _rejected(o, record, message, tail)
+        case Succeeded(result=result):
+            return _succeeded(o, versions, record, result)
+
+
+def _succeeded(o: Observed, versions: Versions, record: Child, message: str) -> TrainingPlan:
+    how = _how(o)
+    if versions.asked is None or versions.asked.work is None or how is None:
+        return TrainingPlan(message="Trained; waiting for the agent's handbook and work to be known")
+    adopted = o.agent.spec.workload.target_ref is not None
+    found = accept(facts(record), message, how, versions.asked.base_image, o.time, adopted=adopted)
+    if isinstance(found, Rejected):
+        return _rejected(o, record, found.message)
+    learned, result = found
+    work = revising.ask(o, versions.asked.effective, learned).work
+    assert work is not None  # noqa: S101 - what the spec asks for is known, and so it is with this
+    what: Manifest = work.to_wire()
+    if work.template is not None:
+        what["template"] = revision.canonical(work.template)
+    status = {"state": RevisionState.CANDIDATE.value, "completionTime": o.time, "result": result, "work": what}
+    return TrainingPlan((report(record, status),))
+
+
+def _rejected(o: Observed, record: Child, message: str, log: str = "") -> TrainingPlan:
+    status = {
+        "state": RevisionState.REJECTED.value,
+        "completionTime": o.time,
+        "message": f"Training failed: {message}"[:_MESSAGE],
+        "log": log[-_LOG:] or None,
+    }
+    return TrainingPlan((report(record, status),))
+
+
+def latest(versions: Versions) -> Child | None:
+    """The training that was begun last."""
+    found = [child for child in versions.known if facts(child).training]
+    return max(found, key=lambda child: facts(child).number, default=None)
+
+
+def summary(versions: Versions, here: TrainingPlan) -> Manifest:
+    """What status.training says of trainings themselves: the one under way, and how the last one ended."""
+    record, last = current(versions.known), latest(versions)
+    fields: Manifest = {}
+    if record:
+        fields["current"] = {"revision": facts(record).number, "message": here.message[:_MESSAGE]}
+    ended = last if last is not record else _before(versions, record)
+    if ended and (its := facts(ended)).training and its.training.ended:
+        fields["last"] = {"revision": its.number, "state": its.state.value, "completionTime": its.training.ended}
+    return fields
+
+
+def _before(versions: Versions, record: Child | None) -> Child | None:
+    found = [c for c in versions.known if facts(c).training and c is not record]
+    return max(found, key=lambda child: facts(child).number, default=None)
+
+
+__all__ = ["RetrainOrder", "TrainingPlan", "base", "begin", "current", "plan", "revisions", "stopped", "summary"]
