@@ -13,9 +13,18 @@ from aiagent_operator.api import meta, runs
 from aiagent_operator.api.aiagent import Connection
 from aiagent_operator.api.jobtemplate import JobTemplate
 from aiagent_operator.api.runs import RunKind
-from aiagent_operator.core.children import network_policy, observe, run_account, run_job, run_network, service_account
+from aiagent_operator.core.children import (
+    belongs,
+    network_policy,
+    observe,
+    run_account,
+    run_job,
+    run_network,
+    selector,
+    service_account,
+)
 from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
-from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, ObjectKey
 
 AGENT = AgentIdentity("support", "triage", "0b7e7f3a-8a1c-4f43-9d50-4f57f5a0e0d1")
 STORE = Connection.model_validate(
@@ -268,11 +277,44 @@ def children() -> list[Desired]:
     return [*accounts, run_network.build(AGENT, (STORE, METRICS), network_policy.DnsPeers())]
 
 
-@pytest.mark.parametrize("desired", children(), ids=lambda desired: desired.key.name)
-def test_they_are_observed_as_children(desired: Desired) -> None:
+def read_back(desired: Desired) -> Manifest:
     live = copy.deepcopy(desired.manifest)
     live["metadata"] |= {"uid": "u", "resourceVersion": "1"}
-    child = observe(desired.key.kind, live)
+    return live
+
+
+class TestJobAsChild:
+    def test_it_is_observed_with_its_facts_whatever_others_have_set(self) -> None:
+        desired = run_job.desired(AGENT, run(), TEMPLATE)
+        live = read_back(desired)
+        live["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "daily"
+        live["spec"] |= {"suspend": False, "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}}
+        first, child = observe(ChildKind.JOB, read_back(desired)), observe(ChildKind.JOB, live)
+        assert desired.key == run_job.key_of(AGENT, run()) == ObjectKey(ChildKind.JOB, "support", "triage-7-train")
+        assert (child.key, child.agent_uid, child.digest) == (desired.key, AGENT.uid, first.digest)
+        assert child.job is not None
+        assert (child.job.run, child.job.revision, child.job.account) == ("training", 7, "aiagent.triage.training")
+        assert (child.job.queue, child.job.suspended) == ("daily", False)
+
+    def test_a_refused_one_is_tried_again_when_the_template_changes(self) -> None:
+        other = copy.deepcopy(TEMPLATE)
+        other["spec"]["template"]["spec"]["containers"][0]["image"] = "train:2"
+        assert run_job.desired(AGENT, run(), TEMPLATE) == run_job.desired(AGENT, run(), copy.deepcopy(TEMPLATE))
+        assert run_job.desired(AGENT, run(), TEMPLATE).digest != run_job.desired(AGENT, run(), other).digest
+
+    def test_a_job_that_the_operator_did_not_make_is_no_child(self) -> None:
+        live = read_back(run_job.desired(AGENT, run(), TEMPLATE))
+        assert belongs(ChildKind.JOB, live)
+        live["metadata"]["labels"][meta.LABEL_MANAGED_BY] = "somebody"
+        assert not belongs(ChildKind.JOB, live)
+        assert belongs(ChildKind.DEPLOYMENT, live), "an adopted one"
+        assert selector(ChildKind.JOB) == "workforce.dev/agent-uid,app.kubernetes.io/managed-by=aiagent-operator"
+        assert selector(ChildKind.ROLE) == "workforce.dev/agent-uid"
+
+
+@pytest.mark.parametrize("desired", children(), ids=lambda desired: desired.key.name)
+def test_they_are_observed_as_children(desired: Desired) -> None:
+    child = observe(desired.key.kind, read_back(desired))
     assert (child.digest, child.agent_uid, child.key) == (desired.digest, AGENT.uid, desired.key)
 
 

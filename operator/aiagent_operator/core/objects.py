@@ -13,6 +13,7 @@ import orjson
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.runs.facts import JobFacts
 
 Manifest = dict[str, Any]
 
@@ -28,6 +29,7 @@ class ChildKind(StrEnum):
     DEPLOYMENT = "Deployment"
     STATEFUL_SET = "StatefulSet"
     AGENT_REVISION = "AgentRevision"
+    JOB = "Job"
 
     @property
     def api_version(self) -> str:
@@ -49,6 +51,7 @@ _RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
     ChildKind.DEPLOYMENT: ("apps/v1", "deployments"),
     ChildKind.STATEFUL_SET: ("apps/v1", "statefulsets"),
     ChildKind.AGENT_REVISION: (meta.API_VERSION, "agentrevisions"),
+    ChildKind.JOB: ("batch/v1", "jobs"),
 }
 
 
@@ -151,7 +154,8 @@ class RevisionFacts:
 class Child:
     """A child as it was last observed; just what decisions need, since ten thousand agents have seventy thousand.
 
-    `images` of the containers are kept of adopted workloads alone: those of others stand in their revision.
+    `images` of the containers are kept of adopted workloads alone: those of others stand in their revision. `job` is of
+    the Job of a training or evaluation run.
     """
 
     key: ObjectKey
@@ -166,6 +170,7 @@ class Child:
     claimed_by: str = ""
     images: tuple[tuple[str, str], ...] = ()
     revision: RevisionFacts | None = None
+    job: JobFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from aiagent_operator.core.objects import AgentIdentity, Child, Desired, Manifes
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.revisions import RollbackOrder
 from aiagent_operator.core.rules import Ceiling, Rule
+from aiagent_operator.core.runs.facts import PodFacts
 
 # A rule in the namespace where it held.
 Held = tuple[str, Rule]
@@ -122,7 +123,10 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that a decision about one agent rests on. `time` is RFC 3339 in UTC, to the second."""
+    """Everything that a decision about one agent rests on. `time` is RFC 3339 in UTC, to the second.
+
+    `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in `children`.
+    """
 
     agent: AIAgent
     raw_spec: Mapping[str, Any]
@@ -143,6 +147,7 @@ class Observed:
     rollback: RollbackOrder | None = None
     time: str = ""
     definition_terminating: bool = False
+    pods: Mapping[ObjectKey, tuple[PodFacts, ...]] = field(default_factory=dict)
 
     @property
     def suspended(self) -> bool:
@@ -162,13 +167,15 @@ class Plan:
 
     `writes` may all be sent at once; what must come after them is in the next plan, made from what was observed then.
     `revokes`: they take rights away, and what comes after them is less urgent than other agents' revocations.
-    `needs` are objects to read whole before anything can be decided about them. `status` holds the fields of the status
+    `needs` are objects to read whole before anything can be decided about them, `needs_pods` Jobs whose pods are to be
+    read before. `status` holds the fields of the status
     other than conditions. `requeue_after` is in seconds.
     """
 
     writes: tuple[Write, ...] = ()
     finalizer: Finalizer = Finalizer.KEEP
     needs: frozenset[ObjectKey] = frozenset()
+    needs_pods: frozenset[ObjectKey] = frozenset()
     needs_proof: tuple[Held, ...] | None = None
     verdicts: tuple[Verdict, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
 from aiagent_operator.runtime.prove import prove
 from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.runs import PodsOfRuns
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class AgentReconciler:
         """One pass. Raises ApiError and the like where it is to be made again later."""
         live: dict[ObjectKey, Manifest | None] = {}
         proof: Proof | None = None
+        pods = PodsOfRuns(self._api)
         memory = self._memory.setdefault(key, _Memory())
         began = time.monotonic()
         sent: set[ObjectKey] = set()
@@ -75,6 +77,7 @@ class AgentReconciler:
                     failures=memory.current(),
                     live=live,
                     proof=proof,
+                    pods=pods.current,
                     pod_problems=memory.problems,
                     since=began,
                 )
@@ -86,9 +89,7 @@ class AgentReconciler:
                 if not await self._finalizer(key, record, observed, plan.finalizer):
                     return
                 continue
-            if missing := plan.needs - live.keys():
-                live.update(await live_objects(self._api, missing))
-                self._execute.saw(live)
+            if await self._read(plan, observed, live, pods):
                 continue
             if plan.needs_proof is not None:
                 proof = await self._prove(observed, plan)
@@ -111,6 +112,18 @@ class AgentReconciler:
             self._queue.add_after(key, _REFUSED_AGAIN)
         if plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
+
+    async def _read(
+        self, plan: Plan, observed: Observed, live: dict[ObjectKey, Manifest | None], pods: PodsOfRuns
+    ) -> bool:
+        """Reads what the plan needs and nobody has read yet; False where there is nothing of the kind."""
+        missing, unread = plan.needs - live.keys(), plan.needs_pods - observed.pods.keys()
+        if missing:
+            live.update(await live_objects(self._api, missing))
+            self._execute.saw(live)
+        if unread:
+            await pods.read(unread, observed.children)
+        return bool(missing or unread)
 
     async def _send(self, observed: Observed, plan: Plan, memory: _Memory) -> None:
         """All writes of a round at once; the round is over when all are answered, whatever some of them say."""

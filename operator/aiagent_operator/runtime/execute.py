@@ -14,7 +14,7 @@ from typing import Any
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core import adoption
-from aiagent_operator.core.children import observe
+from aiagent_operator.core.children import belongs, observe
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Failure, Verb, Write, onto
 from aiagent_operator.runtime import paths
@@ -69,7 +69,9 @@ class Executor:
                 live = await self._api.request("GET", path)
                 return await self._api.request("PUT", path, body=onto(live, write.body or {}), params=_AS_MANAGER)
             case Verb.DELETE:
-                foreground = write.key.kind is ChildKind.DEPLOYMENT
+                # These stay until their pods are gone, and with them what limits the pods. Kubernetes' own default for
+                # Jobs leaves the pods behind.
+                foreground = write.key.kind in (ChildKind.DEPLOYMENT, ChildKind.JOB)
                 options = {
                     "preconditions": {"uid": write.uid},
                     "propagationPolicy": "Foreground" if foreground else "Background",
@@ -102,7 +104,7 @@ class Executor:
 
     def see(self, key: ObjectKey, live: dict[str, Any]) -> None:
         """Takes in an object as it was read or written just now."""
-        if meta.LABEL_AGENT_UID in (live["metadata"].get("labels") or {}):
+        if belongs(key.kind, live):
             self._store.observe_child(observe(key.kind, live), notify=False)
         else:
             self._store.forget_child(key, version=live["metadata"]["resourceVersion"], notify=False)
@@ -164,7 +166,7 @@ class Executor:
             return None
         metadata = live["metadata"]
         label = (metadata.get("labels") or {}).get(meta.LABEL_AGENT_UID)
-        if label == agent.uid:
+        if label == agent.uid and belongs(write.key.kind, live):
             self.see(write.key, live)
             return None
         if metadata["uid"] in known:
@@ -176,7 +178,8 @@ class Executor:
         if write.verb is not Verb.CREATE:
             self._store.forget_child(write.key, notify=False)
             return None
-        owner = f"it belongs to the agent with UID {label}" if label else "it is not the operator's"
+        owned = label and label != agent.uid
+        owner = f"it belongs to the agent with UID {label}" if owned else "it is not the operator's"
         return Failure(
             write.digest,
             Reason.NAME_TAKEN,

@@ -17,12 +17,16 @@ from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core.children import handbook
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole
-from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey
 from aiagent_operator.core.plan import Environment, Failure, Observed, Proof
+from aiagent_operator.core.runs.facts import PodFacts
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.report import now
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
+
+# What was read of the pods of Jobs, as far as the Jobs are still as they were then.
+ReadPods = Callable[[Mapping[ObjectKey, Child]], Mapping[ObjectKey, tuple[PodFacts, ...]]]
 
 _DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/aiagents.{meta.GROUP}"
 
@@ -78,6 +82,7 @@ class Gatherer:
         failures: Mapping[ObjectKey, Failure],
         live: Mapping[ObjectKey, Manifest | None],
         proof: Proof | None,
+        pods: ReadPods,
         pod_problems: tuple[str, ...],
         since: float,
     ) -> Observed:
@@ -110,6 +115,7 @@ class Gatherer:
             instructions=text,
             instructions_missing=missing,
             exposures=self._exposures(identity),
+            pods=pods(children),
             pod_problems=pod_problems,
             proof=proof,
             rollback=self._store.orders.rollback(key.namespace, key.name),
@@ -187,11 +193,11 @@ async def pod_problems(api: Api, agent: AgentIdentity) -> tuple[str, ...]:
             if c["type"] == "PodScheduled" and c["status"] == "False"
         )
     for metadata in unmounted[:3]:
-        found.update(await _mount_failures(api, agent.namespace, metadata["uid"]))
+        found.update(await mount_failures(api, agent.namespace, metadata["uid"]))
     return tuple(sorted(found))[:5]
 
 
-async def _mount_failures(api: Api, namespace: str, uid: str) -> set[str]:
+async def mount_failures(api: Api, namespace: str, uid: str) -> set[str]:
     """What the kubelet says of volumes it cannot mount: a missing Secret is seen here without a right on Secrets."""
     params = {"fieldSelector": f"involvedObject.uid={uid},reason=FailedMount", "limit": "20"}
     events = await api.request("GET", f"/api/v1/namespaces/{namespace}/events", params=params)

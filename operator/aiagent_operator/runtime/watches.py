@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiagent_operator.api import meta
-from aiagent_operator.core.children import observe
+from aiagent_operator.core.children import observe, selector
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.grants import NamespaceFacts
 from aiagent_operator.core.objects import ChildKind, ObjectKey
@@ -114,7 +114,7 @@ def _children(api: Api, settings: Settings, store: Store, kind: ChildKind, scope
     return Reflector(
         api,
         paths.collection(kind, scope),
-        params={"labelSelector": meta.LABEL_AGENT_UID},
+        params={"labelSelector": selector(kind)},
         observe=lambda item: store.observe_child(observe(kind, item)),
         forget=forget,
         relisted=relisted,

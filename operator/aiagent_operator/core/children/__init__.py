@@ -15,11 +15,29 @@ from aiagent_operator.core.children import (
     revision,
     role,
     role_binding,
+    run_job,
     service_account,
 )
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, Rollout
+from aiagent_operator.core.runs import facts as runs
 
 _WORKLOADS = frozenset({ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET})
+
+
+def belongs(kind: ChildKind, live: Mapping[str, Any]) -> bool:
+    """Whether a live object is some agent's child. `selector` says the same to the API server.
+
+    A Job counts only where the operator made it: its result is believed, and whoever may create Jobs may give them an
+    agent's labels.
+    """
+    labelled = meta.LABEL_AGENT_UID in (live["metadata"].get("labels") or {})
+    return labelled and (kind is not ChildKind.JOB or run_job.is_own(live))
+
+
+def selector(kind: ChildKind) -> str:
+    """The label selector of agents' children of the kind."""
+    own = f",{meta.LABEL_MANAGED_BY}={meta.MANAGER}" if kind is ChildKind.JOB else ""
+    return f"{meta.LABEL_AGENT_UID}{own}"
 
 
 def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
@@ -44,6 +62,7 @@ def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
         claimed_by=claimed_by,
         images=revision.images(live["spec"]["template"]["spec"]) if claimed_by else (),
         revision=revision.facts(live) if kind is ChildKind.AGENT_REVISION else None,
+        job=runs.observe(live) if kind is ChildKind.JOB else None,
     )
 
 
@@ -65,6 +84,7 @@ _OWNED: Mapping[ChildKind, Callable[[Mapping[str, Any]], str]] = {
     ChildKind.DEPLOYMENT: _deployment_owned,
     ChildKind.STATEFUL_SET: adoption.owned,
     ChildKind.AGENT_REVISION: revision.owned,
+    ChildKind.JOB: run_job.owned,
 }
 
 

@@ -20,8 +20,9 @@ from aiagent_operator.api.aiagent import Connection
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.core import injection as injections
 from aiagent_operator.core import texts
+from aiagent_operator.core.children import common
 from aiagent_operator.core.injection import Injection
-from aiagent_operator.core.objects import AgentIdentity, Manifest, digest
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, ObjectKey, digest
 
 ACTIVE_DEADLINE_SECONDS: Final = 21_600
 """Six hours, where the author says nothing: a run that hangs must not keep its place among those that may train."""
@@ -130,6 +131,29 @@ def build(agent: AgentIdentity, run: Run, template: Mapping[str, Any]) -> Manife
     metadata = _metadata(template, {**given.labels, **own})
     metadata |= {"name": name_of(agent, run), "namespace": agent.namespace}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+
+def desired(agent: AgentIdentity, run: Run, template: Mapping[str, Any]) -> Desired:
+    """The Job as a child. Its digest is of the whole: a refusal is about this Job, and another is worth another try.
+
+    Raises RunTemplateError, as `build` does.
+    """
+    return common.desired(manifest := build(agent, run, template), digest(manifest))
+
+
+def key_of(agent: AgentIdentity, run: Run) -> ObjectKey:
+    """Where the Job of the run is."""
+    return ObjectKey(ChildKind.JOB, agent.namespace, name_of(agent, run))
+
+
+def owned(live: Mapping[str, Any]) -> str:
+    """Digest of our labels: the rest is for the API server, queues and controllers to change."""
+    return common.owned_digest(live)
+
+
+def is_own(live: Mapping[str, Any]) -> bool:
+    """Whether the operator made this Job. Admission lets nobody else set that label; others of ours need not be."""
+    return (live["metadata"].get("labels") or {}).get(meta.LABEL_MANAGED_BY) == meta.MANAGER
 
 
 def _injection(agent: AgentIdentity, run: Run) -> Injection:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from aiagent_operator.api import runs
 from aiagent_operator.core import managed_fields
 from aiagent_operator.core.runs import untrusted
 
@@ -34,10 +35,11 @@ class Said:
 class JobFacts:
     """A Job as it was last observed.
 
-    `account`: that its pods run as. `container`: the one that leaves the result. `tries`: pods that it may have one
-    after another. `deadline`: seconds. `queue`: of Kueue, where it is in one. `suspender`: who suspended it, empty
-    where nobody but its author or the operator is known to have done so. `ending`: why its pods are being ended, until
-    they are. `finished`: when it completed or failed.
+    `run`: what it is for, the value of its label. `revision`: number of the revision that it trains or evaluates, 0
+    where its label is none. `account`: that its pods run as. `container`: the one that leaves the result. `tries`: pods
+    that it may have one after another. `deadline`: seconds. `queue`: of Kueue, where it is in one. `suspender`: who
+    suspended it, empty where nobody but its author or the operator is known to have done so. `ending`: why its pods are
+    being ended, until they are. `finished`: when it completed or failed.
     """
 
     namespace: str
@@ -45,6 +47,8 @@ class JobFacts:
     uid: str
     account: str
     container: str
+    run: str = ""
+    revision: int = 0
     tries: int = 1
     deadline: int = 0
     queue: str = ""
@@ -88,16 +92,19 @@ def observe(live: Mapping[str, Any]) -> JobFacts:
     conditions = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
     ended = conditions.get("Complete") or conditions.get("Failed") or {}
     suspended = bool(spec.get("suspend"))
-    pods = spec["template"]["spec"]
+    pods, labels = spec["template"]["spec"], metadata.get("labels") or {}
+    number = labels.get(runs.LABEL_REVISION, "")
     return JobFacts(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         account=pods.get("serviceAccountName") or "default",
         container=pods["containers"][0]["name"],
+        run=labels.get(runs.LABEL_RUN, ""),
+        revision=int(number) if number.isdecimal() else 0,
         tries=spec.get("backoffLimit", 6) + 1,
         deadline=spec.get("activeDeadlineSeconds", 0),
-        queue=(metadata.get("labels") or {}).get(KUEUE_QUEUE, ""),
+        queue=labels.get(KUEUE_QUEUE, ""),
         suspended=suspended,
         suspender=_suspender(live) if suspended else "",
         active=status.get("active", 0),
