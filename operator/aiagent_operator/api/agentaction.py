@@ -24,6 +24,7 @@ class Action(StrEnum):
     SUSPEND = "Suspend"
     RESUME = "Resume"
     ROLLBACK = "Rollback"
+    RETRAIN = "Retrain"
 
 
 class AgentRef(Model):
@@ -78,7 +79,7 @@ class AgentActionSpec(Model):
         Action,
         described(
             "Suspend takes the rights away, then scales the work down, for as long as the order exists. Resume ends "
-            "such orders. Rollback lets another revision serve."
+            "such orders. Rollback lets another revision serve. Retrain trains anew, without waiting for the plan."
         ),
     ]
     agent_ref: AgentRef | None = described("The agent that it is about.", default=None)

@@ -76,6 +76,9 @@ class Reason(StrEnum):
     ROLLING_BACK = "RollingBack"
     OVERTAKEN = "Overtaken"
     NO_REVISION = "NoRevision"
+    RETRAINING = "Retraining"
+    NO_RETRAINING = "NoRetraining"
+    TRAINING_FAILED = "TrainingFailed"
     EXPIRED = "Expired"
     # identity
     EXPOSED = "OthersHoldIdentity"

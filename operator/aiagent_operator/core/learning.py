@@ -76,7 +76,7 @@ def _run(child: Child, known: tuple[Child, ...]) -> Run | None:
 
 
 def needed(revisions: Iterable[Child]) -> list[Child]:
-    """Revisions that are no history yet: under training, with learning in force, and what the next due time rests on."""
+    """Revisions that are no history yet: in training, with learning in force, and what the next due time rests on."""
     known = tuple(revisions)
     trained = sorted((c for c in known if facts(c).training), key=lambda child: facts(child).number)
     failed = [c for c in trained if facts(c).state in (RevisionState.REJECTED, RevisionState.ROLLED_BACK)]

@@ -12,17 +12,15 @@ from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import grants as granting
-from aiagent_operator.core import learning, revising, rights, status, workload
+from aiagent_operator.core import learning, revising, rights, status, training, workload
 from aiagent_operator.core.children import handbook, network_policy, service_account
 from aiagent_operator.core.grants import Grants
 from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
-from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete
-from aiagent_operator.core.plan import replace as put
+from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete, settle
+from aiagent_operator.core.retraining import facts as training_facts
 from aiagent_operator.core.revising import Asked, Versions
+from aiagent_operator.core.training import TrainingPlan
 from aiagent_operator.core.workload import WorkloadPlan
-
-# Kinds whose content cannot be changed in place: a wrong one is deleted and made anew.
-_IMMUTABLE = (ChildKind.CONFIG_MAP,)
 
 
 def decide(o: Observed) -> Plan:
@@ -41,7 +39,9 @@ def decide(o: Observed) -> Plan:
     base, asked = _base(o, accepted=accepted)
     book = asked.book if asked else None
     versions = revising.look(o, asked, grants.rules)
-    base_writes = [write for desired in base if (write := _settle(o, desired))]
+    view = training_facts.view(o, versions.known)
+    lesson = training.step(o, versions, grants.rules, view) if book else TrainingPlan()
+    base_writes = [write for desired in base if (write := settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
     down = suspended and not bound
     work = _work(o, base, book, base_writes, versions, down=down)
@@ -53,17 +53,23 @@ def decide(o: Observed) -> Plan:
     else:
         records = revising.writes(o, versions, work) if book else ()
         old = _old_handbooks(o, book, versions) if work.settled else ()
-        writes = (*base_writes, *moves.grant, *records, *work.writes, *old)
-    return status.compose(
+        writes = (*base_writes, *moves.grant, *records, *work.writes, *lesson.writes, *old)
+    composed = status.compose(
         o,
         role_verdict,
         grants,
         work,
         exposed,
         writes=_worthwhile(o, writes),
-        fields=revising.status(o, versions),
+        fields=revising.status(o, versions) | {"training": training.summary(versions, lesson, view)},
         bindings_left=bound,
         revokes=bool(revoke),
+    )
+    times = (composed.requeue_after, lesson.requeue_after, training.again(o, view))
+    return replace(
+        composed,
+        needs_pods=lesson.needs_pods,
+        requeue_after=min((time for time in times if time is not None), default=None),
     )
 
 
@@ -88,15 +94,6 @@ def _base(o: Observed, *, accepted: bool) -> tuple[tuple[Desired, ...], Asked | 
     learned = learning.in_force(revising.known(o))
     asked = revising.ask(o, handbook.resolve(spec, o.role.role.spec), learned)
     return (account, policy, asked.book), asked
-
-
-def _settle(o: Observed, desired: Desired) -> Write | None:
-    child = o.children.get(desired.key)
-    if child is None:
-        return create(desired)
-    if child.digest == desired.digest or child.deleting:
-        return None
-    return delete(child) if desired.key.kind in _IMMUTABLE else put(child, desired)
 
 
 def _work(
@@ -129,7 +126,7 @@ def _work(
     if base_writes:
         waiting = ", ".join(str(write.key) for write in base_writes)
         return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for {waiting}"))
-    what = workload.plan(o, versions.choice, versions.asked and versions.asked.work, book.key.name, down=down)
+    what = workload.plan(o, versions.choice, versions.asked.work if versions.asked else None, book.key.name, down=down)
     attempts = (*what.writes, create(versions.make)) if versions.make else what.writes
     failed = next((f for write in attempts if (f := _failure(o.failures, write))), None)
     if failed is None:

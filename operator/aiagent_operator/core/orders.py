@@ -7,86 +7,28 @@ or applied anew, stays suspended. A Resume ends the Suspends that it is about by
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
-from aiagent_operator.api.agentaction import DEADLINE, KEPT, Action, ActionPhase, AgentActionSpec
+from aiagent_operator.api.agentaction import KEPT, Action, ActionPhase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import revisions, texts
-from aiagent_operator.core.objects import Child
+from aiagent_operator.core.order_facts import (
+    FINISHED,
+    NAMED,
+    AgentFacts,
+    Order,
+    OrderPlan,
+    carried_out,
+    ended,
+    failed,
+    no_agent,
+    reconciling,
+)
+from aiagent_operator.core.retraining import orders as retrain_orders
 from aiagent_operator.core.revisions import RollbackOrder
 
-_NAMED = 8
-FINISHED = (ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An AgentAction as it was last seen; `version` is its resourceVersion."""
-
-    namespace: str
-    name: str
-    uid: str
-    version: int
-    created: dt.datetime
-    spec: AgentActionSpec
-    finished: dt.datetime | None = None
-    phase: ActionPhase | None = None
-
-    def covers(self, agent: str, labels: Mapping[str, str]) -> bool:
-        """Whether it is about the agent of that name and labels in its namespace."""
-        if self.spec.agent_ref is not None:
-            return self.spec.agent_ref.name == agent
-        wanted = self.spec.selector.match_labels if self.spec.selector else {}
-        return bool(wanted) and wanted.items() <= labels.items()
-
-    @property
-    def age(self) -> tuple[dt.datetime, str]:
-        """Sorts orders by when they were given. Times have whole seconds; within one, names tell."""
-        return self.created, self.name
-
-    @property
-    def suspends(self) -> bool:
-        """Whether it is a standing order that takes rights away."""
-        return self.spec.action is Action.SUSPEND
-
-    def __str__(self) -> str:
-        return f"AgentAction {self.name} by {self.spec.requested_by} ({self.spec.reason})"
-
-
-@dataclass(frozen=True, slots=True)
-class AgentFacts:
-    """What an order asks of an agent.
-
-    `stopped`: no right of it is bound, and no pod is asked for. `suspended`: it says so itself. `by_spec`, `by_orders`:
-    what wants it so. `adopted`: its work is a target of somebody else's. `revisions`: those that exist. `newest`: the
-    newest Rollback about it.
-    """
-
-    name: str
-    stopped: bool
-    suspended: bool
-    by_spec: bool
-    by_orders: tuple[Order, ...] = ()
-    adopted: bool = False
-    revisions: tuple[Child, ...] = ()
-    newest: Order | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderPlan:
-    """What to do about an order, and what is true of it.
-
-    `ends`: orders to delete. `remove`: the order itself has been kept long enough. `requeue_after` is in seconds.
-    """
-
-    phase: ActionPhase
-    verdicts: tuple[Verdict, ...] = ()
-    agents: int = 0
-    done: int = 0
-    ends: tuple[Order, ...] = ()
-    remove: bool = False
-    requeue_after: float | None = None
+__all__ = ["FINISHED", "AgentFacts", "Order", "OrderPlan", "decide"]
 
 
 def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order], now: dt.datetime) -> OrderPlan:
@@ -96,27 +38,35 @@ def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order]
         return _suspend(about, order)
     if order.phase in FINISHED:
         return _keep(order, order.phase, now)
-    deadline = order.created + dt.timedelta(seconds=order.spec.active_deadline_seconds or DEADLINE)
-    if now >= deadline:
-        text = f"Not carried out within {(deadline - order.created).total_seconds():.0f} s: give the order again"
-        return _ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
-    rollback = order.spec.action is Action.ROLLBACK
-    plan = _rollback(order, about) if rollback else _resume(order, about, tuple(standing))
-    if plan.phase is ActionPhase.PENDING:
-        return replace(plan, requeue_after=(deadline - now).total_seconds())
+    late = now >= order.deadline
+    if late and not any(agent.trains_by(order) for agent in about):
+        seconds = (order.deadline - order.created).total_seconds()
+        text = f"Not carried out within {seconds:.0f} s: give the order again"
+        return ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
+    plan = _pending(order, about, tuple(standing), late=late)
+    if plan.phase is ActionPhase.PENDING and not late:
+        return replace(plan, requeue_after=(order.deadline - now).total_seconds())
     return plan
+
+
+def _pending(order: Order, about: list[AgentFacts], standing: tuple[Order, ...], *, late: bool) -> OrderPlan:
+    match order.spec.action:
+        case Action.ROLLBACK:
+            return _rollback(order, about)
+        case Action.RETRAIN:
+            return retrain_orders.decide(order, about, late=late)
+        case _:
+            return _resume(order, about, standing)
 
 
 def _suspend(about: list[AgentFacts], order: Order) -> OrderPlan:
     waiting = [agent.name for agent in about if not agent.stopped]
     done = len(about) - len(waiting)
     if waiting:
-        text = f"In force; waiting for rights and pods of {texts.some(waiting, _NAMED)} to be gone"
-        verdicts = _reconciling(Reason.WAITING_FOR_AGENTS, text)
+        text = f"In force; waiting for rights and pods of {texts.some(waiting, NAMED)} to be gone"
+        verdicts = reconciling(Reason.WAITING_FOR_AGENTS, text)
     elif about:
-        text = (
-            f"In force for {texts.some([agent.name for agent in about], _NAMED)}: no rights are bound and no pods run"
-        )
+        text = f"In force for {texts.some([agent.name for agent in about], NAMED)}: no rights are bound and no pods run"
         verdicts = (Verdict(Type.READY, True, Reason.IN_FORCE, text),)
     elif order.spec.agent_ref is not None:
         text = f"In force, but there is no AIAgent {order.spec.agent_ref.name} here yet: it will come suspended"
@@ -131,25 +81,25 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
     names = frozenset(agent.name for agent in about)
     ends = tuple(other for other in standing if _lifts(order, other, names) and _before(other, order))
     if ends:
-        verdicts = _reconciling(Reason.RESUMING, f"Ending {texts.some([other.name for other in ends], _NAMED)}")
+        verdicts = reconciling(Reason.RESUMING, f"Ending {texts.some([other.name for other in ends], NAMED)}")
         return OrderPlan(ActionPhase.PENDING, verdicts, len(about), 0, ends)
     if not about:
-        return _ended(ActionPhase.FAILED, Reason.NO_AGENT, _no_agent(order), about)
+        return ended(ActionPhase.FAILED, Reason.NO_AGENT, no_agent(order), about)
     if left := sorted({str(other) for agent in about for other in agent.by_orders}):
         text = (
-            f"Still suspended by {texts.some(left, _NAMED)}: order Resume with the agent or selector "
+            f"Still suspended by {texts.some(left, NAMED)}: order Resume with the agent or selector "
             "that it has, or delete it, with the verb resume"
         )
-        return _ended(ActionPhase.FAILED, Reason.STILL_SUSPENDED, text, about)
+        return ended(ActionPhase.FAILED, Reason.STILL_SUSPENDED, text, about)
     waiting = [agent.name for agent in about if agent.suspended and not agent.by_spec]
     if waiting:
-        verdicts = _reconciling(
-            Reason.WAITING_FOR_AGENTS, f"Waiting for {texts.some(waiting, _NAMED)} to get rights and pods back"
+        verdicts = reconciling(
+            Reason.WAITING_FOR_AGENTS, f"Waiting for {texts.some(waiting, NAMED)} to get rights and pods back"
         )
         return OrderPlan(ActionPhase.PENDING, verdicts, len(about), len(about) - len(waiting))
-    text = f"No order suspends {texts.some(sorted(names), _NAMED)} any more"
+    text = f"No order suspends {texts.some(sorted(names), NAMED)} any more"
     if by_spec := [agent.name for agent in about if agent.by_spec]:
-        text += f"; spec.suspended is true for {texts.some(by_spec, _NAMED)}: their author sets it to false"
+        text += f"; spec.suspended is true for {texts.some(by_spec, NAMED)}: their author sets it to false"
     return OrderPlan(
         ActionPhase.COMPLETE, (Verdict(Type.READY, True, Reason.CARRIED_OUT, text),), len(about), len(about)
     )
@@ -158,49 +108,33 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
 def _rollback(order: Order, about: list[AgentFacts]) -> OrderPlan:
     """Whether the agent has gone back. The agent's own pass does it, and says by which order on the revision."""
     if not about:
-        return _failed(Reason.NO_AGENT, _no_agent(order))
+        return failed(Reason.NO_AGENT, no_agent(order))
     (agent,) = about
     if agent.newest and agent.newest.uid != order.uid:
-        return _failed(Reason.OVERTAKEN, f"{agent.newest} was given after it")
+        return failed(Reason.OVERTAKEN, f"{agent.newest} was given after it")
     if agent.adopted:
         text = (
             f"The work of AIAgent {agent.name} is an adopted workload, whose images are its owner's: go back where "
             "they are set, and change spec.handbook where it is about the handbook"
         )
-        return _failed(Reason.NO_REVISION, text)
+        return failed(Reason.NO_REVISION, text)
     serving = revisions.stable(agent.revisions)
     if serving and revisions.facts(serving).order == order.uid:
-        return _carried_out(f"Revision {revisions.facts(serving).number} serves", about)
+        return carried_out(f"Revision {revisions.facts(serving).number} serves", about)
     wish = RollbackOrder(order.name, order.uid, str(order), order.spec.revision)
     goal = revisions.aim(agent.revisions, wish)
     if goal is None:
-        return _failed(Reason.NO_REVISION, _no_revision(order, agent))
+        return failed(Reason.NO_REVISION, _no_revision(order, agent))
     number = revisions.facts(goal).number
     if agent.suspended or agent.by_spec:
         text = f"AIAgent {agent.name} is suspended: waiting for it to be resumed, to go back to revision {number} then"
     else:
         text = f"Waiting for the pods of revision {number} of AIAgent {agent.name} to be ready"
-    return OrderPlan(ActionPhase.PENDING, _reconciling(Reason.ROLLING_BACK, text), 1)
-
-
-def _failed(reason: Reason, text: str) -> OrderPlan:
-    """An order about one agent that will not be carried out."""
-    return replace(_ended(ActionPhase.FAILED, reason, text, []), agents=1)
-
-
-def _carried_out(text: str, about: list[AgentFacts]) -> OrderPlan:
-    done = (Verdict(Type.READY, True, Reason.CARRIED_OUT, text),)
-    return OrderPlan(ActionPhase.COMPLETE, done, len(about), len(about))
-
-
-def _no_agent(order: Order) -> str:
-    if order.spec.agent_ref is not None:
-        return f"There is no AIAgent {order.spec.agent_ref.name} in this namespace: name one that exists"
-    return "No AIAgent in this namespace has these labels: select some that exist"
+    return OrderPlan(ActionPhase.PENDING, reconciling(Reason.ROLLING_BACK, text), 1)
 
 
 def _no_revision(order: Order, agent: AgentFacts) -> str:
-    numbers = texts.some([revisions.facts(child).number for child in agent.revisions][::-1], _NAMED)
+    numbers = texts.some([revisions.facts(child).number for child in agent.revisions][::-1], NAMED)
     if order.spec.revision is None:
         return f"No revision of AIAgent {agent.name} served before this one: name one of {numbers} in spec.revision"
     return f"AIAgent {agent.name} has no revision {order.spec.revision}: name one of {numbers} in spec.revision"
@@ -229,13 +163,3 @@ def _keep(order: Order, phase: ActionPhase, now: dt.datetime) -> OrderPlan:
     if left <= dt.timedelta(0):
         return OrderPlan(phase, remove=True)
     return OrderPlan(phase, requeue_after=left.total_seconds())
-
-
-def _ended(phase: ActionPhase, reason: Reason, text: str, about: list[AgentFacts]) -> OrderPlan:
-    verdicts = (Verdict(Type.READY, False, reason, text), Verdict(Type.STALLED, True, reason, text))
-    done = sum(not agent.suspended for agent in about)
-    return OrderPlan(phase, verdicts, len(about), done)
-
-
-def _reconciling(reason: Reason, text: str) -> tuple[Verdict, ...]:
-    return Verdict(Type.READY, False, reason, text), Verdict(Type.RECONCILING, True, reason, text)

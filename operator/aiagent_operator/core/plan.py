@@ -12,9 +12,9 @@ from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
-from aiagent_operator.core.objects import AgentIdentity, Child, Desired, Manifest, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Desired, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
-from aiagent_operator.core.revisions import RollbackOrder
+from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
 from aiagent_operator.core.rules import Ceiling, Rule
 from aiagent_operator.core.runs.facts import PodFacts
 
@@ -91,6 +91,20 @@ def delete(child: Child) -> Write:
     return Write(Verb.DELETE, child.key, uid=child.uid)
 
 
+# Kinds whose content cannot be changed in place: a wrong one is deleted and made anew.
+_IMMUTABLE = (ChildKind.CONFIG_MAP,)
+
+
+def settle(o: Observed, desired: Desired) -> Write | None:
+    """The write that brings a child to what it should be; None where it is so, or on its way out."""
+    child = o.children.get(desired.key)
+    if child is None:
+        return create(desired)
+    if child.digest == desired.digest or child.deleting:
+        return None
+    return delete(child) if desired.key.kind in _IMMUTABLE else replace(child, desired)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A write that the API server refused and that is not worth repeating at once."""
@@ -145,6 +159,8 @@ class Observed:
     proof: Proof | None = None
     orders: tuple[Order, ...] = ()
     rollback: RollbackOrder | None = None
+    retrains: tuple[RetrainOrder, ...] = ()
+    admitted: bool = True
     time: str = ""
     definition_terminating: bool = False
     pods: Mapping[ObjectKey, tuple[PodFacts, ...]] = field(default_factory=dict)

@@ -29,6 +29,16 @@ class RollbackOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrainOrder:
+    """An AgentAction Retrain that is not carried out yet. Times are RFC 3339: nothing begins by it after `until`."""
+
+    name: str
+    uid: str
+    given: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What is to serve.
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from aiagent_operator.api import runs
 from aiagent_operator.api.agentrevision import RevisionState, Trigger
 from aiagent_operator.api.retraining import Retraining
 from aiagent_operator.api.runs import RunKind
-from aiagent_operator.core import revising, revisions
+from aiagent_operator.core import revising
 from aiagent_operator.core.children import revision, run_account, run_job, run_network
 from aiagent_operator.core.children.revision import Origin
 from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey
-from aiagent_operator.core.plan import Observed, Write, create, delete, report
+from aiagent_operator.core.plan import Observed, Write, create, delete, report, settle
+from aiagent_operator.core.retraining.due import Start, View, Wait
+from aiagent_operator.core.retraining.facts import pending
 from aiagent_operator.core.revising import Granted, Versions
 from aiagent_operator.core.revisions import facts
 from aiagent_operator.core.runs.outcome import Failed, Outcome, Running, Succeeded, Waiting, outcome
@@ -32,16 +35,8 @@ _CONNECTIONS = "spec.retraining.connections"
 _MESSAGE, _LOG = 1024, 2048
 # Seconds before the pods of a run that does not get on are looked at again: nothing tells of them.
 _LOOK_AGAIN = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class RetrainOrder:
-    """An AgentAction Retrain that is not carried out yet."""
-
-    name: str
-    uid: str
-    text: str
-    given: str
+# Seconds added to when the clock changes something: what is observed has whole seconds, and must not be early.
+_CLOCK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +65,6 @@ def base(o: Observed) -> tuple[Desired, ...]:
     return account, run_network.build(o.identity, o.agent.spec.connections, o.environment.dns)
 
 
-def begin(o: Observed, versions: Versions, granted: Granted, order: RetrainOrder | None) -> Write | None:
-    """The write that begins a training; None while the agent's work is not known.
-
-    It begins with what serves: the work of the spec, with what that revision has learned.
-    """
-    if versions.asked is None or versions.asked.work is None or versions.make is not None:
-        return None
-    serving = versions.choice.stable
-    learned = facts(serving).learned if serving else versions.asked.learned
-    start = revising.ask(o, versions.asked.effective, learned)
-    if start.work is None:
-        return None
-    book = (facts(serving).handbook, facts(serving).handbook_digest) if serving else None
-    work = replace(start.work, handbook=book[0], handbook_digest=book[1]) if book else start.work
-    origin = Origin(
-        Trigger.RETRAIN if order else Trigger.SCHEDULE,
-        revising.permissions(granted),
-        parent=facts(serving).number if serving else None,
-        learned=start.learned,
-        base_image=start.base_image,
-        base_model=start.base_model,
-        order=(order.name, order.uid) if order else None,
-    )
-    last = (o.agent.status.get("revision") or {}).get("latest", 0)
-    number = max([last, *(facts(child).number for child in versions.known)]) + 1
-    return create(revision.build(o.identity, number, work, origin))
-
-
 def plan(o: Observed, versions: Versions) -> TrainingPlan:
     """What to do about the training that is under way, and about what former ones have left."""
     record = current(versions.known)
@@ -106,7 +73,8 @@ def plan(o: Observed, versions: Versions) -> TrainingPlan:
     traces = [c for c in jobs if not c.deleting and (c.job is None or c.job.revision != number)]
     left = tuple(map(delete, traces))
     if record is None:
-        return TrainingPlan((*left, *_no_longer(o, jobs)))
+        kept = [write for desired in base(o) if (write := settle(o, desired))]
+        return TrainingPlan((*left, *kept, *_no_longer(o, jobs)))
     here = _under_way(o, versions, record)
     return replace(here, writes=(*left, *here.writes))
 
@@ -145,9 +113,12 @@ def _under_way(o: Observed, versions: Versions, record: Child) -> TrainingPlan:
     if why := stopped(o):
         status = {"state": RevisionState.SUPERSEDED.value, "completionTime": o.time}
         return TrainingPlan((report(record, status | {"message": f"Training stopped: {why}"[:_MESSAGE]}),))
-    missing = [desired.key for desired in base(o) if desired.key not in o.children]
-    if missing:
-        return TrainingPlan(message=f"Waiting for {missing[0]} to be created")
+    wanted = base(o)
+    for desired in wanted:
+        if (failure := o.failures.get(desired.key)) and failure.digest == desired.digest:
+            return _rejected(o, record, failure.message)
+    if put := [write for desired in wanted if (write := settle(o, desired))]:
+        return TrainingPlan(tuple(put), message=f"Waiting for {put[0].key}")
     its = facts(record)
     try:
         run = _run(o, versions, record)
@@ -155,13 +126,13 @@ def _under_way(o: Observed, versions: Versions, record: Child) -> TrainingPlan:
     except RunTemplateError as error:
         return _rejected(o, record, f"no Job can be made from spec.retraining.jobTemplate: {error}")
     job = o.children.get(desired.key)
-    if job is None and its.training and not its.training.made:
+    if its.training and not its.training.made:
+        if job is not None:
+            return TrainingPlan((report(record, {"state": RevisionState.TRAINING.value}),))
         failure = o.failures.get(desired.key)
         if failure and failure.digest == desired.digest:
             return _rejected(o, record, failure.message)
         return TrainingPlan((create(desired),), message=f"Waiting for {desired.key} to be created")
-    if job and its.training and not its.training.made:
-        return TrainingPlan((report(record, {"state": RevisionState.TRAINING.value}),))
     if job and desired.key not in o.pods:
         return TrainingPlan(needs_pods=frozenset({desired.key}), message=f"Looking at the pods of {desired.key}")
     found = outcome(job.job if job else None, o.pods.get(desired.key, ()))
@@ -225,27 +196,77 @@ def _rejected(o: Observed, record: Child, message: str, log: str = "") -> Traini
     return TrainingPlan((report(record, status),))
 
 
-def latest(versions: Versions) -> Child | None:
-    """The training that was begun last."""
-    found = [child for child in versions.known if facts(child).training]
-    return max(found, key=lambda child: facts(child).number, default=None)
+def step(o: Observed, versions: Versions, granted: Granted, view: View | None) -> TrainingPlan:
+    """What to do about the agent's training now: go on with the one under way, or begin one that has its place."""
+    here = plan(o, versions)
+    if current(versions.known) or here.writes or view is None or not isinstance(view.step, Start):
+        return here
+    began = _begin(o, versions, granted) if o.admitted else None
+    return replace(here, writes=(began,)) if began else here
 
 
-def summary(versions: Versions, here: TrainingPlan) -> Manifest:
-    """What status.training says of trainings themselves: the one under way, and how the last one ended."""
-    record, last = current(versions.known), latest(versions)
+def _begin(o: Observed, versions: Versions, granted: Granted) -> Write | None:
+    """The write that begins a training; None while the agent's work is not known.
+
+    It begins with what serves: the work of the spec, with what that revision has learned.
+    """
+    if versions.asked is None or versions.asked.work is None or versions.make is not None:
+        return None
+    order, serving = pending(o, versions.known), versions.choice.stable
+    learned = facts(serving).learned if serving else versions.asked.learned
+    start = revising.ask(o, versions.asked.effective, learned)
+    if start.work is None:
+        return None
+    book = (facts(serving).handbook, facts(serving).handbook_digest) if serving else None
+    work = replace(start.work, handbook=book[0], handbook_digest=book[1]) if book else start.work
+    origin = Origin(
+        Trigger.RETRAIN if order else Trigger.SCHEDULE,
+        revising.permissions(granted),
+        parent=facts(serving).number if serving else None,
+        learned=start.learned,
+        base_image=start.base_image,
+        base_model=start.base_model,
+        order=(order.name, order.uid) if order else None,
+    )
+    last = (o.agent.status.get("revision") or {}).get("latest", 0)
+    number = max([last, *(facts(child).number for child in versions.known)]) + 1
+    return create(revision.build(o.identity, number, work, origin))
+
+
+def summary(versions: Versions, here: TrainingPlan, view: View | None) -> Manifest | None:
+    """status.training: the training under way, how the last one ended, and what the next one waits for."""
+    trained = sorted((c for c in versions.known if facts(c).training), key=lambda child: facts(child).number)
+    record = current(versions.known)
     fields: Manifest = {}
     if record:
         fields["current"] = {"revision": facts(record).number, "message": here.message[:_MESSAGE]}
-    ended = last if last is not record else _before(versions, record)
-    if ended and (its := facts(ended)).training and its.training.ended:
-        fields["last"] = {"revision": its.number, "state": its.state.value, "completionTime": its.training.ended}
+    ended = [child for child in trained if (its := facts(child).training) and its.ended]
+    if ended:
+        last = facts(ended[-1])
+        when = last.training.ended if last.training else ""
+        fields["last"] = {"revision": last.number, "state": last.state.value, "completionTime": when}
+    if view is not None:
+        fields |= _planned(view)
+    return fields or None
+
+
+def _planned(view: View) -> Manifest:
+    fields: Manifest = {}
+    if view.due is not None:
+        fields["due"] = wire_time(view.due)
+    if isinstance(view.step, Wait):
+        waits = {"reason": view.step.hold.value, "message": view.step.reason[:_MESSAGE]}
+        fields["waitsFor"] = waits | ({"until": wire_time(view.step.until)} if view.step.until else {})
     return fields
 
 
-def _before(versions: Versions, record: Child | None) -> Child | None:
-    found = [c for c in versions.known if facts(c).training and c is not record]
-    return max(found, key=lambda child: facts(child).number, default=None)
+def again(o: Observed, view: View | None) -> float | None:
+    """Seconds after which the clock alone changes what is to be done; None where it does not."""
+    if view is None or view.again is None:
+        return None
+    return max(0.0, (view.again - datetime.fromisoformat(o.time)).total_seconds()) + _CLOCK
 
 
-__all__ = ["RetrainOrder", "TrainingPlan", "base", "begin", "current", "plan", "revisions", "stopped", "summary"]
+def wire_time(moment: datetime) -> str:
+    """A moment as Kubernetes writes it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

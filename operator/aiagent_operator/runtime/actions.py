@@ -69,11 +69,13 @@ class ActionReconciler:
         children = self._store.children(record.uid)
         stopped = not any(_at_work(child) for child in children.values())
         facts = AgentFacts(key.name, stopped, record.suspended, record.suspended_by_spec, over)
-        if order.spec.action is not Action.ROLLBACK:
+        if order.spec.action not in (Action.ROLLBACK, Action.RETRAIN):
             return facts
+        spec = record.load()["spec"]
         return replace(
             facts,
-            adopted="targetRef" in record.load()["spec"]["workload"],
+            adopted="targetRef" in spec["workload"],
+            trainable="jobTemplate" in (spec.get("retraining") or {}),
             revisions=tuple(c for c in children.values() if c.revision and not c.deleting),
             newest=self._store.orders.newest_rollback(key.namespace, key.name),
         )

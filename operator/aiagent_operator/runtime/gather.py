@@ -119,6 +119,7 @@ class Gatherer:
             pod_problems=pod_problems,
             proof=proof,
             rollback=self._store.orders.rollback(key.namespace, key.name),
+            retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
             time=now(),
             orders=self._store.orders.over(key.namespace, key.name, agent.metadata.labels),
             definition_terminating=leaving and await self._definition_terminating(since),

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core.orders import FINISHED, Order
-from aiagent_operator.core.revisions import RollbackOrder
+from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
 
+# Orders that agents' own passes carry out.
+_CONCERN: Final = (Action.SUSPEND, Action.ROLLBACK, Action.RETRAIN)
 _PHASES: Final = {phase.value: phase for phase in ActionPhase}
 
 
@@ -105,6 +107,14 @@ class OrderBook:
         found = (o for o in self._orders(namespace) if o.spec.action is Action.ROLLBACK and o.covers(name, {}))
         return max(found, key=lambda order: order.age, default=None)
 
+    def retrains(self, namespace: str, name: str, labels: Mapping[str, str]) -> tuple[RetrainOrder, ...]:
+        """The Retrains of an agent that are not carried out yet, oldest first."""
+        if namespace not in self._inside:
+            return ()
+        found = (o for o in self._orders(namespace) if o.spec.action is Action.RETRAIN and o.phase not in FINISHED)
+        about = sorted((order for order in found if order.covers(name, labels)), key=lambda order: order.age)
+        return tuple(RetrainOrder(o.name, o.uid, o.created.isoformat(), o.deadline.isoformat()) for o in about)
+
     def agent_changed(self, namespace: str, name: str) -> None:
         """An agent came, went, or has other labels, or became suspended or not: orders that may be about it say so."""
         for key in self._inside.get(namespace, ()):
@@ -122,7 +132,7 @@ class OrderBook:
                 yield order
 
     def _tell(self, record: OrderRecord | None) -> None:
-        if record and record.order and record.order.spec.action in (Action.SUSPEND, Action.ROLLBACK):
+        if record and record.order and record.order.spec.action in _CONCERN:
             self._concerned(record.order)
 
 
