@@ -1,7 +1,6 @@
 """One wrong manifest for each CEL rule and each constraint that people will meet, and the words they will read."""
 
 import copy
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from aiagent_operator.api.schema import crd
 from support.cluster import Cluster
 from support.definitions import install
 from support.kube import ApiError, Kube, Object
+from support.schemacases import GONE, RETRAINING, RETRAINING_CONSTRAINTS, RETRAINING_RULES, Case, rule
 
 pytestmark = pytest.mark.cluster
 
@@ -21,8 +21,6 @@ RULE = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
 EGRESS = {"cidr": "203.0.113.0/24", "port": 443}
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "triage"}
 POD = {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]}
-GONE = object()
-"""Put in place of a value: the field is left out."""
 
 AGENT: Object = {
     "apiVersion": meta.API_VERSION,
@@ -43,6 +41,7 @@ AGENT: Object = {
             "prohibited": ["Give legal advice"],
         },
         "workload": {"template": {"spec": POD}, "replicas": 1},
+        "retraining": RETRAINING,
     },
 }
 ROLE: Object = {
@@ -81,30 +80,9 @@ del SEVERAL["spec"]["agentRef"]
 BASES = {"AIAgent": AGENT, "AgentRole": ROLE, "AgentAction": ORDER, "AgentAction/several": SEVERAL}
 
 
-@dataclass(frozen=True)
-class Case:
-    """A field, what is put there, the field that the error names, and words of its message."""
-
-    path: str
-    value: Any
-    words: str
-    field: str = ""
-    base: str = "AIAgent"
-
-    @property
-    def named(self) -> str:
-        return self.field or self.path
-
-    def __str__(self) -> str:
-        return f"{self.base}:{self.path}:{self.words[:30]}"
-
-
-def rule(path: str, value: Any, words: str, field: str = "", base: str = "AIAgent") -> Case:
-    return Case(path, value, words, field, base)
-
-
 # Each message of x-kubernetes-validations appears here; test_every_rule_has_an_example counts them.
 RULES = [
+    *RETRAINING_RULES,
     rule("metadata.name", "x" * 41, "must be a DNS label of at most 40 characters"),
     rule("metadata.name", "support.triage", "must be a DNS label of at most 40 characters"),
     rule("spec.owners.0.responsibility", "Responsible", "exactly one owner must be Accountable", "spec.owners"),
@@ -187,6 +165,7 @@ RULES = [
 ]
 
 CONSTRAINTS = [
+    *RETRAINING_CONSTRAINTS,
     Case("spec.roleRef", GONE, "Required value"),
     Case("spec.purpose", GONE, "Required value"),
     Case("spec.purpose", "", "at least 1 chars"),

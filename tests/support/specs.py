@@ -189,6 +189,57 @@ def _models() -> Strategy:
     return _obj({"provider": text(128), "name": text(128)}, version=text(128))
 
 
+def _volumes() -> Strategy:
+    return _many(_obj({"name": label()}, emptyDir=st.just({})), 0, 2, "name")
+
+
+def job_templates() -> Strategy:
+    """Jobs of runs, with what rules read and what they do not."""
+    variable = _obj({"name": st.sampled_from(["A", "WORKFORCE", "a.b-c", "x" * 253])}, value=text(20))
+    container = _obj({"name": label()}, image=st.just("registry.example/train:1"), env=_many(variable, 0, 3, "name"))
+    pod = _obj(
+        {"containers": _many(container, 1, 2, "name")},
+        initContainers=_many(container, 0, 2, "name"),
+        volumes=_volumes(),
+        restartPolicy=st.just("Never"),
+        hostNetwork=st.just(False),
+        priorityClassName=st.just("low"),
+    )
+    metadata = _obj(
+        {},
+        labels=st.dictionaries(st.sampled_from(["app", "kueue.x-k8s.io/queue-name"]), st.sampled_from(["", "x" * 63])),
+        annotations=st.dictionaries(st.sampled_from(["a", "workforce.example/b"]), text(300)),
+    )
+    job = _obj(
+        {"template": _obj({"spec": pod}, metadata=metadata)},
+        backoffLimit=st.sampled_from([0, 10]),
+        activeDeadlineSeconds=st.sampled_from([1, 604_800]),
+        parallelism=st.just(1),
+        completions=st.just(1),
+        completionMode=st.just("NonIndexed"),
+        suspend=st.booleans(),
+    )
+    return _obj({"spec": job}, metadata=metadata)
+
+
+def _retraining() -> Strategy:
+    durations = st.sampled_from(["1s", "720h", "1h30m", "1.5h"])
+    plan: Strategy = st.one_of(
+        _obj({"schedule": text(128)}, timeZone=text(64)), _obj({"every": durations}), st.just({})
+    )
+    promise: Strategy = st.one_of(_obj({"maxAge": durations}, grace=st.one_of(st.just("0s"), durations)), st.just({}))
+    repositories = st.sampled_from(["registry.example/a", "localhost/b/c-d", "registry:5000/e__f"])
+    rest = _obj(
+        {"jobTemplate": job_templates()},
+        connections=st.lists(label(40), max_size=3, unique=True),
+        imageRepositories=st.lists(repositories, max_size=3, unique=True),
+        artifactLocations=st.lists(st.sampled_from(["s3://models/a/", "file:///store/"]), max_size=2, unique=True),
+        spread=st.one_of(st.just("0s"), durations),
+        suspend=st.booleans(),
+    )
+    return st.builds(lambda *parts: {key: value for part in parts for key, value in part.items()}, plan, promise, rest)
+
+
 def agents() -> st.SearchStrategy[Manifest]:
     """AIAgents in namespace `default`."""
     spec = _obj(
@@ -203,6 +254,7 @@ def agents() -> st.SearchStrategy[Manifest]:
         handbook=handbooks(),
         model=_models(),
         suspended=st.booleans(),
+        retraining=_retraining(),
         revisionHistoryLimit=st.sampled_from([0, 10, 50]),
     )
     return _manifests("AIAgent", _obj({"name": label(40), "namespace": st.just("default")}), spec)

@@ -65,7 +65,19 @@ def rules_of(node: Any) -> list[str]:
 
 @pytest.mark.parametrize("rule", sorted(set(rules_of([crd(kind) for kind in KINDS]))))
 def test_every_rule_uses_only_functions_that_are_known_here(rule: str) -> None:
-    operators = {"has", "size", "matches", "filter", "all", "exists", "startsWith", "endsWith", "contains", "map"}
+    operators = {
+        "has",
+        "size",
+        "matches",
+        "filter",
+        "all",
+        "exists",
+        "startsWith",
+        "endsWith",
+        "contains",
+        "map",
+        "duration",
+    }
     used = {name for name in cel_rules.cel.compile(rule).functions() if name.replace("_", "").isalpha()}
     assert used <= operators | set(cel_rules.FUNCTIONS), "define the function as Kubernetes does, in cel_rules"
 
@@ -82,6 +94,18 @@ def test_every_rule_uses_only_functions_that_are_known_here(rule: str) -> None:
 )  # fmt: skip
 def test_address_ranges_are_judged_as_kubernetes_judges_them(text: str, right: bool) -> None:
     rule = "isCIDR(self) && cidr(self) == cidr(self).masked()"
+    assert cel_rules.holds(rule, text) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("1s", True), ("720h", True), ("1h30m", True), ("1.5h", True), ("87600h", True), ("1000000µs", True),
+        ("0s", False), ("999ms", False), ("87601h", False), ("30d", False), ("1", False), ("", False),
+    ],
+)  # fmt: skip
+def test_durations_are_read_as_go_reads_them(text: str, right: bool) -> None:
+    rule = "duration(self) >= duration('1s') && duration(self) <= duration('87600h')"
     assert cel_rules.holds(rule, text) is right
 
 

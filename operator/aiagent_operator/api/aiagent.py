@@ -12,6 +12,7 @@ from aiagent_operator.api.fields import ATOMIC, Label, Model, ObjectName, Text, 
 from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions, PolicyRule
+from aiagent_operator.api.retraining import Retraining
 from aiagent_operator.api.workload import Workload
 
 # An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, and what is its
@@ -128,6 +129,7 @@ class AIAgentSpec(Model):
     handbook: Handbook = described("What the agent is told.", default=Handbook())
     workload: Annotated[Workload, described("What runs as the agent.")]
     model: ModelRef | None = described("The model that the agent works with.", default=None)
+    retraining: Retraining | None = described("When and how the agent is trained anew.", default=None)
     revision_history_limit: Annotated[int, Field(ge=0, le=MOST_HISTORY)] | None = described(
         f"Revisions that are kept beside the one that serves, to go back to ({HISTORY} where it is left out).",
         default=None,

@@ -1,13 +1,16 @@
-"""When an agent is trained anew: the part of `spec.retraining` that says how often."""
+"""`spec.retraining`: when an agent is trained anew, by what Job, and what its training may change."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api import durations
-from aiagent_operator.api.fields import Model, cel, described, rules
+from aiagent_operator.api.fields import AS_SET, Label, Model, cel, described, rules
+from aiagent_operator.api.jobtemplate import JobTemplate
+from aiagent_operator.api.runs import ArtifactLocations, ImageRepositories
 
 LONGEST: Final = durations.format_duration(durations.LONGEST)
 
@@ -78,3 +81,27 @@ class CadenceFields(Model):
     suspend: Annotated[
         bool, described("True starts no training by plan or promise, as in a CronJob; the promise goes on.")
     ] = False
+
+
+class Retraining(CadenceFields):
+    """How an agent is trained: how often, by what Job, and what its result may put in the agent's place."""
+
+    job_template: Annotated[
+        JobTemplate, described("The Job of a training, as a CronJob has it. It runs under an account without rights.")
+    ]
+    connections: Annotated[
+        tuple[Annotated[Label, Field(max_length=40)], ...],
+        described(
+            "Names of spec.connections whose files a training gets; the egress of all of them is open to it.",
+            max_length=16,
+            json_schema_extra=AS_SET,
+        ),
+    ] = ()
+    image_repositories: ImageRepositories = ()
+    artifact_locations: ArtifactLocations = ()
+
+
+def raw_job_template(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The Job of a training as its author wrote it, from a raw agent spec; the model keeps only what rules read."""
+    template: dict[str, Any] = spec["retraining"]["jobTemplate"]
+    return template

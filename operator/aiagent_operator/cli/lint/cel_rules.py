@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 import cel
+
+from aiagent_operator.api import durations
 
 _PREFIX: Final = re.compile(r"[^/%]+/(?:0|[1-9][0-9]{0,2})")
 
@@ -27,7 +30,8 @@ def holds(rule: str, value: Any) -> bool:
 
 @lru_cache(maxsize=256)
 def _program(rule: str) -> cel.Program:
-    return cel.compile(rule)
+    # The evaluator's own `duration` knows other texts than Go's, and cannot be defined anew.
+    return cel.compile(re.sub(r"\bduration\(", "goDuration(", rule))
 
 
 def _is_cidr(text: str) -> bool:
@@ -49,4 +53,9 @@ def _masked(text: str) -> str:
     return ipaddress.ip_network(text, strict=False).with_prefixlen
 
 
-FUNCTIONS: Final = {"isCIDR": _is_cidr, "cidr": _cidr, "masked": _masked}
+def _duration(text: str) -> timedelta:
+    """As Go reads it. What is longer than ten years raises ValueError: no field may be."""
+    return durations.parse(text, "self")
+
+
+FUNCTIONS: Final = {"isCIDR": _is_cidr, "cidr": _cidr, "masked": _masked, "goDuration": _duration}
