@@ -13,6 +13,7 @@ from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 from aiagent_operator.api.retraining import Retraining
+from aiagent_operator.api.trainingstatus import TrainingStatus
 from aiagent_operator.api.workload import Workload
 
 # An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, and what is its
@@ -225,6 +226,9 @@ class AIAgentStatus(Model):
     ] = ()
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
     revision: RevisionStatus | None = described("Versions of the work.", default=None)
+    training: TrainingStatus | None = described(
+        "When the agent is trained, and what the next training waits for.", default=None
+    )
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
     ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)
     selector: Annotated[str, StringConstraints(max_length=512)] | None = described(

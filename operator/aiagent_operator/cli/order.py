@@ -1,4 +1,4 @@
-"""`suspend`, `resume` and `rollback`: orders about agents, given in one's own name, and what becomes of them."""
+"""`suspend`, `resume`, `rollback`, `retrain`: orders about agents, in one's own name, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -113,6 +113,30 @@ def rollback(
         cluster,
         Action.ROLLBACK,
         {"agentRef": {"name": name}} | ({"revision": to_revision} if to_revision else {}),
+        reason,
+        namespace or cluster.namespace,
+        wait=wait,
+        timeout=timeout,
+    )
+
+
+def retrain(
+    name: Name = None,
+    *,
+    selector: Selector = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown with the order.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is trained, and say how far.")] = False,
+    timeout: Timeout = 86_400.0,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """Train an agent anew without waiting for its plan. Windows and limits of its policies hold all the same."""
+    cluster = Cluster.connect(kubeconfig, context)
+    _give(
+        cluster,
+        Action.RETRAIN,
+        _about(name, selector),
         reason,
         namespace or cluster.namespace,
         wait=wait,

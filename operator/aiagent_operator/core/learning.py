@@ -67,6 +67,9 @@ def _run(child: Child, known: tuple[Child, ...]) -> Run | None:
     ended = _time(its.training.ended or its.training.began)
     if its.state in (RevisionState.REJECTED, RevisionState.ROLLED_BACK):
         return Run(RunState.FAILED, ended)
+    if its.work and any(facts(each).promotion and facts(each).work == its.work for each in known):
+        # What it made has served: it may be what served before, too.
+        return Run(RunState.SUCCEEDED, ended)
     carriers = [each for each in known if (has := facts(each).learned) and has.by == its.number]
     if any(facts(each).promotion for each in carriers):
         return Run(RunState.SUCCEEDED, ended)
@@ -80,12 +83,17 @@ def needed(revisions: Iterable[Child]) -> list[Child]:
     known = tuple(revisions)
     trained = sorted((c for c in known if facts(c).training), key=lambda child: facts(child).number)
     failed = [c for c in trained if facts(c).state in (RevisionState.REJECTED, RevisionState.ROLLED_BACK)]
-    succeeded = [c for c in known if (its := facts(c)).promotion and its.learned and c not in failed]
-    last = max(succeeded, key=lambda child: facts(child).number, default=None)
+    ok = [c for c in known if facts(c).promotion and facts(c).learned and not any(c is other for other in failed)]
+    last = max(ok, key=lambda child: (_by(child), facts(child).number), default=None)
+    since = _by(last) if last else 0
     kept = [child for child in trained if facts(child).state is RevisionState.TRAINING]
     kept += [child for child in (source(known), last) if child]
-    since = facts(last).number if last else 0
     return kept + [child for child in failed if facts(child).number > since][-_FAILURES:]
+
+
+def _by(child: Child) -> int:
+    learned = facts(child).learned
+    return learned.by if learned else 0
 
 
 def _time(text: str) -> datetime:

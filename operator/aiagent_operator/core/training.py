@@ -97,7 +97,7 @@ def _no_longer(o: Observed, jobs: list[Child]) -> Iterable[Write]:
 def _how(o: Observed) -> Retraining | None:
     """How the agent is trained; None where its spec does not say."""
     found = o.agent.spec.retraining
-    return found if found and found.job_template else None
+    return found if found is not None and found.job_template is not None else None
 
 
 def stopped(o: Observed) -> str:
