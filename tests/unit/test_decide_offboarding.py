@@ -3,10 +3,14 @@
 from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason
+from aiagent_operator.api.runs import RunKind
 from aiagent_operator.core import offboarding, onboarding
+from aiagent_operator.core.children import run_account, run_job, run_network
+from aiagent_operator.core.children.network_policy import DnsPeers
+from aiagent_operator.core.children.run_job import Run
 from aiagent_operator.core.ledger import MOST_RIGHTS
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
-from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Verb
+from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Verb, create
 from support.agents import permission, rule
 from support.decisions import HOME, IDENTITY, after, kinds, observed, said
 
@@ -53,6 +57,55 @@ def test_the_steps_of_an_end() -> None:
     assert children == {}
     assert {key.kind for key in plan.needs} == {ChildKind.ROLE_BINDING}
     assert {key.namespace for key in plan.needs} == {HOME, "crm"}
+
+
+def with_runs(children: dict[ObjectKey, Child]) -> dict[ObjectKey, Child]:
+    """The same with a training under way: its account, its network policy and its Job."""
+    run = Run(RunKind.TRAINING, 2, "train", run_job.environment(IDENTITY, RunKind.TRAINING, 2, None))
+    template = {"spec": {"template": {"spec": {"containers": [{"name": "train", "image": "train:1"}]}}}}
+    made = (
+        run_account.build(IDENTITY, RunKind.TRAINING),
+        run_network.build(IDENTITY, (), DnsPeers()),
+        run_job.desired(IDENTITY, run, template),
+    )
+    return after(children, Plan(tuple(map(create, made))))
+
+
+def test_a_run_is_stopped_before_what_limits_it_goes() -> None:
+    children, steps = with_runs(employed(*ASKED)), []
+    while plan := offboarding.decide(leaving(children)):
+        if not plan.writes:
+            break
+        steps.append({(write.key.kind, write.key.name) for write in plan.writes})
+        children = after(children, plan)
+
+    job = (ChildKind.JOB, "triage-2-train")
+    limits = {
+        (ChildKind.NETWORK_POLICY, "aiagent.triage.runs"),
+        (ChildKind.SERVICE_ACCOUNT, "aiagent.triage.training"),
+    }
+    assert [job in step for step in steps] == [False, True, False]
+    assert [limits <= step for step in steps] == [False, False, True]
+    assert children == {}
+
+
+def test_what_limits_a_run_stays_until_its_pods_are_gone() -> None:
+    children = {key: replace(child, deleting=key.kind is ChildKind.JOB) for key, child in with_runs({}).items()}
+
+    plan = offboarding.decide(leaving(children))
+
+    assert plan.writes == ()
+    assert "Job home/triage-2-train" in said(plan, "Ready")[2]
+
+
+def test_runs_of_an_agent_that_is_gone_are_stopped_first_too() -> None:
+    children, steps = with_runs({}), []
+    while children:
+        plan = offboarding.sweep(IDENTITY, children, {})
+        steps.append({write.key.kind for write in plan.writes})
+        children = after(children, plan)
+
+    assert steps == [{ChildKind.JOB}, {ChildKind.SERVICE_ACCOUNT, ChildKind.NETWORK_POLICY}]
 
 
 def test_the_finalizer_goes_only_after_the_proof() -> None:

@@ -1,7 +1,8 @@
 """Decision about an agent that is being deleted.
 
-Order, each step only when the one before is observed: bindings; Roles and work; account, handbook and, once no pod is
-left that it limits, the network policy; proof; finalizer. Nothing is created, so that a terminating namespace ends.
+Order, each step only when the one before is observed: bindings; Roles, work and runs; accounts, handbook and, once no
+pod is left that they limit, the network policies; proof; finalizer. Nothing is created, so that a terminating namespace
+ends.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from aiagent_operator.core.plan import Finalizer, Held, Observed, Plan, Verb, Wr
 from aiagent_operator.core.rules import Rule, count
 
 _WORK = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
+# Whatever has pods: it is there until they are gone.
+_PODS = (*_WORK, ChildKind.JOB)
 
 
 def decide(o: Observed) -> Plan:
@@ -42,10 +45,10 @@ def _decide(o: Observed) -> Plan:
     if bindings:
         return _step(o, bindings, "revoking: waiting for the bindings to be gone")
     work = workload.leave(o, ())
-    roles = _of(o, ChildKind.ROLE)
-    left = [key for key in o.children if key.kind in _WORK]
+    roles = _of(o, ChildKind.ROLE, ChildKind.JOB)
+    left = _of(o, *_PODS)
     if roles or left:
-        plan = _step(o, roles, "removing: waiting for Roles and work to be gone")
+        plan = _step(o, roles, "removing: waiting for Roles, work and runs to be gone")
         return Plan(
             writes=(*plan.writes, *work.writes),
             needs=work.needs,
@@ -110,9 +113,9 @@ def namespaces_held(o: Observed) -> frozenset[str]:
 
 
 def sweep(agent: AgentIdentity, children: Mapping[ObjectKey, Child], live: Mapping[ObjectKey, Manifest | None]) -> Plan:
-    """The plan for children whose agent is gone: bindings, then Roles and work, then the rest."""
+    """The plan for children whose agent is gone: bindings, then Roles, work and runs, then the rest."""
     bindings = [child for key, child in children.items() if key.kind is ChildKind.ROLE_BINDING]
-    rest = [child for key, child in children.items() if key.kind in (ChildKind.ROLE, *_WORK)] if not bindings else []
+    rest = [child for key, child in children.items() if key.kind in (ChildKind.ROLE, *_PODS)] if not bindings else []
     due = bindings or rest or list(children.values())
     released = workload.release(agent, [c for c in due if c.claimed_by], live)
     deleted = tuple(delete(child) for child in due if not child.claimed_by and not child.deleting)
