@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiagent_operator.core import onboarding
+from aiagent_operator.api.aiagent import AIAgent
+from aiagent_operator.core import offboarding, onboarding
 from aiagent_operator.core.children import observe
 from aiagent_operator.core.objects import ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write
@@ -80,6 +81,22 @@ class Desk:
     def plan(self) -> Plan:
         """What the operator would do now."""
         return onboarding.decide(self.observed())
+
+    def leave(self) -> None:
+        """The agent is deleted, and goes as far as it can on paper: until nothing of it is left."""
+        for _ in range(20):
+            gone = replace(self.observed(), agent=self._deleted())
+            plan = offboarding.decide(gone)
+            for write in plan.writes:
+                self.take(write)
+            if not self.manifests:
+                return
+        raise AssertionError(f"left behind: {sorted(self.manifests)}")
+
+    def _deleted(self) -> AIAgent:
+        agent = self.observed().agent
+        metadata = agent.metadata.model_copy(update={"deletion_timestamp": f"{self.now:%Y-%m-%dT%H:%M:%SZ}"})
+        return agent.model_copy(update={"metadata": metadata})
 
     def settle(self, until: Callable[[], bool] = lambda: False) -> Plan:
         """Carries plans out until nothing is left to write, or until something is so."""

@@ -22,7 +22,19 @@ from aiagent_operator.cli.kubeconfig import access
 from aiagent_operator.cli.output import Format
 from support.documents import ROOT
 
-COMMANDS = {"get", "describe", "can-i", "suspend", "resume", "lint", "history", "diff", "rollback", "rollout"}
+COMMANDS = {
+    "get",
+    "describe",
+    "can-i",
+    "suspend",
+    "resume",
+    "lint",
+    "history",
+    "diff",
+    "rollback",
+    "rollout",
+    "retrain",
+}
 
 
 def run(*args: str, **env: str | None) -> Result:

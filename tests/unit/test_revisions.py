@@ -20,6 +20,7 @@ Record = tuple[int, str, RevisionState, int, str]
 
 def child(number: int, work: str, state: RevisionState, promotion: int = 0, instead: str = "") -> Child:
     order = "old" if instead else ""
+    work = "" if work == "_" else work
     its = RevisionFacts(number, work, f"book-{work}", f"sha256:{work}", state, promotion, order, instead)
     key = ObjectKey(ChildKind.AGENT_REVISION, "home", f"triage-{number}")
     return Child(key, f"uid-{number}", "1", "agent", "", revision=its)

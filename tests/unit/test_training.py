@@ -1,17 +1,21 @@
 """A training from its plan to what serves: what is written when, and what becomes of whatever a Job may leave."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from aiagent_operator.api.conditions import Reason
+from aiagent_operator.core import learning
 from aiagent_operator.core.children import revision
 from aiagent_operator.core.objects import ChildKind, ObjectKey
 from aiagent_operator.core.plan import Failure, Verb
+from aiagent_operator.core.retraining.due import RunState
 from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
 from support import agents
 from support.decisions import HOME, kinds
+from support.documents import ROOT, table
 from support.lessons import ARTIFACT, BEGIN, Desk, job_template, result, retraining
 
 JOB = ObjectKey(ChildKind.JOB, HOME, "triage-2-train")
@@ -334,3 +338,123 @@ def test_a_job_template_passes_through() -> None:
     desk = begun(jobTemplate=job_template(backoffLimit=0))
     (job,) = desk.jobs()
     assert job["spec"]["backoffLimit"] == 0
+
+
+# The table of docs/training.md ----------------------------------------------------------------------------------------
+
+
+def _due() -> Desk:
+    desk = employed()
+    desk.later(hours=1)
+    for write in desk.plan().writes:
+        desk.take(write)
+    return desk
+
+
+def _waiting() -> Desk:
+    desk = begun()
+    plan = desk.plan()
+    assert plan.writes == ()
+    assert plan.requeue_after == 30.0
+    assert "has no pod" in plan.status["training"]["current"]["message"]
+    return desk
+
+
+def _ended(message: str = result(), *, failed: str = "") -> Desk:
+    desk = begun()
+    desk.end(message, failed=failed)
+    desk.settle()
+    return desk
+
+
+def _same() -> Desk:
+    desk = _ended()
+    (artifact,) = [desk.revision(2)["status"]["result"]["artifact"]]
+    desk.later(hours=1)
+    desk.settle()
+    desk.end(result(artifact=artifact))
+    desk.settle()
+    return desk
+
+
+def _edited() -> Desk:
+    desk = begun()
+    desk.spec = {**desk.spec, "handbook": {"instructions": {"inline": "Be brief."}}}
+    desk.settle()
+    desk.end(result())
+    desk.settle()
+    return desk
+
+
+def _removed() -> Desk:
+    desk = begun()
+    del desk.manifests[JOB]
+    desk.settle()
+    return desk
+
+
+def _refused() -> Desk:
+    desk = employed()
+    desk.later(hours=1)
+    desk.settle(until=lambda: any(write.key == JOB for write in desk.plan().writes))
+    (write,) = [write for write in desk.plan().writes if write.key == JOB]
+    desk.failures = {JOB: Failure(write.digest, Reason.WORKLOAD_INVALID, "create of Job is invalid: no image")}
+    desk.settle()
+    return desk
+
+
+def _rolled_back() -> Desk:
+    desk = _ended()
+    desk.facts = {"rollback": _back()}
+    desk.settle()
+    return desk
+
+
+def _changed(**change: Any) -> Desk:
+    desk = begun()
+    desk.spec = {key: value for key, value in {**desk.spec, **change}.items() if value is not None}
+    desk.settle()
+    return desk
+
+
+def _offboarded() -> Desk:
+    desk = begun()
+    desk.leave()
+    return desk
+
+
+CASES: dict[str, Callable[[], Desk]] = {
+    "due": _due,
+    "begun": begun,
+    "waiting": _waiting,
+    "succeeded": _ended,
+    "same": _same,
+    "edited": _edited,
+    "garbage": lambda: _ended("Epoch 1/10"),
+    "hostile": lambda: _ended(result(image="registry.example/stranger:1")),
+    "failed": lambda: _ended("", failed="BackoffLimitExceeded"),
+    "removed": _removed,
+    "refused": _refused,
+    "rolled back": _rolled_back,
+    "suspended": lambda: _changed(suspended=True),
+    "retraining dropped": lambda: _changed(retraining=None),
+    "offboarded": _offboarded,
+}
+ROWS = table(ROOT / "docs" / "training.md", "case")
+COUNTS = {RunState.TRAINING: "under way", RunState.SUCCEEDED: "success", RunState.FAILED: "failure"}
+
+
+def test_the_table_has_all_cases() -> None:
+    assert [row[0] for row in ROWS] == list(CASES)
+
+
+@pytest.mark.parametrize(("case", "_what", "state", "job", "counts"), ROWS, ids=[row[0] for row in ROWS])
+def test_row(case: str, _what: str, state: str, job: str, counts: str) -> None:
+    desk = CASES[case]()
+    trained = [number for number in desk.states() if desk.revision(number)["spec"]["trigger"] == "Schedule"]
+    newest = max(trained, default=0)
+    assert desk.states().get(newest, "none") == state
+    assert {"none": 0, "removed": 0, "made": 1, "kept": 1}[job] == len(desk.jobs())
+    runs = learning.runs(tuple(child for child in desk.observed().children.values() if child.revision))
+    newest_run = max(runs, key=lambda run: run.at, default=None)
+    assert (COUNTS[newest_run.state] if newest_run else "nothing") == counts
