@@ -6,6 +6,7 @@ neither its old nor its new spec gives it, and after the restart everything is e
 """
 
 import copy
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,6 +100,9 @@ def _lasting(obj: Object, name: str, uid: str) -> Object:
         entry.pop("generation", None)
     kept.get("status", {}).pop("observedGeneration", None)
     kept.get("status", {}).pop("promotionTime", None)
+    kept.get("status", {}).pop("completionTime", None)
+    (kept.get("status", {}).get("training") or {}).get("last", {}).pop("completionTime", None)
+    (kept.get("spec", {}).get("order") or {}).pop("uid", None)
     (kept.get("status", {}).get("order") or {}).pop("uid", None)
     return _renamed(kept, name, uid)  # type: ignore[no-any-return]
 
@@ -211,6 +215,24 @@ def _rollback(rig: Rig, number: int) -> Run:
     return run
 
 
+def _retraining(rig: Rig, number: int) -> Run:
+    run = _onboarding(rig, number)
+    left = {"metadata": {"annotations": {"localcluster/message": json.dumps({"artifact": "s3://models/triage/1"})}}}
+    template = left | {"spec": {"containers": [{"name": "train", "image": "registry.example/train:1"}]}}
+    how = {"jobTemplate": {"spec": {"template": template}}}
+    run.uid = rig.place.employ(run.name, rig.role, *rig.old(), retraining=how)["metadata"]["uid"]
+    rig.place.until_ready(run.name)
+    run.old = run.new
+    run.act = lambda: rig.place.order("Retrain", f"again-{run.name}", run.name)
+
+    def arrived() -> bool:
+        serves = (rig.place.get(run.name)["status"].get("revision") or {}) == {"stable": 2, "latest": 2}
+        return serves and rig.place.is_ordered(f"again-{run.name}", "Complete") and rig.place.is_ready(run.name)
+
+    run.arrived = arrived
+    return run
+
+
 SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "onboarding": _onboarding,
     "update": _update,
@@ -218,6 +240,7 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "suspension": _suspension,
     "resumption": _resumption,
     "rollback": _rollback,
+    "retraining": _retraining,
 }
 
 
