@@ -239,6 +239,7 @@ GUARDS = {
     "clusterroles": GROUP,
     "clusterrolebindings": GROUP,
     "agentroles": meta.GROUP,
+    "agentpolicies": meta.GROUP,
 }
 
 

@@ -452,7 +452,7 @@ def test_planting_the_finalizer_to_keep_an_agent_from_going(office: Office) -> N
         )
 
 
-@pytest.mark.parametrize("name", ["aiagents.workforce.dev", "agentroles.workforce.dev"])
+@pytest.mark.parametrize("name", ["aiagents.workforce.dev", "agentroles.workforce.dev", "agentpolicies.workforce.dev"])
 def test_deleting_the_definitions_and_every_agent_with_them(office: Office, name: str) -> None:
     with refused("definitions", f"kubectl annotate crd {name} workforce.dev/allow-deletion=true"):
         office.admin.delete("apiextensions.k8s.io/v1", "customresourcedefinitions", name)

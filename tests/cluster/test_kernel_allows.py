@@ -330,7 +330,7 @@ def test_who_may_abandon_takes_the_finalizer_off_by_hand(office: Office) -> None
     office.admin.wait_gone(meta.API_VERSION, "aiagents", "triage", **where)
 
 
-@pytest.mark.parametrize("name", ["aiagents.workforce.dev", "agentroles.workforce.dev"])
+@pytest.mark.parametrize("name", ["aiagents.workforce.dev", "agentroles.workforce.dev", "agentpolicies.workforce.dev"])
 def test_a_definition_that_is_marked_for_deletion_may_be_deleted(kernel: Any, admin: Kube, name: str) -> None:
     mark = {"metadata": {"annotations": {"workforce.dev/allow-deletion": "true"}}}
     admin.patch(DEFINITIONS, "customresourcedefinitions", name, mark)

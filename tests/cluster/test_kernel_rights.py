@@ -171,10 +171,11 @@ def test_a_viewer_sees_agents_and_changes_none(office: Office) -> None:
     assert not any(office.admin.allowed(user, verb, "aiagents", **where) for verb in ("create", "patch", "abandon"))
 
 
-def test_editors_neither_abandon_agents_nor_write_roles_or_status(office: Office) -> None:
+def test_editors_neither_abandon_agents_nor_write_roles_policies_or_status(office: Office) -> None:
     for user in (f"{who}-{office.namespace.removeprefix('test-')}" for who in ("editor", "owner")):
         where = {"group": meta.GROUP, "namespace": office.namespace}
         assert not office.admin.allowed(user, "abandon", "aiagents", **where)
         assert not office.admin.allowed(user, "patch", "aiagents", subresource="status", **where)
         for verb in ("create", "update", "patch", "delete"):
-            assert not office.admin.allowed(user, verb, "agentroles", group=meta.GROUP)
+            for resource in ("agentroles", "agentpolicies"):
+                assert not office.admin.allowed(user, verb, resource, group=meta.GROUP)

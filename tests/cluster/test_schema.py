@@ -43,6 +43,13 @@ ROLE: Object = {
     "spec": {"description": "Answers customers", "lifecycle": {"state": "Approved"}},
 }
 
+POLICY: Object = {
+    "apiVersion": meta.API_VERSION,
+    "kind": "AgentPolicy",
+    "metadata": {"name": "customer-data"},
+    "spec": {"description": "Trained every month", "selector": {}, "maxAge": "720h"},
+}
+
 
 @pytest.fixture(scope="module")
 def kube(kernel: Cluster) -> Kube:
@@ -89,11 +96,14 @@ def test_categories_and_short_names_are_served(kube: Kube) -> None:
     resources = {r["name"]: r for r in kube.raw("GET", f"/apis/{meta.API_VERSION}")["resources"]}
     assert resources["aiagents"]["shortNames"] == ["aia"]
     assert resources["agentroles"]["shortNames"] == ["arole"]
+    assert resources["agentpolicies"]["shortNames"] == ["apol"]
+    assert resources["agentpolicies"]["categories"] == ["workforce"]
+    assert not resources["agentpolicies"]["namespaced"]
     assert resources["aiagents"]["categories"] == resources["agentroles"]["categories"] == ["workforce"]
-    assert {"aiagents/status", "aiagents/scale", "agentroles/status"} <= set(resources)
+    assert {"aiagents/status", "aiagents/scale", "agentroles/status", "agentpolicies/status"} <= set(resources)
 
 
-@pytest.mark.parametrize("manifest", [AGENT, ROLE], ids=lambda m: m["kind"])
+@pytest.mark.parametrize("manifest", [AGENT, ROLE, POLICY], ids=lambda m: m["kind"])
 def test_ready_is_unknown_before_the_operator_has_seen_the_object(kube: Kube, manifest: Object) -> None:
     created = kube.create(manifest, dry_run=True)
     (ready,) = created["status"]["conditions"]

@@ -20,15 +20,16 @@ from pydantic import BaseModel, ValidationError
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import AgentAction
+from aiagent_operator.api.agentpolicy import AgentPolicy
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
-from aiagent_operator.api.kinds import AGENTACTION, AGENTROLE, AIAGENT
+from aiagent_operator.api.kinds import AGENTACTION, AGENTPOLICY, AGENTROLE, AIAGENT
 from aiagent_operator.api.schema import Kind, structural
 from support.definitions import install
 from support.edges import nearly
 from support.kube import ApiError, Kube
 from support.localcluster import ControlPlane
-from support.specs import Manifest, actions, agents, roles
+from support.specs import Manifest, actions, agents, policies, roles
 
 pytestmark = pytest.mark.cluster
 
@@ -134,8 +135,13 @@ def unclear(answer: Answer) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("kind", "model", "strategy"),
-    [(AIAGENT, AIAgent, agents()), (AGENTROLE, AgentRole, roles()), (AGENTACTION, AgentAction, actions())],
-    ids=["AIAgent", "AgentRole", "AgentAction"],
+    [
+        (AIAGENT, AIAgent, agents()),
+        (AGENTROLE, AgentRole, roles()),
+        (AGENTPOLICY, AgentPolicy, policies()),
+        (AGENTACTION, AgentAction, actions()),
+    ],
+    ids=["AIAgent", "AgentRole", "AgentPolicy", "AgentAction"],
 )
 class TestAgreement:
     """All kinds, right and nearly right."""

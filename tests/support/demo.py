@@ -31,7 +31,7 @@ SAMPLES = chart.ROOT / "manifests" / "samples"
 READY_SECONDS = 180.0
 GONE_SECONDS = 120.0
 # What others refer to goes first; agents go last, when all that they name is there.
-ORDER = ("Namespace", "CustomResourceDefinition", "ClusterRole", "ServiceAccount", "AgentRole")
+ORDER = ("Namespace", "CustomResourceDefinition", "ClusterRole", "ServiceAccount", "AgentRole", "AgentPolicy")
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import Action
+from aiagent_operator.api.agentpolicy import OverdueAction, WindowKind
 from aiagent_operator.api.agentrole import Isolation, RoleState
 from aiagent_operator.api.aiagent import Protocol
 from aiagent_operator.api.handbook import AboveLimit, DataCategory, Decision
 from aiagent_operator.api.owners import Function, Responsibility, SubjectKind
 from aiagent_operator.api.permissions import Grant
+from aiagent_operator.api.selectors import SelectorOperator
 from aiagent_operator.api.workload import OnConflict, TargetKind
 
 Manifest = dict[str, Any]
@@ -281,6 +283,55 @@ def roles() -> st.SearchStrategy[Manifest]:
         defaults=_obj({}, permissions=_permissions(), handbook=handbooks(), model=_models()),
     )
     return _manifests("AgentRole", _obj({"name": subdomain()}), spec)
+
+
+def _label_selectors() -> Strategy:
+    key = st.sampled_from(["tier", "a.example/b", "kubernetes.io/metadata.name", "K" * 63])
+    value = st.sampled_from(["", "gold", "A_b.c", "x" * 63])
+    compares = _obj(
+        {
+            "key": key,
+            "operator": st.sampled_from([SelectorOperator.IN.value, SelectorOperator.NOT_IN.value]),
+            "values": st.lists(value, min_size=1, max_size=3, unique=True),
+        }
+    )
+    exists = _obj(
+        {
+            "key": key,
+            "operator": st.sampled_from([SelectorOperator.EXISTS.value, SelectorOperator.DOES_NOT_EXIST.value]),
+        }
+    )
+    return _obj({}, matchLabels=st.dictionaries(key, value), matchExpressions=_many(st.one_of(compares, exists), 0, 3))
+
+
+def policies() -> st.SearchStrategy[Manifest]:
+    """AgentPolicies, each of which can be read whole."""
+    ages = st.sampled_from(["1s", "24h", "1h30m", "1.5h", "87600h"])
+    window = _obj(
+        {
+            "name": label(),
+            "kind": _values(WindowKind),
+            "schedule": st.sampled_from(["0 22 * * *", "@weekly", "*/15 0-5 1,15 JAN-MAR MON#1", "0 0 L * *"]),
+            "duration": st.sampled_from(["1m", "6h", "8784h"]),
+        },
+        timeZone=st.sampled_from(["UTC", "Europe/Zurich", "America/Argentina/Buenos_Aires"]),
+    )
+    overdue = _obj({"grace": st.one_of(st.just("0s"), ages)}, action=_values(OverdueAction))
+    selector = _obj(
+        {},
+        namespaceSelector=_label_selectors(),
+        agentSelector=_label_selectors(),
+        roles=st.lists(subdomain(), max_size=3, unique=True),
+    )
+    said = {"description": text(1024), "selector": selector}
+    rest: dict[str, Strategy] = {
+        "windows": _many(window, 0, 3, "name"),
+        "maxConcurrent": st.sampled_from([1, 5, 10_000]),
+        "requiredEvaluations": _many(_obj({"name": label()}), 0, 3, "name"),
+        "revisionHistoryLimit": st.sampled_from([0, 20, 100]),
+    }
+    spec = st.one_of(_obj({**said, "maxAge": ages}, overdue=overdue, **rest), _obj(said, **rest))
+    return _manifests("AgentPolicy", _obj({"name": subdomain()}), spec)
 
 
 def actions() -> st.SearchStrategy[Manifest]:

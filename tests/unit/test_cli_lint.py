@@ -45,7 +45,7 @@ def fields(*manifests: Any, args: tuple[str, ...] = ()) -> list[tuple[str, str, 
 def test_the_samples_have_no_findings() -> None:
     result = lint(str(SAMPLES))
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "Checked 3 AIAgents, 3 AgentRoles; skipped " in result.stderr
+    assert "Checked 3 AIAgents, 1 AgentPolicy, 3 AgentRoles; skipped " in result.stderr
 
 
 def test_a_finding_names_file_line_object_field_and_what_to_do(tmp_path: Path) -> None:
@@ -252,3 +252,18 @@ def test_all_suffixes_that_kubectl_reads_are_read(tmp_path: Path) -> None:
     for suffix in documents.SUFFIXES:
         (tmp_path / f"a{suffix}").write_text(json.dumps(agent(name=f"a{suffix[1:]}", suspended="yes")))
     assert len(lint(str(tmp_path)).stdout.splitlines()) == 3
+
+
+def test_a_policy_that_the_api_server_would_take_and_the_operator_could_not_read(tmp_path: Path) -> None:
+    window = {"name": "nights", "kind": "Allow", "schedule": "0 22 * * *", "duration": "6h", "timeZone": "Mars"}
+    value: dict[str, Any] = {
+        "apiVersion": "workforce.dev/v1alpha1",
+        "kind": "AgentPolicy",
+        "metadata": {"name": "nights"},
+        "spec": {"description": "Train at night", "selector": {}, "windows": [window]},
+    }
+    wrong = lint(write(tmp_path / "policy.yaml", value))
+    assert wrong.exit_code == 1
+    assert "AgentPolicy/nights: spec: spec.windows[nights]" in wrong.stdout
+    value["spec"]["windows"] = [{**window, "timeZone": "UTC"}]
+    assert lint(write(tmp_path / "policy.yaml", value)).exit_code == 0

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from aiagent_operator.api.agentaction import AgentAction
+from aiagent_operator.api.agentpolicy import AgentPolicy
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.conditions import Reason, Type
@@ -22,7 +23,7 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 INSTALL = ROOT / "docs" / "install.md"
 CHART = ROOT / "charts" / "aiagent-operator"
 PACKAGE = ROOT / "operator" / "aiagent_operator"
-MODELS = {"AIAgent": AIAgent, "AgentRole": AgentRole, "AgentAction": AgentAction}
+MODELS = {"AIAgent": AIAgent, "AgentRole": AgentRole, "AgentPolicy": AgentPolicy, "AgentAction": AgentAction}
 
 each = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 

@@ -159,6 +159,13 @@ class TestResume:
         assert (done.phase, ready(done)[:2]) == (ActionPhase.COMPLETE, (True, Reason.CARRIED_OUT))
         assert "spec.suspended is true for router" in ready(done)[2]
 
+    def test_it_does_not_wait_for_agents_that_a_policy_suspends(self) -> None:
+        """An order does not outrank a policy, and it is carried out: no order suspends them any more."""
+        agents = [AgentFacts("a", stopped=True, suspended=True, by_spec=False, by_policy=True)]
+        plan = decide(order("Resume"), agents, (), BEGIN)
+        assert (plan.phase, ready(plan)[:2]) == (ActionPhase.COMPLETE, (True, Reason.CARRIED_OUT))
+        assert "a policy suspends a for the age of training" in ready(plan)[2]
+
     @pytest.mark.parametrize(("given_", "deadline"), [({}, DEADLINE), ({"activeDeadlineSeconds": 60}, 60)])
     def test_it_expires(self, given_: dict[str, int], deadline: int) -> None:
         resume = order("Resume", **given_)

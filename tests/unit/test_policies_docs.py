@@ -37,10 +37,10 @@ def test_there_are_examples() -> None:
     assert (len(SELECTED), len(WINS)) >= (8, 12)
 
 
-def test_it_says_first_that_no_kind_has_these_fields() -> None:
+def test_it_says_first_what_holds() -> None:
     title, _, first, *_ = PAGE.read_text().splitlines()
     assert title.startswith("# ")
-    assert first.startswith("No kind has these fields yet")
+    assert first.startswith("AgentPolicies are read, checked and reported")
 
 
 def test_the_samples_can_be_read_whole() -> None:

@@ -226,9 +226,7 @@ class AIAgentStatus(Model):
     ] = ()
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
     revision: RevisionStatus | None = described("Versions of the work.", default=None)
-    training: TrainingStatus | None = described(
-        "When the agent is trained, and what the next training waits for.", default=None
-    )
+    training: TrainingStatus | None = described("Training of the agent, and the policies about it.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
     ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)
     selector: Annotated[str, StringConstraints(max_length=512)] | None = described(

@@ -22,6 +22,7 @@ class Type(StrEnum):
     PERMISSIONS_GRANTED = "PermissionsGranted"
     WORKLOAD_READY = "WorkloadReady"
     IDENTITY_EXPOSED = "IdentityExposed"
+    TRAINING_CURRENT = "TrainingCurrent"
 
 
 class Reason(StrEnum):
@@ -80,6 +81,12 @@ class Reason(StrEnum):
     NO_RETRAINING = "NoRetraining"
     TRAINING_FAILED = "TrainingFailed"
     EXPIRED = "Expired"
+    # policies
+    POLICY_UNREADABLE = "PolicyUnreadable"
+    UP_TO_DATE = "UpToDate"
+    OVERDUE = "Overdue"
+    OVERDUE_BEYOND_GRACE = "OverdueBeyondGrace"
+    SUSPENDED_FOR_AGE = "SuspendedForAge"
     # identity
     EXPOSED = "OthersHoldIdentity"
     FOREIGN_RIGHTS = "RightsFromOthers"

@@ -13,6 +13,7 @@ import yaml
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import AgentActionSpec, AgentActionStatus
+from aiagent_operator.api.agentpolicy import AgentPolicySpec, AgentPolicyStatus
 from aiagent_operator.api.agentrevision import AgentRevisionSpec, AgentRevisionStatus
 from aiagent_operator.api.agentrole import AgentRoleSpec, AgentRoleStatus
 from aiagent_operator.api.aiagent import AIAgentSpec, AIAgentStatus
@@ -144,7 +145,29 @@ AGENTREVISION = Kind(
     status_default={"state": "Candidate"},
 )
 
-KINDS = (AIAGENT, AGENTROLE, AGENTACTION, AGENTREVISION)
+AGENTPOLICY = Kind(
+    kind="AgentPolicy",
+    plural="agentpolicies",
+    short="apol",
+    namespaced=False,
+    spec=AgentPolicySpec,
+    status=AgentPolicyStatus,
+    description="The governance committee's rules about training, for the agents that it selects.",
+    columns=(
+        _column("Agents", ".status.agents", kind="integer", description="Agents that it selects."),
+        _column("Training", ".status.training", kind="integer", description="Agents of these that train now."),
+        _column("Overdue", ".status.overdue", kind="integer", description="Agents of these that are overdue."),
+        _column("MaxAge", ".spec.maxAge", description="How old their training may get."),
+        _READY,
+        _REASON,
+        _AGE,
+        _column("Description", ".spec.description", description="What it is for.", priority=1),
+        _MESSAGE,
+    ),
+    status_default=_UNSEEN,
+)
+
+KINDS = (AIAGENT, AGENTROLE, AGENTPOLICY, AGENTACTION, AGENTREVISION)
 
 
 class _Dumper(yaml.SafeDumper):

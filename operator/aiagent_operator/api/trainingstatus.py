@@ -1,46 +1,73 @@
-"""What is said of an agent's training in its status."""
+"""What an AIAgent's status says of its training: when it is due, how old it may get, and what it waits for."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from aiagent_operator.api.fields import Model, described
+from aiagent_operator.api.fields import AS_SET, ATOMIC, Model, ObjectName, described
 
-Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Message = Annotated[str, StringConstraints(max_length=2048)]
+MOST_POLICIES: Final = 64
+"""Policies that are named; whoever has more finds all of them by `kubectl get agentpolicies`."""
+
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)]
-Word = Annotated[str, StringConstraints(max_length=64)]
+
+
+class TrainingAge(Model):
+    """How old training may get."""
+
+    value: Annotated[str, StringConstraints(max_length=64), described("The strictest age of all, such as 720h.")]
+    policies: Annotated[
+        tuple[ObjectName, ...],
+        described(
+            "AgentPolicies that demand it; without any, the agent's own spec does.",
+            max_length=MOST_POLICIES,
+            json_schema_extra=AS_SET,
+        ),
+    ] = ()
 
 
 class TrainingWait(Model):
-    """Why the next training does not start yet."""
+    """What the next training waits for."""
 
-    reason: Annotated[Word, described("Why, in one word.")]
-    message: Annotated[Message, described("Why, and what to do about it.")]
+    reason: Annotated[str, StringConstraints(max_length=64), described("Why, in one word.")]
+    message: Annotated[str, StringConstraints(max_length=2048), described("Why, and what to do about it.")]
     until: Moment | None = described("The earliest start, where a clock tells it.", default=None)
 
 
 class TrainingUnderWay(Model):
     """The training that is under way."""
 
-    revision: Annotated[Number, described("Number of the revision that is trained.")]
-    message: Annotated[Message, described("What it does, or waits for.")] = ""
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1), described("Number of the revision that is trained.")]
+    message: Annotated[str, StringConstraints(max_length=2048), described("What it does, or waits for.")] = ""
 
 
 class TrainingEnded(Model):
     """How the last training ended."""
 
-    revision: Annotated[Number, described("Number of the revision.")]
-    state: Annotated[Word, described("What has become of the revision.")]
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1), described("Number of the revision.")]
+    state: Annotated[str, StringConstraints(max_length=64), described("What has become of the revision.")]
     completion_time: Annotated[Moment, described("When the training ended.")]
 
 
 class TrainingStatus(Model):
-    """The agent's training by plan, promise and order."""
+    """The agent's training, as last observed."""
 
-    due: Moment | None = described("When it is due, spread and windows aside; may be past.", default=None)
-    waits_for: TrainingWait | None = described("Why it does not start yet.", default=None)
+    due: Moment | None = described("From when on it is due, windows and slots aside.", default=None)
+    max_age: TrainingAge | None = described("How old its training may get.", default=None)
+    waits_for: TrainingWait | None = described("What the next training waits for.", default=None)
     current: TrainingUnderWay | None = described("The training under way.", default=None)
     last: TrainingEnded | None = described("The training that ended last.", default=None)
+    suspended_by: Annotated[
+        tuple[ObjectName, ...],
+        described(
+            "AgentPolicies that suspend it, since its training is too old.",
+            max_length=MOST_POLICIES,
+            json_schema_extra=ATOMIC,
+        ),
+    ] = ()
+    policies: Annotated[
+        tuple[ObjectName, ...],
+        described("AgentPolicies that select it.", max_length=MOST_POLICIES, json_schema_extra=ATOMIC),
+    ] = ()

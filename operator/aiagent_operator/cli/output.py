@@ -59,7 +59,8 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 def counted(number: int, thing: str) -> str:
     """A number of things: 1 error, 2 errors."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    many = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+    return f"{number} {thing if number == 1 else many}"
 
 
 def plain(value: Any) -> str:

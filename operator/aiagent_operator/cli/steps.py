@@ -26,6 +26,7 @@ class Right(Enum):
     ABANDON = ("abandon", "aiagents", meta.GROUP, True)
     EDIT_ROLE = ("patch", "agentroles", meta.GROUP, False)
     CREATE_ROLE = ("create", "agentroles", meta.GROUP, False)
+    EDIT_POLICY = ("patch", "agentpolicies", meta.GROUP, False)
     LABEL_CLUSTER_ROLE = ("patch", "clusterroles", _RBAC, False)
     CREATE_NAMESPACE = ("create", "namespaces", "", False)
     REMOVE_BINDING = ("delete", "rolebindings", _RBAC, True)
@@ -64,6 +65,11 @@ _BINDINGS = (
     Step("the same, where they are bound in the whole cluster", Right.REMOVE_CLUSTER_BINDING),
 )
 
+_TOO_OLD = (
+    Step("see in status.training.waitsFor why it is not trained, and mend that in the spec", _EDIT),
+    Step("give the AgentPolicy that status.training.maxAge names a longer maxAge, or other agents", Right.EDIT_POLICY),
+)
+
 STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.PENDING: (
         Step("where it stays so, check that aiagent-operator runs and watches this namespace", Right.READ_OPERATOR),
@@ -73,6 +79,8 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.SUSPENDED: (
         Step("where the spec suspends it, set spec.suspended to false, to give rights and pods back", _EDIT),
         Step("where an order does, end it: kubectl aiagent resume NAME --reason WHY", Right.RESUME),
+        Step("where an AgentPolicy does for the age of its training, have it trained, or edit that policy",
+             Right.EDIT_POLICY),
     ),
     Reason.SUSPENDING: (),
     Reason.OFFBOARDING: (
@@ -159,6 +167,11 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.NO_RETRAINING: (),
     Reason.TRAINING_FAILED: (),
     Reason.EXPIRED: (),
+    Reason.POLICY_UNREADABLE: (Step("correct the field of the AgentPolicy that the message names", Right.EDIT_POLICY),),
+    Reason.UP_TO_DATE: (),
+    Reason.OVERDUE: _TOO_OLD,
+    Reason.OVERDUE_BEYOND_GRACE: _TOO_OLD,
+    Reason.SUSPENDED_FOR_AGE: _TOO_OLD,
     Reason.EXPOSED: _BINDINGS,
     Reason.FOREIGN_RIGHTS: _BINDINGS,
     Reason.NETWORK_WIDENED: (

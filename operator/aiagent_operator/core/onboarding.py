@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core import governing, learning, revising, rights, status, training, workload
 from aiagent_operator.core import grants as granting
-from aiagent_operator.core import learning, revising, rights, status, training, workload
 from aiagent_operator.core.children import handbook, network_policy, service_account
 from aiagent_operator.core.grants import Grants
 from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
 from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete, settle
-from aiagent_operator.core.retraining import facts as training_facts
+from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.revising import Asked, Versions
 from aiagent_operator.core.training import TrainingPlan
 from aiagent_operator.core.workload import WorkloadPlan
@@ -25,6 +25,7 @@ from aiagent_operator.core.workload import WorkloadPlan
 
 def decide(o: Observed) -> Plan:
     """The plan for an agent without a deletion timestamp."""
+    o = facts.look(o)
     role_verdict = granting.role_verdict(o.agent.spec, o.role)
     accepted = role_verdict.status is True and o.role is not None
     grants = _grants(o)
@@ -39,8 +40,7 @@ def decide(o: Observed) -> Plan:
     base, asked = _base(o, accepted=accepted)
     book = asked.book if asked else None
     versions = revising.look(o, asked, grants.rules)
-    view = training_facts.view(o, versions.known)
-    lesson = training.step(o, versions, grants.rules, view) if book else TrainingPlan()
+    lesson = training.step(o, versions, grants.rules) if book else TrainingPlan()
     base_writes = [write for desired in base if (write := settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
     down = suspended and not bound
@@ -61,16 +61,11 @@ def decide(o: Observed) -> Plan:
         work,
         exposed,
         writes=_worthwhile(o, writes),
-        fields=revising.status(o, versions) | {"training": training.summary(versions, lesson, view)},
+        fields=revising.status(o, versions),
         bindings_left=bound,
         revokes=bool(revoke),
     )
-    times = (composed.requeue_after, lesson.requeue_after, training.again(o, view))
-    return replace(
-        composed,
-        needs_pods=lesson.needs_pods,
-        requeue_after=min((time for time in times if time is not None), default=None),
-    )
+    return training.told(composed, versions, lesson)
 
 
 def _grants(o: Observed) -> Grants:
@@ -126,7 +121,8 @@ def _work(
     if base_writes:
         waiting = ", ".join(str(write.key) for write in base_writes)
         return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for {waiting}"))
-    what = workload.plan(o, versions.choice, versions.asked.work if versions.asked else None, book.key.name, down=down)
+    choice, asked = versions.choice, versions.asked.work if versions.asked else None
+    what = governing.held(o, choice, workload.plan(o, choice, asked, book.key.name, down=down))
     attempts = (*what.writes, create(versions.make)) if versions.make else what.writes
     failed = next((f for write in attempts if (f := _failure(o.failures, write))), None)
     if failed is None:
@@ -156,8 +152,8 @@ def _worthwhile(o: Observed, writes: Iterable[Write]) -> tuple[Write, ...]:
     """Leaves out what was refused and would be again, and what a terminating namespace would refuse."""
     kept = []
     for write in writes:
-        facts = o.namespaces.get(write.key.namespace)
-        gone = facts is None or facts.terminating
+        home = o.namespaces.get(write.key.namespace)
+        gone = home is None or home.terminating
         if _failure(o.failures, write) or (gone and write.verb is Verb.CREATE):
             continue
         kept.append(write)

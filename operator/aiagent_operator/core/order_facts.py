@@ -59,9 +59,9 @@ class Order:
 class AgentFacts:
     """What an order asks of an agent.
 
-    `stopped`: no right of it is bound, and no pod is asked for. `suspended`: it says so itself. `by_spec`, `by_orders`:
-    what wants it so. `adopted`: its work is a target of somebody else's. `revisions`: those that exist. `newest`: the
-    newest Rollback about it. `trainable`: its spec says how it is trained.
+    `stopped`: no right of it is bound, and no pod is asked for. `suspended`: it says so itself. `by_spec`, `by_orders`,
+    `by_policy`: what wants it so. `adopted`: its work is a target of somebody else's. `revisions`: those that exist.
+    `newest`: the newest Rollback about it. `trainable`: its spec says how it is trained.
     """
 
     name: str
@@ -69,6 +69,7 @@ class AgentFacts:
     suspended: bool
     by_spec: bool
     by_orders: tuple[Order, ...] = ()
+    by_policy: bool = False
     adopted: bool = False
     revisions: tuple[Child, ...] = ()
     newest: Order | None = None

@@ -91,7 +91,7 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
             "that it has, or delete it, with the verb resume"
         )
         return ended(ActionPhase.FAILED, Reason.STILL_SUSPENDED, text, about)
-    waiting = [agent.name for agent in about if agent.suspended and not agent.by_spec]
+    waiting = [agent.name for agent in about if agent.suspended and not (agent.by_spec or agent.by_policy)]
     if waiting:
         verdicts = reconciling(
             Reason.WAITING_FOR_AGENTS, f"Waiting for {texts.some(waiting, NAMED)} to get rights and pods back"
@@ -100,6 +100,8 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
     text = f"No order suspends {texts.some(sorted(names), NAMED)} any more"
     if by_spec := [agent.name for agent in about if agent.by_spec]:
         text += f"; spec.suspended is true for {texts.some(by_spec, NAMED)}: their author sets it to false"
+    if by_policy := [agent.name for agent in about if agent.by_policy]:
+        text += f"; a policy suspends {texts.some(by_policy, NAMED)} for the age of training: have them trained"
     return OrderPlan(
         ActionPhase.COMPLETE, (Verdict(Type.READY, True, Reason.CARRIED_OUT, text),), len(about), len(about)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +15,8 @@ from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Desired, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
+from aiagent_operator.core.policies.merged import NOTHING, Merged
+from aiagent_operator.core.retraining.due import View
 from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
 from aiagent_operator.core.rules import Ceiling, Rule
 from aiagent_operator.core.runs.facts import PodFacts
@@ -137,9 +140,11 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that a decision about one agent rests on. `time` is RFC 3339 in UTC, to the second.
+    """Everything that a decision about one agent rests on.
 
-    `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in `children`.
+    `time` is RFC 3339 in UTC, to the second. `policies`: what those that select the agent demand together. `training`:
+    what follows from these, which the decision itself fills in. `admitted`: it has a place among those that may train
+    at once. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in `children`.
     """
 
     agent: AIAgent
@@ -160,6 +165,8 @@ class Observed:
     orders: tuple[Order, ...] = ()
     rollback: RollbackOrder | None = None
     retrains: tuple[RetrainOrder, ...] = ()
+    policies: Merged = NOTHING
+    training: View | None = None
     admitted: bool = True
     time: str = ""
     definition_terminating: bool = False
@@ -167,8 +174,13 @@ class Observed:
 
     @property
     def suspended(self) -> bool:
-        """Whether the agent's own spec, or an order, takes its rights away."""
-        return self.agent.spec.suspended or bool(self.orders)
+        """Whether the agent's own spec, an order, or the age of its training takes its rights away."""
+        return self.agent.spec.suspended or bool(self.orders) or (self.training is not None and self.training.suspend)
+
+    @property
+    def now(self) -> datetime:
+        """The time, as decisions about times need it."""
+        return datetime.fromisoformat(self.time)
 
     @property
     def terminating(self) -> bool:
@@ -184,8 +196,8 @@ class Plan:
     `writes` may all be sent at once; what must come after them is in the next plan, made from what was observed then.
     `revokes`: they take rights away, and what comes after them is less urgent than other agents' revocations.
     `needs` are objects to read whole before anything can be decided about them, `needs_pods` Jobs whose pods are to be
-    read before. `status` holds the fields of the status
-    other than conditions. `requeue_after` is in seconds.
+    read before. `status` holds the fields of the status other than conditions. `training`: what it rests on.
+    `requeue_after` is in seconds.
     """
 
     writes: tuple[Write, ...] = ()
@@ -196,4 +208,5 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     revokes: bool = False
+    training: View | None = None
     requeue_after: float | None = None

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiagent_operator.api.aiagent import HISTORY, ModelRef
-from aiagent_operator.core import learning, revisions, workload
+from aiagent_operator.api.aiagent import ModelRef
+from aiagent_operator.core import governing, learning, revisions, workload
 from aiagent_operator.core.children import handbook, revision
 from aiagent_operator.core.children.handbook import EffectiveHandbook
 from aiagent_operator.core.children.revision import Origin, Work
@@ -121,17 +121,14 @@ def writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:
         return [create(versions.make)]
     if choice.target is None:
         return []
+    if not governing.may_promote(o, choice):
+        return []
     if choice.renews or (choice.rolling and work.complete and not o.suspended):
         return [report(choice.target, revisions.promotion(versions.known, choice, versions.work, o.time))]
     changes = [report(child, status) for child, status in revisions.transitions(versions.known, choice, versions.work)]
     if work.settled and not changes:
-        limit = o.agent.spec.revision_history_limit
-        changes = [
-            delete(child)
-            for child in revisions.collect(
-                versions.known, choice, HISTORY if limit is None else limit, learning.needed(versions.known)
-            )
-        ]
+        needed = learning.needed(versions.known)
+        changes = [delete(child) for child in revisions.collect(versions.known, choice, governing.history(o), needed)]
     return changes
 
 

@@ -16,6 +16,7 @@ from aiagent_operator.core.exposure import Exposure, Way
 from aiagent_operator.core.grants import Grants, PermissionDecision
 from aiagent_operator.core.objects import ChildKind, ObjectKey
 from aiagent_operator.core.plan import Failure, Observed, Plan, Write
+from aiagent_operator.core.retraining import facts, report
 from aiagent_operator.core.workload import WorkloadPlan
 
 # Reasons that time or the cluster resolves; all others wait for a person.
@@ -76,8 +77,7 @@ def compose(
         work_verdict = _suspended(o, work_verdict, bindings_left)
     ready = _ready(o, role, permissions, work_verdict, writes)
     verdicts = [ready, *_abnormal(ready), role, permissions, work_verdict]
-    if exposed:
-        verdicts.append(exposed)
+    verdicts.extend(verdict for verdict in (exposed, report.verdict(o)) if verdict)
     waits = work_verdict.reason in (
         Reason.TARGET_NOT_FOUND,
         Reason.TARGET_CLAIMED,
@@ -90,7 +90,8 @@ def compose(
         needs=work.needs,
         verdicts=tuple(verdicts),
         status=_fields(o, decisions, work, ready) | dict(fields or {}),
-        requeue_after=60.0 if waits else None,
+        training=o.training,
+        requeue_after=min((after for after in (60.0 if waits else None, report.again(o)) if after), default=None),
     )
 
 
@@ -131,8 +132,7 @@ def _suspended(o: Observed, work: Verdict, bindings_left: bool) -> Verdict:
 
 
 def _suspended_by(o: Observed) -> str:
-    by_spec = ("spec.suspended is true",) if o.agent.spec.suspended else ()
-    return "; ".join((*by_spec, *(f"ordered by {order}" for order in o.orders[:4])))
+    return "; ".join((*facts.stops(o), *report.stops(o)))
 
 
 def _way_back(o: Observed) -> str:
@@ -141,7 +141,7 @@ def _way_back(o: Observed) -> str:
     if o.orders:
         named = ", ".join(str(order) for order in o.orders[:4])
         ways.append(f"who holds the verb resume on aiagents deletes, or ends by an AgentAction Resume: {named}")
-    return " and ".join(ways) + " to give them back"
+    return " and ".join((*ways, *report.way_back(o))) + " to give them back"
 
 
 def _ready(o: Observed, role: Verdict, permissions: Verdict, work: Verdict, writes: tuple[Write, ...]) -> Verdict:
@@ -200,6 +200,7 @@ def _fields(
         "granted": f"{granted}/{len(decisions)}",
         "permissions": [_permission(decision) for decision in decisions],
         "inventory": inventory(o),
+        "training": report.summary(o),
         "selector": f"{meta.LABEL_AGENT_UID}={o.identity.uid}",
         "replicas": work.rollout.replicas if work.rollout else None,
         "readyReplicas": work.rollout.ready if work.rollout else None,

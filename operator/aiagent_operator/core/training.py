@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from aiagent_operator.api import runs
 from aiagent_operator.api.agentrevision import RevisionState, Trigger
@@ -21,8 +20,8 @@ from aiagent_operator.core.children import revision, run_account, run_job, run_n
 from aiagent_operator.core.children.revision import Origin
 from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey
-from aiagent_operator.core.plan import Observed, Write, create, delete, report, settle
-from aiagent_operator.core.retraining.due import Start, View, Wait
+from aiagent_operator.core.plan import Observed, Plan, Write, create, delete, report, settle
+from aiagent_operator.core.retraining.due import Start
 from aiagent_operator.core.retraining.facts import pending
 from aiagent_operator.core.revising import Granted, Versions
 from aiagent_operator.core.revisions import facts
@@ -35,8 +34,6 @@ _CONNECTIONS = "spec.retraining.connections"
 _MESSAGE, _LOG = 1024, 2048
 # Seconds before the pods of a run that does not get on are looked at again: nothing tells of them.
 _LOOK_AGAIN = 30.0
-# Seconds added to when the clock changes something: what is observed has whole seconds, and must not be early.
-_CLOCK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +93,7 @@ def _no_longer(o: Observed, jobs: list[Child]) -> Iterable[Write]:
 
 def _how(o: Observed) -> Retraining | None:
     """How the agent is trained; None where its spec does not say."""
-    found = o.agent.spec.retraining
-    return found if found is not None and found.job_template is not None else None
+    return o.agent.spec.retraining
 
 
 def stopped(o: Observed) -> str:
@@ -196,10 +192,10 @@ def _rejected(o: Observed, record: Child, message: str, log: str = "") -> Traini
     return TrainingPlan((report(record, status),))
 
 
-def step(o: Observed, versions: Versions, granted: Granted, view: View | None) -> TrainingPlan:
+def step(o: Observed, versions: Versions, granted: Granted) -> TrainingPlan:
     """What to do about the agent's training now: go on with the one under way, or begin one that has its place."""
     here = plan(o, versions)
-    if current(versions.known) or here.writes or view is None or not isinstance(view.step, Start):
+    if current(versions.known) or here.writes or o.training is None or not isinstance(o.training.step, Start):
         return here
     began = _begin(o, versions, granted) if o.admitted else None
     return replace(here, writes=(began,)) if began else here
@@ -212,7 +208,7 @@ def _begin(o: Observed, versions: Versions, granted: Granted) -> Write | None:
     """
     if versions.asked is None or versions.asked.work is None or versions.make is not None:
         return None
-    order, serving = pending(o, versions.known), versions.choice.stable
+    order, serving = pending(o), versions.choice.stable
     learned = facts(serving).learned if serving else versions.asked.learned
     start = revising.ask(o, versions.asked.effective, learned)
     if start.work is None:
@@ -233,8 +229,19 @@ def _begin(o: Observed, versions: Versions, granted: Granted) -> Write | None:
     return create(revision.build(o.identity, number, work, origin))
 
 
-def summary(versions: Versions, here: TrainingPlan, view: View | None) -> Manifest | None:
-    """status.training: the training under way, how the last one ended, and what the next one waits for."""
+def told(composed: Plan, versions: Versions, here: TrainingPlan) -> Plan:
+    """The plan with what is to be said of the training under way, and of how the last one ended."""
+    times = [time for time in (composed.requeue_after, here.requeue_after) if time is not None]
+    fields = {**(composed.status.get("training") or {}), **_summary(versions, here)}
+    return replace(
+        composed,
+        needs_pods=here.needs_pods,
+        status={**composed.status, "training": fields or None},
+        requeue_after=min(times, default=None),
+    )
+
+
+def _summary(versions: Versions, here: TrainingPlan) -> Manifest:
     trained = sorted((c for c in versions.known if facts(c).training), key=lambda child: facts(child).number)
     record = current(versions.known)
     fields: Manifest = {}
@@ -245,28 +252,4 @@ def summary(versions: Versions, here: TrainingPlan, view: View | None) -> Manife
         last = facts(ended[-1])
         when = last.training.ended if last.training else ""
         fields["last"] = {"revision": last.number, "state": last.state.value, "completionTime": when}
-    if view is not None:
-        fields |= _planned(view)
-    return fields or None
-
-
-def _planned(view: View) -> Manifest:
-    fields: Manifest = {}
-    if view.due is not None:
-        fields["due"] = wire_time(view.due)
-    if isinstance(view.step, Wait):
-        waits = {"reason": view.step.hold.value, "message": view.step.reason[:_MESSAGE]}
-        fields["waitsFor"] = waits | ({"until": wire_time(view.step.until)} if view.step.until else {})
     return fields
-
-
-def again(o: Observed, view: View | None) -> float | None:
-    """Seconds after which the clock alone changes what is to be done; None where it does not."""
-    if view is None or view.again is None:
-        return None
-    return max(0.0, (view.again - datetime.fromisoformat(o.time)).total_seconds()) + _CLOCK
-
-
-def wire_time(moment: datetime) -> str:
-    """A moment as Kubernetes writes it."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -68,7 +68,8 @@ class ActionReconciler:
         over = self._store.orders.over(key.namespace, key.name, dict(record.labels)) if resumes else ()
         children = self._store.children(record.uid)
         stopped = not any(_at_work(child) for child in children.values())
-        facts = AgentFacts(key.name, stopped, record.suspended, record.suspended_by_spec, over)
+        by = (record.suspended_by_spec, over, record.suspended_by_policy)
+        facts = AgentFacts(key.name, stopped, record.suspended, *by)
         if order.spec.action not in (Action.ROLLBACK, Action.RETRAIN):
             return facts
         spec = record.load()["spec"]

@@ -13,8 +13,10 @@ from aiagent_operator.runtime.agents import AgentReconciler
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.execute import Executor, LeaseExpiringError
 from aiagent_operator.runtime.gather import Gatherer, NotYetSeenError
+from aiagent_operator.runtime.governance import PolicyReconciler
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.orphans import OrphanReconciler
+from aiagent_operator.runtime.policies import PolicyKey
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, RoleKey, Store
 
@@ -28,6 +30,7 @@ class Controller:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._agents = AgentReconciler(api, store, queue, gatherer, executor)
         self._actions = ActionReconciler(api, store, queue)
+        self._policies = PolicyReconciler(api, store)
         self._orphans = OrphanReconciler(api, store, executor)
 
     async def run(self, workers: int) -> None:
@@ -64,6 +67,8 @@ class Controller:
                 await self._agents.reconcile(key)
             case RoleKey():
                 await self._role(key)
+            case PolicyKey():
+                await self._policies.reconcile(key)
             case ActionKey():
                 await self._actions.reconcile(key)
             case OrphanKey():
@@ -86,6 +91,8 @@ def _name(key: Key) -> str:
             return f"AIAgent {namespace}/{name}"
         case RoleKey(name):
             return f"AgentRole {name}"
+        case PolicyKey(name):
+            return f"AgentPolicy {name}"
         case ActionKey(namespace, name):
             return f"AgentAction {namespace}/{name}"
         case OrphanKey(uid):

@@ -120,6 +120,7 @@ class Gatherer:
             proof=proof,
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
+            policies=self._store.demands(key, record),
             time=now(),
             orders=self._store.orders.over(key.namespace, key.name, agent.metadata.labels),
             definition_terminating=leaving and await self._definition_terminating(since),

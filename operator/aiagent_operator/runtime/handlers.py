@@ -42,6 +42,14 @@ def registry(store: Store) -> kopf.OperatorRegistry:
         body: Any = event["object"]
         store.observe_role(body["metadata"]["name"], None if event["type"] == "DELETED" else role_record(body))
 
+    @kopf.on.event(meta.GROUP, meta.VERSION, "agentpolicies", registry=handlers)
+    async def policies(event: kopf.RawEvent, **_: Any) -> None:
+        body: Any = event["object"]
+        if event["type"] == "DELETED":
+            store.policies.forget(body["metadata"]["name"], body["metadata"]["uid"])
+        else:
+            store.policies.observe(body)
+
     @kopf.on.event(meta.GROUP, meta.VERSION, "agentactions", registry=handlers)
     async def actions(event: kopf.RawEvent, **_: Any) -> None:
         body: Any = event["object"]

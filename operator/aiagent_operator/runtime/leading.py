@@ -105,12 +105,12 @@ class Leading:
         while missing := unsynced(self._watches):
             self._waiting = f"lists of {', '.join(missing)}"
             await asyncio.sleep(_LOOK_EVERY)
-        self._waiting = "the number of agents, roles and orders"
+        self._waiting = "the number of agents, roles, policies and orders"
         expected = await self._retried(self._number)
         grown = time.monotonic()
         known = self._known()
         while known < expected:
-            self._waiting = f"{expected - known} of {expected} agents, roles and orders to be listed"
+            self._waiting = f"{expected - known} of {expected} agents, roles, policies and orders to be listed"
             await asyncio.sleep(_LOOK_EVERY)
             if self._known() > known:
                 known, grown = self._known(), time.monotonic()
@@ -119,12 +119,13 @@ class Leading:
                 missing = await self._retried(self._undelivered)
                 if not missing:
                     break
-                self._waiting = f"{len(missing)} agents, roles and orders, {missing[0]} among them"
+                self._waiting = f"{len(missing)} agents, roles, policies and orders, {missing[0]} among them"
         self._waiting = "the scan of foreign bindings"
         await scan
 
     def _known(self) -> int:
-        return len(self.store.agents) + len(self.store.roles) + len(self.store.orders.records)
+        store = self.store
+        return len(store.agents) + len(store.roles) + len(store.policies.records) + len(store.orders.records)
 
     async def _number(self) -> int:
         """How many objects of our kinds there are, by a page of one each: the rest is counted, not sent."""
@@ -150,6 +151,8 @@ class Leading:
         missing = [f"AIAgent {ns}/{name}" for ns, name in agents if AgentKey(ns, name) not in self.store.agents]
         roles = await self._listed("agentroles")
         missing += [f"AgentRole {name}" for _, name in roles if name not in self.store.roles]
+        policies = await self._listed("agentpolicies")
+        missing += [f"AgentPolicy {name}" for _, name in policies if name not in self.store.policies.records]
         actions, known = await self._listed("agentactions"), self.store.orders.records
         return missing + [f"AgentAction {ns}/{name}" for ns, name in actions if ActionKey(ns, name) not in known]
 
@@ -160,6 +163,7 @@ class Leading:
         found = {
             "aiagents": [f"{scope}/aiagents" for scope in scopes],
             "agentroles": [f"{root}/agentroles"],
+            "agentpolicies": [f"{root}/agentpolicies"],
             "agentactions": [f"{scope}/agentactions" for scope in scopes],
         }
         return [path for plural in plurals or found for path in found[plural]]
@@ -184,7 +188,7 @@ class Leading:
                 self.queue.add(key)
 
     async def _census(self) -> None:
-        """From time to time: agents and orders that vanished while no watch saw it, and children that nobody owns."""
+        """From time to time: what of our kinds vanished while no watch saw it, and children that nobody owns."""
         while True:
             await asyncio.sleep(self._settings.scan_interval)
             try:
@@ -209,6 +213,11 @@ class Leading:
         for action, order in known:
             if orders.get((action.namespace, action.name)) != order.uid:
                 self.store.orders.forget(action.namespace, action.name, order.uid)
+        rules = list(self.store.policies.records.items())
+        policies = await self._listed("agentpolicies")
+        for name, policy in rules:
+            if policies.get(("", name)) != policy.uid:
+                self.store.policies.forget(name, policy.uid)
         for uid in self.store.orphans():
             self.queue.add(OrphanKey(uid))
 

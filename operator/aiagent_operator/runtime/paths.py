@@ -27,6 +27,11 @@ def action(namespace: str, name: str) -> str:
     return f"/apis/{meta.API_VERSION}/namespaces/{namespace}/agentactions/{name}"
 
 
+def policy(name: str) -> str:
+    """Where the AgentPolicy is."""
+    return f"/apis/{meta.API_VERSION}/agentpolicies/{name}"
+
+
 def role(name: str) -> str:
     """Where the AgentRole is."""
     return f"/apis/{meta.API_VERSION}/agentroles/{name}"

@@ -13,6 +13,9 @@ from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 
 log = logging.getLogger(__name__)
 
+# Conditions of which a person hears, and the status that is news.
+_NEWS = {Type.STALLED: True, Type.IDENTITY_EXPOSED: True, Type.TRAINING_CURRENT: False}
+
 
 def now() -> str:
     """The time in UTC as Kubernetes writes it, to the second."""
@@ -53,12 +56,12 @@ async def write(api: Api, path: str, uid: str, patch: Mapping[str, Any]) -> dict
 
 
 def worth_an_event(old: Mapping[str, Any], verdicts: tuple[Verdict, ...]) -> list[Verdict]:
-    """Verdicts that are news to a person: the agent got stuck for another reason, or its identity became exposed."""
+    """Verdicts that are news to a person: the agent is stuck, its identity exposed, or its training too old."""
     before = {c["type"]: c.get("reason") for c in old.get("conditions") or ()}
     return [
         v
         for v in verdicts
-        if v.type in (Type.STALLED, Type.IDENTITY_EXPOSED) and v.status and before.get(v.type.value) != v.reason.value
+        if v.type in _NEWS and v.status is _NEWS[v.type] and before.get(v.type.value) != v.reason.value
     ]
 
 

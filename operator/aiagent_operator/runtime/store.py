@@ -17,8 +17,11 @@ import orjson
 from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
+from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
+from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.runtime.index import Index, dependencies
 from aiagent_operator.runtime.orders import ActionKey, OrderBook
+from aiagent_operator.runtime.policies import PolicyBook, PolicyKey
 
 _REMEMBERED = 20_000
 
@@ -42,7 +45,7 @@ class OrphanKey(NamedTuple):
     uid: str
 
 
-Key = AgentKey | RoleKey | ActionKey | OrphanKey
+Key = AgentKey | RoleKey | PolicyKey | ActionKey | OrphanKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,13 @@ class AgentRecord:
     labels: tuple[tuple[str, str], ...] = ()
     suspended: bool = False
     suspended_by_spec: bool = False
+    role: str = ""
+    suspended_by_policy: bool = False
 
     @property
     def standing(self) -> tuple[object, ...]:
         """What orders about the agent go by."""
-        return self.uid, self.labels, self.suspended, self.suspended_by_spec
+        return self.uid, self.labels, self.suspended, self.suspended_by_spec, self.suspended_by_policy
 
     def load(self) -> Manifest:
         """The object itself."""
@@ -88,6 +93,7 @@ class Store:
         self.agents: dict[AgentKey, AgentRecord] = {}
         self.roles: dict[str, RoleRecord] = {}
         self.orders = OrderBook(notify, self._order_concerns)
+        self.policies = PolicyBook(notify, self._policies_concern)
         self.namespaces: dict[str, NamespaceFacts] = {}
         self.dependents: Index[AgentKey] = Index()
         self._children: dict[str, dict[ObjectKey, Child]] = {}
@@ -125,6 +131,8 @@ class Store:
             labels=tuple((intern(k), intern(v)) for k, v in (metadata.get("labels") or {}).items()),
             suspended=ready.get("reason") == "Suspended",
             suspended_by_spec=spec.get("suspended") is True,
+            suspended_by_policy=bool((status.get("training") or {}).get("suspendedBy")),
+            role=intern((spec.get("roleRef") or {}).get("name") or ""),
         )
         self.agents[key] = record
         self._agent_of[metadata["uid"]] = key
@@ -161,6 +169,22 @@ class Store:
     def _order_concerns(self, order: Order) -> None:
         for key in self.covered(order):
             self.notify(key)
+
+    # Policies
+
+    def demands(self, key: AgentKey, record: AgentRecord) -> Merged:
+        """What the policies that select the agent demand together."""
+        return self.policies.over(self._subject(key, record))
+
+    def _policies_concern(self, *policies: CompiledPolicy) -> None:
+        for key, record in self.agents.items():
+            subject = self._subject(key, record)
+            if any(policy.scope.covers(subject) for policy in policies):
+                self.notify(key)
+
+    def _subject(self, key: AgentKey, record: AgentRecord) -> Subject:
+        home = self.namespaces.get(key.namespace)
+        return Subject(record.role, dict(record.labels), home.labels if home else None)
 
     # Roles and namespaces
 
@@ -240,6 +264,7 @@ class Store:
         """Everything that there is to look after."""
         return [
             *(RoleKey(name) for name in self.roles),
+            *(PolicyKey(name) for name in self.policies.records),
             *self.agents,
             *self.orders.records,
             *(OrphanKey(uid) for uid in self.orphans()),

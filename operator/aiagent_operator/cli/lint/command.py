@@ -26,7 +26,7 @@ def lint(
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail too.")] = False,
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Check manifests of AIAgents and AgentRoles offline: schema, rules, and what their roles allow. For CI in Git."""
+    """Check manifests offline: schema, rules, what roles allow, and whether policies can be read. For CI in Git."""
     from aiagent_operator.cli.lint import findings, run  # noqa: PLC0415 (CEL takes a third of a second to load)
 
     if form is Format.NAME:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import AgentAction
+from aiagent_operator.api.agentpolicy import AgentPolicy
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.fields import DNS_LABEL, DNS_SUBDOMAIN
@@ -22,10 +23,11 @@ from aiagent_operator.cli.lint import cel_rules
 from aiagent_operator.cli.lint.documents import Document, Where
 from aiagent_operator.cli.lint.findings import Issue, Rule
 
-Parsed = AIAgent | AgentRole | AgentAction
-_MODELS: Final[dict[str, type[AIAgent] | type[AgentRole] | type[AgentAction]]] = {
+Parsed = AIAgent | AgentRole | AgentPolicy | AgentAction
+_MODELS: Final[dict[str, type[AIAgent] | type[AgentRole] | type[AgentPolicy] | type[AgentAction]]] = {
     "AIAgent": AIAgent,
     "AgentRole": AgentRole,
+    "AgentPolicy": AgentPolicy,
     "AgentAction": AgentAction,
 }
 _RECORDS: Final = frozenset({"AgentRevision"})

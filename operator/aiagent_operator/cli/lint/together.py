@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from aiagent_operator.api.agentpolicy import AgentPolicy
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent, PermissionState
 from aiagent_operator.api.conditions import Reason
@@ -19,6 +20,7 @@ from aiagent_operator.cli.lint.manifest import Parsed
 from aiagent_operator.core import grants, roles
 from aiagent_operator.core.compiled_role import CompiledRole
 from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.policies.compiled import CompiledPolicy
 from aiagent_operator.core.role_acceptance import role_verdict
 from aiagent_operator.core.rules import ALL, Ceiling
 from aiagent_operator.core.rules import Rule as Granted
@@ -64,6 +66,9 @@ def judge(units: list[Unit], namespace: str) -> Judged:
     }
     for name, role in compiled.items():
         catalog[name].issues += _role(role, set(catalog))
+    for unit in units:
+        if isinstance(unit.parsed, AgentPolicy):
+            unit.issues += _policy(unit)
     agents = [(unit, unit.parsed) for unit in units if isinstance(unit.parsed, AIAgent)]
     _claimed(agents, namespace)
     judged = 0
@@ -94,6 +99,12 @@ def _role(role: CompiledRole, catalog: set[str]) -> Iterator[Issue]:
     if successor and successor not in catalog:
         message = f'AgentRole "{successor}" is not in these files: correct the name, or lint the file that has it too'
         yield Issue(("spec", "lifecycle", "successor"), Reason.ROLE_NOT_FOUND, message, Severity.WARNING)
+
+
+def _policy(unit: Unit) -> Iterator[Issue]:
+    """What the schema cannot say: whether a schedule has a date, and a time zone exists."""
+    if problem := CompiledPolicy.of(unit.key[2], unit.document.value["spec"]).problem:
+        yield Issue(("spec",), Reason.INVALID_SPEC, problem)
 
 
 def _agent(agent: AIAgent, role: CompiledRole | None, namespace: str) -> Iterator[Issue]:

@@ -3,8 +3,8 @@
 The API server cannot check all of a policy: whether a date exists, whether there is such a time zone. And one of a
 newer version may hold words that this version does not know. What cannot be read fails closed, part by part:
 
-- No training of the agents that it selects starts, and no revision of theirs is promoted or removed, until it can be
-  read. All of them are told why.
+- No training of the agents that it selects starts, and no revision of theirs takes over or is removed, until it can be
+  read. All of them are told why. An order goes back all the same.
 - Of a selector, the part that cannot be read selects all, so that the policy is about more agents, never fewer.
 - What can be read counts as ever. An agent that is suspended for its age does not get its rights back because a window
   of the same policy was mistyped.

@@ -78,7 +78,8 @@ class Merged:
     """What holds for one agent. Ages count from its last successful training.
 
     `max_age`: from then on it is due and overdue. `beyond`: from then on it is overdue beyond its grace. `suspends`:
-    from then on it is suspended. `history`: superseded revisions to keep at least.
+    from then on it is suspended. `history`: superseded revisions to keep at least. `names`: all policies that select
+    it, also those that demand nothing.
     """
 
     max_age: Strictest[timedelta] | None = None
@@ -89,6 +90,7 @@ class Merged:
     evaluations: tuple[Strictest[str], ...] = ()
     history: Strictest[int] | None = None
     broken: tuple[Broken, ...] = ()
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, policy: CompiledPolicy) -> Merged:
@@ -105,6 +107,7 @@ class Merged:
             evaluations=tuple(Strictest(name, source) for name in sorted(policy.evaluations)),
             history=None if policy.history is None else Strictest(policy.history, source),
             broken=(Broken(policy.name, policy.problem),) if policy.problem else (),
+            names=(policy.name,),
         )
 
     @classmethod
@@ -127,6 +130,7 @@ class Merged:
             evaluations=_evaluations((*self.evaluations, *other.evaluations)),
             history=_strictest(self.history, other.history, max),
             broken=_union(self.broken, other.broken, lambda broken: broken.policy),
+            names=tuple(sorted({*self.names, *other.names})),
         )
 
     @property

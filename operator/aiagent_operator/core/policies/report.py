@@ -26,7 +26,7 @@ def report(policy: CompiledPolicy, agents: int, training: int, overdue: int) -> 
     if policy.problem:
         text = (
             f"{policy.problem}. Until then no training of the agents that it selects starts, and no revision of theirs "
-            "is promoted or removed; what can be read of it holds"
+            "takes over or is removed; what can be read of it holds"
         )
         broken = (
             Verdict(Type.READY, False, Reason.INVALID_SPEC, text),

@@ -1,59 +1,83 @@
-"""What a decision about an agent's training rests on, from what is observed of the agent."""
+"""The facts about an agent's training, read from what is observed of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
+from aiagent_operator.api.aiagent import ObjectMeta
 from aiagent_operator.core import learning
 from aiagent_operator.core.cadence.due import Cadence
 from aiagent_operator.core.cadence.errors import CadenceError
 from aiagent_operator.core.objects import Child
 from aiagent_operator.core.plan import Observed
+from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.core.retraining import due
-from aiagent_operator.core.retraining.due import Facts, View
-from aiagent_operator.core.revisions import RetrainOrder, facts
+from aiagent_operator.core.retraining.due import Facts, View, view
+from aiagent_operator.core.revisions import RetrainOrder
+from aiagent_operator.core.revisions import facts as facts_of
 
 
-def view(o: Observed, known: tuple[Child, ...]) -> View | None:
-    """What to do about the agent's training now; None where nothing plans, promises or orders it."""
-    order, spec = pending(o, known), o.agent.spec.retraining
-    if spec is None and order is None:
-        return None
+def look(o: Observed) -> Observed:
+    """What is observed, with what is true of the agent's training. Nothing is, where nothing is demanded of it."""
+    if not o.policies.names and not o.retrains and o.agent.spec.retraining is None:
+        return o
+    return replace(o, training=view(facts(o), o.now))
+
+
+def facts(o: Observed) -> Facts:
+    """What a decision about the agent's training rests on."""
     cadence, problem = _cadence(o)
-    return due.view(
-        Facts(
-            uid=o.identity.uid,
-            created=datetime.fromisoformat(o.agent.metadata.creation_timestamp),
-            cadence=cadence,
-            runs=learning.runs(known),
-            problem=problem,
-            paused=bool(spec and spec.suspend),
-            suspended=_suspended(o),
-            ordered=datetime.fromisoformat(order.given) if order else None,
-        ),
-        datetime.fromisoformat(o.time),
+    order, spec = pending(o), o.agent.spec.retraining
+    return Facts(
+        uid=o.identity.uid,
+        created=created(o.agent.metadata, o.now),
+        cadence=cadence,
+        policies=o.policies,
+        runs=learning.runs(_revisions(o.children.values())),
+        problem=problem,
+        paused=bool(spec and spec.suspend),
+        suspended="; ".join(stops(o)),
+        ordered=datetime.fromisoformat(order.given) if order else None,
     )
 
 
-def pending(o: Observed, known: tuple[Child, ...]) -> RetrainOrder | None:
+def bare(metadata: ObjectMeta, policies: Merged, children: Iterable[Child], now: datetime) -> View:
+    """What is true of an agent that is not decided about: whether it trains, and whose slot it holds then."""
+    runs = learning.runs(_revisions(children))
+    return view(Facts(metadata.uid, created(metadata, now), None, policies, runs), now)
+
+
+def pending(o: Observed) -> RetrainOrder | None:
     """The oldest order to train that no training has begun by, and that has not expired."""
-    done = {its.training.order for child in known if (its := facts(child)).training}
-    now = datetime.fromisoformat(o.time)
-    open_ = (order for order in o.retrains if order.uid not in done and now < datetime.fromisoformat(order.until))
-    return next(open_, None)
+    trained = [facts_of(child).training for child in _revisions(o.children.values())]
+    done = {training.order for training in trained if training}
+    left = (each for each in o.retrains if each.uid not in done and o.now < datetime.fromisoformat(each.until))
+    return next(left, None)
+
+
+def stops(o: Observed) -> tuple[str, ...]:
+    """What suspends the agent, the age of its training aside."""
+    by_spec = ("spec.suspended is true",) if o.agent.spec.suspended else ()
+    return (*by_spec, *(f"ordered by {order}" for order in o.orders[:4]))
+
+
+def created(metadata: ObjectMeta, now: datetime) -> datetime:
+    """Since when the agent exists; a manifest that no API server has stored exists since now."""
+    return datetime.fromisoformat(metadata.creation_timestamp) if metadata.creation_timestamp else now
+
+
+def _revisions(children: Iterable[Child]) -> list[Child]:
+    return [child for child in children if child.revision]
 
 
 def _cadence(o: Observed) -> tuple[Cadence | None, str]:
     """(cadence, what is wrong with it); None where the spec does not say how the agent is trained."""
     spec = o.agent.spec.retraining
-    if spec is None or spec.job_template is None:
+    if spec is None:
         return None, ""
     try:
         return due.cadence(spec), ""
     except CadenceError as error:
         return Cadence(), str(error)
-
-
-def _suspended(o: Observed) -> str:
-    by_spec = ("spec.suspended is true",) if o.agent.spec.suspended else ()
-    return "; ".join((*by_spec, *(f"ordered by {order}" for order in o.orders[:4])))

@@ -58,7 +58,7 @@ def plan(o: Observed, choice: Choice, work: Work | None, *, down: bool) -> Workl
     `work` is what the spec asks for, whose template is at hand.
     """
     asked = work.digest if work else ""
-    serving = [child for child in _serving(choice) if not facts(child).adopted]
+    serving = [child for child in _serving(o, choice) if not facts(child).adopted]
     if unread := [child.key for child in serving if facts(child).work != asked and child.key not in o.live]:
         return WorkloadPlan(needs=frozenset(unread))
     if lost := [child.key for child in serving if facts(child).work != asked and o.live[child.key] is None]:
@@ -72,7 +72,7 @@ def plan(o: Observed, choice: Choice, work: Work | None, *, down: bool) -> Workl
     runs, gone = _split(o, serving, former, work, down=down)
     rollout = _together(deployments.values())
     said = _said(o, runs, down=down)
-    if said.complete and choice.rolling and not down:
+    if said.complete and choice.rolling and choice.target in serving and not down:
         # Nothing more of the rollout is written: the promotion makes the others former ones, which go.
         return WorkloadPlan(verdict=said.verdict, rollout=rollout, complete=True)
     writes = [write for run in runs if (write := run.write(o))]
@@ -89,9 +89,10 @@ def plan(o: Observed, choice: Choice, work: Work | None, *, down: bool) -> Workl
     )
 
 
-def _serving(choice: Choice) -> tuple[Child, ...]:
-    """The revision that serves, and after it the one that takes over."""
-    pair = (choice.stable, choice.target) if choice.rolling else (choice.stable or choice.target,)
+def _serving(o: Observed, choice: Choice) -> tuple[Child, ...]:
+    """The revision that serves, and after it the one that takes over; while a policy cannot be read, none does."""
+    rolling = choice.rolling and (o.policies.readable or choice.order is not None)
+    pair = (choice.stable, choice.target) if rolling else (choice.stable or choice.target,)
     return tuple(child for child in pair if child)
 
 

@@ -1,0 +1,104 @@
+"""What is said of an agent's training: a condition, and status.training. Nothing of it changes with the clock alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.durations import format_duration
+from aiagent_operator.api.trainingstatus import MOST_POLICIES
+from aiagent_operator.core import texts
+from aiagent_operator.core.cadence.promise import Kept, Overdue
+from aiagent_operator.core.plan import Observed
+from aiagent_operator.core.policies.merged import Strictest
+from aiagent_operator.core.retraining.due import View, Wait
+
+LONGEST: Final = timedelta(hours=6)
+"""Until an agent is looked at again at the latest: a machine may have slept, or its clock been set."""
+
+_MESSAGE: Final = 2000
+
+
+def verdict(o: Observed) -> Verdict | None:
+    """TrainingCurrent, there only where training is planned or promised, or a policy cannot be read."""
+    view = o.training
+    if view is None:
+        return None
+    if not isinstance(view.promise, Kept):
+        return Verdict(Type.TRAINING_CURRENT, False, _broken(view), f"Training is {view.announcement}"[:_MESSAGE])
+    if o.policies.broken:
+        text = texts.some(o.policies.broken, separator="; ")
+        return Verdict(Type.TRAINING_CURRENT, False, Reason.POLICY_UNREADABLE, text[:_MESSAGE])
+    if view.due is None:
+        return None
+    return Verdict(Type.TRAINING_CURRENT, True, Reason.UP_TO_DATE, _kept(view.promise, view, view.due))
+
+
+def _broken(view: View) -> Reason:
+    if view.suspend:
+        return Reason.SUSPENDED_FOR_AGE
+    return Reason.OVERDUE if isinstance(view.promise, Overdue) else Reason.OVERDUE_BEYOND_GRACE
+
+
+def _kept(promise: Kept, view: View, due: datetime) -> str:
+    if promise.until is None:
+        return f"Planned for {_text(due)}; no age is promised"
+    return f"Current until {_text(promise.until)}: training may get {view.max_age} old"
+
+
+def summary(o: Observed) -> dict[str, Any] | None:
+    """status.training; None where no policy is about the agent, and nothing is planned."""
+    view = o.training
+    if view is None:
+        return None
+    found = {
+        "due": _text(view.due) if view.due else None,
+        "maxAge": _age(view.max_age) if view.max_age else None,
+        "waitsFor": _wait(view.step) if isinstance(view.step, Wait) else None,
+        "suspendedBy": list(_suspending(o)) or None,
+        "policies": list(o.policies.names[:MOST_POLICIES]) or None,
+    }
+    return {field: value for field, value in found.items() if value is not None}
+
+
+def _age(strictest: Strictest[timedelta]) -> dict[str, Any]:
+    named = [source.policy for source in strictest.sources if source.policy][:MOST_POLICIES]
+    return {"value": format_duration(strictest.value), **({"policies": named} if named else {})}
+
+
+def _wait(wait: Wait) -> dict[str, Any]:
+    said = {"reason": wait.hold.value, "message": wait.reason[:_MESSAGE]}
+    return said | ({"until": _text(wait.until)} if wait.until else {})
+
+
+def _suspending(o: Observed) -> tuple[str, ...]:
+    """The policies that suspend the agent for its age."""
+    if o.training is None or not o.training.suspend or o.policies.suspends is None:
+        return ()
+    return tuple(source.policy for source in o.policies.suspends.sources[:MOST_POLICIES])
+
+
+def stops(o: Observed) -> tuple[str, ...]:
+    """What suspends the agent for its age, in words."""
+    names = _suspending(o)
+    return (f"AgentPolicy {texts.quoted(names)} suspends it for the age of its training",) if names else ()
+
+
+def way_back(o: Observed) -> tuple[str, ...]:
+    """What gives back the rights that its age has taken."""
+    names = _suspending(o)
+    if not names:
+        return ()
+    return (f"have it trained, or have AgentPolicy {texts.quoted(names)} changed by who may edit it,",)
+
+
+def again(o: Observed) -> float | None:
+    """In how many seconds to look again though nothing happens; None where only an event changes anything."""
+    if o.training is None or o.training.again is None:
+        return None
+    return min(o.training.again - o.now, LONGEST).total_seconds()
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
