@@ -45,7 +45,7 @@ def test_nothing_begins_before_it_is_due() -> None:
     plan = desk.plan()
 
     assert plan.writes == ()
-    assert plan.requeue_after == 3601
+    assert plan.requeue_after == 3600
     assert plan.status["training"] == {
         "due": "2026-01-01T01:00:00Z",
         "waitsFor": {
