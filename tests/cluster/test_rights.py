@@ -6,10 +6,12 @@ compared with what the API server's audit log says that it did.
 
 import pytest
 
+from aiagent_operator.core.objects import AgentIdentity
 from support import agents, chart
 from support.agents import permission, rule
 from support.kube import Object
 from support.operator import Installation
+from support.runs import begin
 from support.workplace import OPERATOR_USER, Workplace
 
 Right = tuple[str, str, str]
@@ -108,10 +110,22 @@ def _everything(place: Workplace) -> None:
     place.until_reason("third", "Ready", "RoleNotFound")
     _changes(place)
     _troubles(place)
+    _run(place)
     for name in ("triage", "first", "second", "third"):
         place.dismiss(name)
     for name in ("triage", "first", "second", "third"):
         place.until_gone(name)
+
+
+def _run(place: Workplace) -> None:
+    """A run of an agent, made with the operator's account; the operator removes it when the agent leaves."""
+    account = place.admin.as_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
+    begin(account, AgentIdentity(place.namespace, "triage", place.get("triage")["metadata"]["uid"]))
+
+    def known(agent: Object) -> bool:
+        return any(entry["kind"] == "Job" for entry in agent["status"]["inventory"])
+
+    place.until("triage", known, what="the run to be known as the agent's")
 
 
 def _changes(place: Workplace) -> None:

@@ -196,3 +196,19 @@ def test_another_target_gets_the_agent_and_the_first_is_released(place: Workplac
 
     assert _essence(_get(place)) == _essence(before)
     assert _pod(_get(place, name="other"))["serviceAccountName"] == "aiagent.triage"
+
+
+def test_an_account_of_another_agent_is_not_given_back_to_who_asks_for_it(place: Workplace) -> None:
+    """The record of the prior account is an annotation, which whoever may update the workload can write."""
+    place.admin.create(agents.workload(place.namespace, "router"))
+    place.employ("payroll", place.new_role(), permission("read-tickets"))
+    place.employ("triage", place.new_role("other"), workload=agents.target("router"))
+    for name in ("payroll", "triage"):
+        place.until_ready(name)
+    claim = {"metadata": {"annotations": {"workforce.dev/prior-service-account": "aiagent.payroll"}}}
+    place.admin.patch("apps/v1", "deployments", "router", claim, namespace=place.namespace)
+
+    place.dismiss("triage")
+    place.until_gone("triage")
+
+    assert _pod(_get(place)).get("serviceAccountName") in (None, "default")

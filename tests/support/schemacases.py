@@ -87,6 +87,8 @@ def of_job_template(path: str, base: str = "AIAgent") -> list[Case]:
 
 RETRAINING_RULES = [
     *of_job_template("spec.retraining.jobTemplate"),
+    rule("spec.retraining.connections", ["crm", "store"], "declare it there, or take its name out"),
+    rule("spec.connections", GONE, "declare it there, or take its name out", "spec.retraining.connections"),
     rule("spec.retraining.every", "720h", "write schedule or every, not both", "spec.retraining"),
     rule("spec.retraining.schedule", GONE, "timeZone is that of schedule", "spec.retraining"),
     rule("spec.retraining.maxAge", GONE, "grace is that of maxAge", "spec.retraining"),

@@ -259,7 +259,17 @@ def agents() -> st.SearchStrategy[Manifest]:
         retraining=_retraining(),
         revisionHistoryLimit=st.sampled_from([0, 10, 50]),
     )
-    return _manifests("AIAgent", _obj({"name": label(40), "namespace": st.just("default")}), spec)
+    declared = spec.map(_with_declared_connections)
+    return _manifests("AIAgent", _obj({"name": label(40), "namespace": st.just("default")}), declared)
+
+
+def _with_declared_connections(spec: Manifest) -> Manifest:
+    """Trainings get files of connections that the agent declares: as many of these as it named of others."""
+    retraining = spec.get("retraining", {})
+    if "connections" not in retraining:
+        return spec
+    declared = [connection["name"] for connection in spec.get("connections", [])]
+    return spec | {"retraining": retraining | {"connections": declared[: len(retraining["connections"])]}}
 
 
 def roles() -> st.SearchStrategy[Manifest]:

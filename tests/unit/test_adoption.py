@@ -187,6 +187,21 @@ class TestScale:
 
 
 @pytest.mark.parametrize(
+    ("recorded", "account"),
+    [(None, None), ("theirs", "theirs"), ("aiagent.payroll", None), ("aiagent.payroll.training", None)],
+)
+def test_the_account_that_comes_back_is_never_another_agents(recorded: str | None, account: str | None) -> None:
+    """Whoever may annotate a workload would else have it run as any agent of the namespace."""
+    live = adopted(target())
+    if recorded:
+        live["metadata"]["annotations"][meta.ANNOTATION_PRIOR_ACCOUNT] = recorded
+    live["metadata"]["resourceVersion"] = "1"
+    (patch,) = release.release(live, AGENT)
+    spec = patch.body["spec"]["template"]["spec"]
+    assert (spec["serviceAccountName"], spec["serviceAccount"]) == (account, account)
+
+
+@pytest.mark.parametrize(
     "error", [{}, {"details": None}, {"details": {"causes": None}}, {"details": {"causes": [{"reason": "Other"}]}}]
 )
 def test_an_answer_without_a_disputed_field_is_no_conflict(error: Manifest) -> None:

@@ -101,6 +101,18 @@ class ModelRef(Model):
 class AIAgentSpec(Model):
     """What an agent is, may do, and who answers for it."""
 
+    # Else a training would fail for it on the night when it is due.
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.retraining) || !has(self.retraining.connections) || self.retraining.connections.all(n, "
+                "has(self.connections) && self.connections.exists(c, c.name == n))",
+                "names a connection that is not among spec.connections: declare it there, or take its name out",
+                path=".retraining.connections",
+            )
+        )
+    )
+
     role_ref: Annotated[RoleRef, described("The agent's role: ceiling of its rights and defaults.")]
     purpose: Annotated[Text, described("What the agent is for, in a sentence.")]
     owners: Annotated[

@@ -41,8 +41,7 @@ def _template_step(live: Mapping[str, Any], agent: AgentIdentity) -> Patch | Non
     labels = _own_labels(template.get("metadata") or {})
     spec = _without_ours(template["spec"])
     if template["spec"].get("serviceAccountName") == meta.account_name(agent.name):
-        # Without a prior account: null, which is the namespace's default.
-        prior = annotations.get(meta.ANNOTATION_PRIOR_ACCOUNT)
+        prior = _prior_account(annotations)
         spec |= {"serviceAccountName": prior, "serviceAccount": prior}
     recorded = _null({name: annotations.get(name) for name in PRIOR})
     if not (labels or spec or recorded):
@@ -52,6 +51,15 @@ def _template_step(live: Mapping[str, Any], agent: AgentIdentity) -> Patch | Non
     # In the name of the manager that had set the account, so that it owns the field again.
     manager = annotations.get(meta.ANNOTATION_PRIOR_MANAGER, managed_fields.UNKNOWN_MANAGER)
     return Patch(PatchType.MERGE, body, manager=manager)
+
+
+def _prior_account(annotations: Mapping[str, str]) -> str | None:
+    """The account that was recorded; None, which is the namespace's default, where there was none.
+
+    An agent's account was never there before: whoever annotates the workload so wants it to run as that agent.
+    """
+    recorded = annotations.get(meta.ANNOTATION_PRIOR_ACCOUNT)
+    return None if recorded is None or recorded.startswith(meta.ACCOUNT_PREFIX) else recorded
 
 
 def _own_labels(metadata: Mapping[str, Any]) -> dict[str, None]:
