@@ -11,6 +11,7 @@ from aiagent_operator.api.schema import crd
 from support.cluster import Cluster
 from support.definitions import install
 from support.kube import ApiError, Kube, Object
+from support.rolloutcases import ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES
 from support.schemacases import GONE, RETRAINING, RETRAINING_CONSTRAINTS, RETRAINING_RULES, Case, rule
 
 pytestmark = pytest.mark.cluster
@@ -41,7 +42,7 @@ AGENT: Object = {
             "prohibited": ["Give legal advice"],
         },
         "workload": {"template": {"spec": POD}, "replicas": 1},
-        "retraining": RETRAINING,
+        "retraining": {**RETRAINING, "rollout": ROLLOUT},
     },
 }
 ROLE: Object = {
@@ -83,6 +84,7 @@ BASES = {"AIAgent": AGENT, "AgentRole": ROLE, "AgentAction": ORDER, "AgentAction
 # Each message of x-kubernetes-validations appears here; test_every_rule_has_an_example counts them.
 RULES = [
     *RETRAINING_RULES,
+    *ROLLOUT_RULES,
     rule("metadata.name", "x" * 41, "must be a DNS label of at most 40 characters"),
     rule("metadata.name", "support.triage", "must be a DNS label of at most 40 characters"),
     rule("spec.owners.0.responsibility", "Responsible", "exactly one owner must be Accountable", "spec.owners"),
@@ -91,6 +93,9 @@ RULES = [
     rule("spec.selector", {"matchLabels": {"a": "b"}}, "name one agent in agentRef", "spec", "AgentAction"),
     rule("spec.action", "Rollback", "name it in agentRef", "spec.agentRef", "AgentAction/several"),
     rule("spec.revision", 3, "revision goes with Rollback only", base="AgentAction"),
+    rule("spec.action", "Promote", "name it in agentRef", "spec.agentRef", "AgentAction/several"),
+    rule("spec.action", "Abort", "name it in agentRef", "spec.agentRef", "AgentAction/several"),
+    rule("spec.full", True, "full goes with Promote only", base="AgentAction"),
     rule("spec.activeDeadlineSeconds", 60, "and has no activeDeadlineSeconds", base="AgentAction"),
     rule("spec.ttlSecondsAfterFinished", 60, "and has no ttlSecondsAfterFinished", base="AgentAction"),
     rule("spec.connections.0.egress.cidr", "203.0.113.7/24", "without host bits"),
@@ -166,6 +171,7 @@ RULES = [
 
 CONSTRAINTS = [
     *RETRAINING_CONSTRAINTS,
+    *ROLLOUT_CONSTRAINTS,
     Case("spec.roleRef", GONE, "Required value"),
     Case("spec.purpose", GONE, "Required value"),
     Case("spec.purpose", "", "at least 1 chars"),

@@ -89,6 +89,7 @@ RETRAINING_RULES = [
     *of_job_template("spec.retraining.jobTemplate"),
     rule("spec.retraining.connections", ["crm", "store"], "declare it there, or take its name out"),
     rule("spec.connections", GONE, "declare it there, or take its name out", "spec.retraining.connections"),
+    rule("spec.retraining.jobTemplate", GONE, "bring one, or leave them out", "spec.retraining"),
     rule("spec.retraining.every", "720h", "write schedule or every, not both", "spec.retraining"),
     rule("spec.retraining.schedule", GONE, "timeZone is that of schedule", "spec.retraining"),
     rule("spec.retraining.maxAge", GONE, "grace is that of maxAge", "spec.retraining"),
@@ -98,7 +99,6 @@ RETRAINING_RULES = [
 ]
 
 RETRAINING_CONSTRAINTS = [
-    Case("spec.retraining.jobTemplate", GONE, "Required value"),
     Case("spec.retraining.jobTemplate.spec.template.spec.containers", [], "should have at least 1 items"),
     Case("spec.retraining.jobTemplate.spec.backoffLimit", 11, "should be less than or equal to 10"),
     Case("spec.retraining.jobTemplate.spec.activeDeadlineSeconds", 0, "should be greater than or equal to 1"),

@@ -231,8 +231,19 @@ def _retraining() -> Strategy:
     )
     promise: Strategy = st.one_of(_obj({"maxAge": durations}, grace=st.one_of(st.just("0s"), durations)), st.just({}))
     repositories = st.sampled_from(["registry.example/a", "localhost/b/c-d", "registry:5000/e__f"])
+    step: Strategy = st.one_of(_obj({"pause": _obj({}, duration=durations)}), st.just({"pause": {}}))
+    steps = st.lists(step, max_size=3).map(lambda found: [{"weight": 20}, *found, {"weight": 50}])
     rest = _obj(
         {"jobTemplate": job_templates()},
+        rollout=st.one_of(
+            _obj(
+                {"strategy": st.just("Canary")},
+                steps=steps,
+                onFailure=st.sampled_from(["Rollback", "Freeze"]),
+                progressDeadlineSeconds=st.sampled_from([1, 86_400]),
+            ),
+            st.just({"strategy": "Recreate"}),
+        ),
         connections=st.lists(label(40), max_size=3, unique=True),
         imageRepositories=st.lists(repositories, max_size=3, unique=True),
         artifactLocations=st.lists(st.sampled_from(["s3://models/a/", "file:///store/"]), max_size=2, unique=True),
@@ -259,17 +270,20 @@ def agents() -> st.SearchStrategy[Manifest]:
         retraining=_retraining(),
         revisionHistoryLimit=st.sampled_from([0, 10, 50]),
     )
-    declared = spec.map(_with_declared_connections)
+    declared = spec.map(_fitting)
     return _manifests("AIAgent", _obj({"name": label(40), "namespace": st.just("default")}), declared)
 
 
-def _with_declared_connections(spec: Manifest) -> Manifest:
-    """Trainings get files of connections that the agent declares: as many of these as it named of others."""
-    retraining = spec.get("retraining", {})
-    if "connections" not in retraining:
-        return spec
-    declared = [connection["name"] for connection in spec.get("connections", [])]
-    return spec | {"retraining": retraining | {"connections": declared[: len(retraining["connections"])]}}
+def _fitting(spec: Manifest) -> Manifest:
+    """Trainings get files of connections that the agent declares: as many of these as it named of others. The pods of
+    a target are not rolled out."""
+    retraining = dict(spec.get("retraining", {}))
+    if "connections" in retraining:
+        declared = [connection["name"] for connection in spec.get("connections", [])]
+        retraining["connections"] = declared[: len(retraining["connections"])]
+    if "targetRef" in spec["workload"]:
+        retraining.pop("rollout", None)
+    return spec | {"retraining": retraining} if "retraining" in spec else spec
 
 
 def roles() -> st.SearchStrategy[Manifest]:
@@ -363,7 +377,13 @@ def actions() -> st.SearchStrategy[Manifest]:
         revision=st.sampled_from([1, 2**31 - 1]),
         activeDeadlineSeconds=seconds,
     )
-    spec = st.one_of(st.builds(lambda order, whom: order | whom, st.one_of(suspend, resume), about), back)
+    steer = _obj({"action": st.just(Action.ABORT.value), "agentRef": _obj({"name": label(40)}), **said})
+    promote = _obj(
+        {"action": st.just(Action.PROMOTE.value), "agentRef": _obj({"name": label(40)}), **said}, full=st.booleans()
+    )
+    spec = st.one_of(
+        st.builds(lambda order, whom: order | whom, st.one_of(suspend, resume), about), back, steer, promote
+    )
     return _manifests("AgentAction", _obj({"name": label(), "namespace": st.just("default")}), spec)
 
 

@@ -62,12 +62,6 @@ BAD = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of Kubernetes' list library (apiserver/pkg/cel/library/lists.go): no element before a smaller one."""
-    monkeypatch.setitem(cel_rules.FUNCTIONS, "isSorted", lambda found: list(found) == sorted(found))
-
-
 def broken(value: Any, schema: Author) -> Iterator[str]:
     """Messages of the rules that do not hold, of the value and of all below it."""
     for rule in schema.get("x-kubernetes-validations", ()):

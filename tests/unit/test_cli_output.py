@@ -23,18 +23,9 @@ from aiagent_operator.cli.output import Format
 from support.documents import ROOT
 
 COMMANDS = {
-    "get",
-    "describe",
-    "can-i",
-    "suspend",
-    "resume",
-    "lint",
-    "history",
-    "diff",
-    "rollback",
-    "rollout",
-    "retrain",
-}
+    "get", "describe", "can-i", "suspend", "resume", "lint", "history", "diff", "rollback", "rollout", "retrain",
+    "promote", "abort",
+}  # fmt: skip
 
 
 def run(*args: str, **env: str | None) -> Result:
@@ -161,6 +152,8 @@ def test_help_names_all_commands_and_exit_codes() -> None:
         (["diff", "triage", "0"], "Invalid value for"),
         (["diff", "triage", "one"], "Invalid value for"),
         (["rollback", "triage"], "--reason"),
+        (["promote", "triage"], "--reason"),
+        (["abort", "triage"], "--reason"),
         (["rollback", "triage", "--to-revision", "0", "--reason", "x"], "Invalid value for"),
         (["rollout", "status"], "Missing argument"),
         (["rollout", "frob"], "No such command"),

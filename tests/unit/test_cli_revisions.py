@@ -42,7 +42,8 @@ def record(number: int, state: str = "Superseded", message: str = "", **work: An
 def agent(
     *, work: tuple[str, Reason, str] = ("True", Reason.AVAILABLE, "fine"), ready: Reason = Reason.ONBOARDED, **spec: Any
 ) -> Object:
-    revision = {key: spec.pop(key) for key in ("stable", "rollingOut", "heldBack") if key in spec}
+    revision = {key: spec.pop(key) for key in ("stable", "rollingOut", "heldBack", "rejected") if key in spec}
+    rollout = spec.pop("rollout", None)
     seen, deleted = spec.pop("seen", 3), spec.pop("deleted", None)
     conditions = [
         {"type": "Ready", "status": str(ready is Reason.ONBOARDED), "reason": ready.value, "message": "because"},
@@ -54,7 +55,7 @@ def agent(
         "spec": {"workload": {"template": template(), **spec}},
         "status": {
             "observedGeneration": seen, "revision": revision, "conditions": conditions, "replicas": 2,
-            "readyReplicas": 1,
+            "readyReplicas": 1, **({"rollout": rollout} if rollout else {}),
         },
     }  # fmt: skip
 
@@ -233,6 +234,37 @@ def test_work_is_done_where_only_a_right_is_refused() -> None:
 )  # fmt: skip
 def test_it_is_not_done_and_says_why(facts: Object, pods: dict[int, Pods] | None, lines: list[str]) -> None:
     assert progress(agent(**facts), pods) == Progress(tuple(lines))
+
+
+PAUSED = ("False", Reason.ROLLOUT_PAUSED, "Step 1 of triage-2 pauses for a person")
+STEP = {"revision": 2, "step": 1, "steps": 3, "weight": 20, "waitsFor": "Person"}
+
+
+def test_steps_are_told_with_what_they_wait_for() -> None:
+    paused = {"stable": 1, "rollingOut": 2, "work": PAUSED, "ready": Reason.ROLLOUT_PAUSED}
+    pods = {1: Pods(8, 8), 2: Pods(2, 2)}
+    found = progress(agent(**paused, rollout=STEP), pods)
+    assert found == Progress(
+        (
+            "Revision 1 serves: 8 of 8 pods ready",
+            "Revision 2 takes over: 2 of 2 pods ready",
+            "It is at step 2 of 3, with 20 % in effect, and waits for Person",
+            PAUSED[2],
+        )
+    )
+    full = progress(agent(**paused, rollout={**STEP, "full": True}), pods)
+    assert "the last step" in full.lines[2]
+    aborted = progress(agent(**paused, rollout={**STEP, "abortedAt": "x", "reason": "AgentAction stop"}), pods)
+    assert aborted.lines[2] == "Revision 2 is given up: AgentAction stop"
+    # What is left of another rollout, such as orders, says nothing of this one.
+    assert progress(agent(**paused, rollout={**STEP, "revision": 7}), pods).lines[2] == PAUSED[2]
+
+
+def test_a_rejected_revision_is_not_waited_for() -> None:
+    work = ("False", Reason.REVISION_REJECTED, "AgentRevision home/triage-2 was rejected")
+    found = progress(agent(stable=1, rejected=2, work=work, ready=Reason.REVISION_REJECTED), {1: Pods(1, 1)})
+    assert (found.done, found.over) == (False, True)
+    assert found.lines[-1].startswith("Revision 2, which the spec asks for, is rejected: AgentRevision home/triage-2")
 
 
 def test_waiting_does_not_release_what_is_held_back() -> None:

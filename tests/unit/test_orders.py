@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from aiagent_operator.api.agentaction import DEADLINE, KEPT, ActionPhase, AgentActionSpec
 from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.api.rolloutstatus import RolloutOrderStatus
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan, decide
 
 BEGIN = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -185,3 +186,31 @@ class TestResume:
         early = decide(resume, [self.AT_WORK], standing, BEGIN + (99 + kept) * SECOND)
         assert (early.phase, early.remove, early.ends, early.requeue_after) == (phase, False, (), 1.0)
         assert decide(resume, [self.AT_WORK], standing, BEGIN + (100 + kept) * SECOND).remove
+
+
+class TestSteering:
+    """Promote and Abort: the agent's own pass acts, and the order says what became of it."""
+
+    OTHER = RolloutOrderStatus(uid="other", done=True, message="the pause of step 1 is over")
+
+    @pytest.mark.parametrize("action", ["Promote", "Abort"])
+    def test_it_waits_for_the_agent_to_be_looked_at(self, action: str) -> None:
+        plan = decide(order(action), [self._agent(self.OTHER)], (), BEGIN)
+        assert (plan.phase, ready(plan)[1]) == (ActionPhase.PENDING, Reason.WAITING_FOR_AGENTS)
+
+    @pytest.mark.parametrize(("done", "phase", "reason"), [
+        (True, ActionPhase.COMPLETE, Reason.CARRIED_OUT),
+        (False, ActionPhase.FAILED, Reason.NO_ROLLOUT),
+    ])  # fmt: skip
+    def test_it_says_what_was_done(self, done: bool, phase: ActionPhase, reason: Reason) -> None:
+        given = order("Promote")
+        outcome = RolloutOrderStatus(uid=given.uid, done=done, message="there is no pause to release")
+        plan = decide(given, [self._agent(self.OTHER, outcome)], (), BEGIN)
+        assert (plan.phase, *ready(plan)[1:]) == (phase, reason, "There is no pause to release")
+
+    def test_nobody_has_no_rollout(self) -> None:
+        plan = decide(order("Abort"), [], (), BEGIN)
+        assert (plan.phase, ready(plan)[1]) == (ActionPhase.FAILED, Reason.NO_AGENT)
+
+    def _agent(self, *outcomes: RolloutOrderStatus) -> AgentFacts:
+        return AgentFacts("triage", False, False, False, carried={each.uid: each for each in outcomes})

@@ -71,6 +71,7 @@ def test_row(before: str, work: str, order: str, serves: str, goal: str, then: s
 
     assert number(choice.stable) == serves
     held = f", holds {number(choice.held)}" if choice.held else ""
+    held += f", rejects {number(choice.rejected)}" if choice.rejected else ""
     anew = " anew" if choice.renews else ""
     assert (f"make {choice.make}" if choice.make else number(choice.target) + anew + held) == goal
     assert [record(each) for each in followed(known, choice, work)] == [record(each) for each in read(then)]

@@ -25,6 +25,8 @@ class Action(StrEnum):
     RESUME = "Resume"
     ROLLBACK = "Rollback"
     RETRAIN = "Retrain"
+    PROMOTE = "Promote"
+    ABORT = "Abort"
 
 
 class AgentRef(Model):
@@ -72,6 +74,12 @@ class AgentActionSpec(Model):
                 "revision goes with Rollback only",
                 path=".revision",
             ),
+            cel(
+                "!(self.action in ['Promote', 'Abort']) || has(self.agentRef)",
+                "Promote and Abort are about the rollout of one agent: name it in agentRef",
+                path=".agentRef",
+            ),
+            cel("self.action == 'Promote' || !has(self.full)", "full goes with Promote only", path=".full"),
         )
     )
 
@@ -79,7 +87,8 @@ class AgentActionSpec(Model):
         Action,
         described(
             "Suspend takes the rights away, then scales the work down, for as long as the order exists. Resume ends "
-            "such orders. Rollback lets another revision serve. Retrain trains anew, without waiting for the plan."
+            "such orders. Rollback lets another revision serve. Retrain trains anew, without waiting for the plan. "
+            "Promote ends the pause at which a rollout stands, Abort the rollout."
         ),
     ]
     agent_ref: AgentRef | None = described("The agent that it is about.", default=None)
@@ -90,6 +99,7 @@ class AgentActionSpec(Model):
         "Rollback: number of the revision that is to serve; the one that served before where it is left out.",
         default=None,
     )
+    full: bool | None = described("Promote: pass over all steps that are left, not only over the pause.", default=None)
     requested_by: Annotated[
         str,
         StringConstraints(min_length=1, max_length=253),

@@ -13,6 +13,7 @@ from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 from aiagent_operator.api.retraining import Retraining
+from aiagent_operator.api.rolloutstatus import AgentRollout
 from aiagent_operator.api.trainingstatus import TrainingStatus
 from aiagent_operator.api.workload import Workload
 
@@ -101,15 +102,21 @@ class ModelRef(Model):
 class AIAgentSpec(Model):
     """What an agent is, may do, and who answers for it."""
 
-    # Else a training would fail for it on the night when it is due.
     model_config = ConfigDict(
         json_schema_extra=rules(
+            # Else a training would fail for it on the night when it is due.
             cel(
                 "!has(self.retraining) || !has(self.retraining.connections) || self.retraining.connections.all(n, "
                 "has(self.connections) && self.connections.exists(c, c.name == n))",
                 "names a connection that is not among spec.connections: declare it there, or take its name out",
                 path=".retraining.connections",
-            )
+            ),
+            cel(
+                "!has(self.retraining) || !has(self.retraining.rollout) || has(self.workload.template)",
+                "a rollout moves pods between revisions of spec.workload.template: the pods of a targetRef are its "
+                "owner's, so leave spec.retraining.rollout out, or bring a template",
+                path=".retraining.rollout",
+            ),
         )
     )
 
@@ -142,7 +149,7 @@ class AIAgentSpec(Model):
     handbook: Handbook = described("What the agent is told.", default=Handbook())
     workload: Annotated[Workload, described("What runs as the agent.")]
     model: ModelRef | None = described("The model that the agent works with.", default=None)
-    retraining: Retraining | None = described("When and how the agent is trained anew.", default=None)
+    retraining: Retraining | None = described("How new versions of it come about, and take over.", default=None)
     revision_history_limit: Annotated[int, Field(ge=0, le=MOST_HISTORY)] | None = described(
         f"Revisions that are kept beside the one that serves, to go back to ({HISTORY} where it is left out).",
         default=None,
@@ -211,6 +218,9 @@ class RevisionStatus(Model):
     held_back: Annotated[int, Field(ge=1)] | None = described(
         "What the spec asks for, where an order went back from it.", default=None
     )
+    rejected: Annotated[int, Field(ge=1)] | None = described(
+        "What the spec asks for, where it failed before it served; its record says why.", default=None
+    )
     latest: Annotated[int, Field(ge=1)] | None = described("Highest number given.", default=None)
 
 
@@ -239,6 +249,7 @@ class AIAgentStatus(Model):
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
     revision: RevisionStatus | None = described("Versions of the work.", default=None)
     training: TrainingStatus | None = described("Training of the agent, and the policies about it.", default=None)
+    rollout: AgentRollout | None = described("How far the revision is that takes over.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
     ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)
     selector: Annotated[str, StringConstraints(max_length=512)] | None = described(

@@ -67,6 +67,10 @@ class Reason(StrEnum):
     FIELD_CONFLICT = "FieldConflict"
     WORKLOAD_INVALID = "WorkloadInvalid"
     PODS_FAILING = "PodsFailing"
+    # rollout
+    ROLLOUT_PAUSED = "RolloutPaused"
+    ROLLOUT_STOPPED = "RolloutStopped"
+    REVISION_REJECTED = "RevisionRejected"
     # orders
     IN_FORCE = "InForce"
     CARRIED_OUT = "CarriedOut"
@@ -80,6 +84,7 @@ class Reason(StrEnum):
     RETRAINING = "Retraining"
     NO_RETRAINING = "NoRetraining"
     TRAINING_FAILED = "TrainingFailed"
+    NO_ROLLOUT = "NoRollout"
     EXPIRED = "Expired"
     # policies
     POLICY_UNREADABLE = "PolicyUnreadable"

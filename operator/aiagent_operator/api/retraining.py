@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from aiagent_operator.api import durations
 from aiagent_operator.api.fields import AS_SET, Label, Model, cel, described, rules
 from aiagent_operator.api.jobtemplate import JobTemplate
+from aiagent_operator.api.rolloutspec import Rollout
 from aiagent_operator.api.runs import ArtifactLocations, ImageRepositories
 
 LONGEST: Final = durations.format_duration(durations.LONGEST)
@@ -84,11 +85,28 @@ class CadenceFields(Model):
 
 
 class Retraining(CadenceFields):
-    """How an agent is trained: how often, by what Job, and what its result may put in the agent's place."""
+    """How new versions of an agent come about and take over: how often it is trained, by what Job, what its result may
+    put in the agent's place, and how a revision takes over, whether it was trained or edited."""
 
-    job_template: Annotated[
-        JobTemplate, described("The Job of a training, as a CronJob has it. It runs under an account without rights.")
-    ]
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            *CADENCE_RULES,
+            cel(
+                "has(self.jobTemplate) || !(has(self.schedule) || has(self.every) || has(self.maxAge))",
+                "schedule, every and maxAge say when the Job of jobTemplate runs: bring one, or leave them out",
+            ),
+            cel(
+                "has(self.jobTemplate) || has(self.rollout)",
+                "retraining needs a jobTemplate to train by, or a rollout by which edits of the spec take over",
+            ),
+        )
+    )
+
+    job_template: JobTemplate | None = described(
+        "The Job of a training, as a CronJob has it. It runs under an account without rights. Without one the agent is "
+        "never trained.",
+        default=None,
+    )
     connections: Annotated[
         tuple[Annotated[Label, Field(max_length=40)], ...],
         described(
@@ -99,9 +117,14 @@ class Retraining(CadenceFields):
     ] = ()
     image_repositories: ImageRepositories = ()
     artifact_locations: ArtifactLocations = ()
+    rollout: Rollout | None = described(
+        "How a new revision takes over, whether the spec was edited or the agent was trained. Without it, pod by pod.",
+        default=None,
+    )
 
 
 def raw_job_template(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The Job of a training as its author wrote it, from a raw agent spec; the model keeps only what rules read."""
+    """The Job of a training as its author wrote it, from a raw agent spec that has one; the model keeps only what rules
+    read."""
     template: dict[str, Any] = spec["retraining"]["jobTemplate"]
     return template

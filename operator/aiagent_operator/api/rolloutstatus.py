@@ -81,3 +81,18 @@ class RolloutProgress(Model):
             "Orders that have acted and are not finished yet.", max_length=MOST_ORDERS, json_schema_extra=map_by("uid")
         ),
     ] = ()
+
+
+class AgentRollout(RolloutProgress):
+    """How far the rollout of one revision is, and what was done about orders."""
+
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = described(
+        "Number of the revision that takes over; none once it is over and only orders are left.", default=None
+    )
+    order: Annotated[str, StringConstraints(max_length=64)] = described(
+        "UID of the AgentAction Rollback by which it takes over, where one did.", default=""
+    )
+    steps: Annotated[int, Field(ge=0, le=MOST_STEPS + 1)] | None = described("Number of its steps.", default=None)
+    waits_for: Annotated[str, StringConstraints(max_length=64)] | None = described(
+        "What it waits for: Pods, Traffic, Time, Evaluation, Person or Resume. WorkloadReady says more.", default=None
+    )

@@ -16,7 +16,7 @@ from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.get import get
 from aiagent_operator.cli.history import history
 from aiagent_operator.cli.lint.command import lint
-from aiagent_operator.cli.order import resume, retrain, rollback, suspend
+from aiagent_operator.cli.order import abort, promote, resume, retrain, rollback, suspend
 
 NAME: Final = "kubectl-aiagent"
 
@@ -70,6 +70,8 @@ app.command()(history)
 app.command()(diff)
 app.command()(rollback)
 app.command()(retrain)
+app.command()(promote)
+app.command()(abort)
 app.add_typer(rollout.app, name="rollout")
 
 

@@ -1,4 +1,4 @@
-"""`suspend`, `resume`, `rollback`, `retrain`: orders about agents, in one's own name, and what becomes of them."""
+"""Commands that give orders in one's own name (`suspend`, `retrain`, `promote` and the like), and follow them."""
 
 from __future__ import annotations
 
@@ -113,6 +113,55 @@ def rollback(
         cluster,
         Action.ROLLBACK,
         {"agentRef": {"name": name}} | ({"revision": to_revision} if to_revision else {}),
+        reason,
+        namespace or cluster.namespace,
+        wait=wait,
+        timeout=timeout,
+    )
+
+
+def promote(
+    name: options.AgentName,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="Pass over all steps that are left, not only over the pause.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown with the order.")],
+    wait: Wait = True,
+    timeout: Timeout = 120.0,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """End the pause at which the rollout of a revision stands. `rollout status` says how it goes on."""
+    cluster = Cluster.connect(kubeconfig, context)
+    _give(
+        cluster,
+        Action.PROMOTE,
+        {"agentRef": {"name": name}} | ({"full": True} if full else {}),
+        reason,
+        namespace or cluster.namespace,
+        wait=wait,
+        timeout=timeout,
+    )
+
+
+def abort(
+    name: options.AgentName,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown with the order and the revision.")],
+    wait: Wait = True,
+    timeout: Timeout = 120.0,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """End the rollout of a revision: what serves gets everything back, and the revision is rejected."""
+    cluster = Cluster.connect(kubeconfig, context)
+    _give(
+        cluster,
+        Action.ABORT,
+        {"agentRef": {"name": name}},
         reason,
         namespace or cluster.namespace,
         wait=wait,

@@ -1,4 +1,4 @@
-"""`rollout status`: which revision serves, which takes over, and how many pods of each are ready."""
+"""`rollout status`: which revision serves, which takes over, by which step, and how many pods of each are ready."""
 
 from __future__ import annotations
 
@@ -96,7 +96,12 @@ def progress(agent: Object, deployments: Mapping[int, Pods] | None) -> Progress:
         )
         return Progress(tuple(lines), over=not now.takes_over)
     work, ready = view.condition(agent, Type.WORKLOAD_READY), view.condition(agent, Type.READY)
-    counted = bool(deployments) and now.takes_over and work.get("reason") == Reason.PROGRESSING.value
+    if now.rejected and not now.takes_over:
+        lines.append(f"Revision {now.rejected}, which the spec asks for, is rejected: {work.get('message', '')}")
+        return Progress(tuple(lines), over=True)
+    stepwise = _step(agent, now)
+    lines += [stepwise] if stepwise else []
+    counted = not stepwise and bool(deployments) and now.takes_over and work.get("reason") == Reason.PROGRESSING.value
     if work.get("status") != "True":
         # That pods are waited for has been said with their number.
         lines += [] if counted else [work.get("message") or "Waiting for the operator to look at the work"]
@@ -116,12 +121,23 @@ def _revisions(agent: Object, now: Standing, deployments: Mapping[int, Pods] | N
             continue
         pods = ""
         if found := known.get(number):
-            # What serves gives pods up one by one; what takes over must have all.
-            asked = wanted if number == now.takes_over else found.asked
+            # What serves gives pods up one by one; what takes over must have all, unless steps say how many.
+            asked = wanted if number == now.takes_over and not _step(agent, now) else found.asked
             pods = f": {found.ready} of {asked} pods ready"
         elif deployments is None and not now.takes_over and status.get("replicas") is not None:
             pods = f": {status.get('readyReplicas', 0)} of {status['replicas']} pods ready"
         yield f"Revision {number} {now.word(number)}{pods}"
+
+
+def _step(agent: Object, now: Standing) -> str:
+    """How far the rollout is by its steps; empty where it has none."""
+    kept = (agent.get("status") or {}).get("rollout") or {}
+    if not now.takes_over or kept.get("revision") != now.takes_over or "steps" not in kept:
+        return ""
+    if kept.get("abortedAt"):
+        return f"Revision {now.takes_over} is given up: {kept.get('reason', '')}"
+    where = "the last step" if kept.get("full") else f"step {kept.get('step', 0) + 1} of {kept['steps']}"
+    return f"It is at {where}, with {kept.get('weight', 0)} % in effect, and waits for {kept.get('waitsFor')}"
 
 
 def _deployments(cluster: Cluster, agent: Object) -> Mapping[int, Pods] | None:

@@ -23,6 +23,8 @@ class Right(Enum):
     EDIT_AGENT = ("patch", "aiagents", meta.GROUP, True)
     RESUME = ("resume", "aiagents", meta.GROUP, True)
     ROLLBACK = ("rollback", "aiagents", meta.GROUP, True)
+    PROMOTE = ("promote", "aiagents", meta.GROUP, True)
+    ABORT = ("abort", "aiagents", meta.GROUP, True)
     ABANDON = ("abandon", "aiagents", meta.GROUP, True)
     EDIT_ROLE = ("patch", "agentroles", meta.GROUP, False)
     CREATE_ROLE = ("create", "agentroles", meta.GROUP, False)
@@ -153,6 +155,19 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("do what the message says; more stands in the pods' logs and events", Right.READ_PODS),
         Step("correct spec.workload", _EDIT),
     ),
+    Reason.ROLLOUT_PAUSED: (
+        Step("go on, where it waits for a person: kubectl aiagent promote NAME --reason WHY", Right.PROMOTE),
+        Step("go back to what serves: kubectl aiagent abort NAME --reason WHY", Right.ABORT),
+    ),
+    Reason.ROLLOUT_STOPPED: (
+        Step("go on in spite of it: kubectl aiagent promote NAME --reason WHY", Right.PROMOTE),
+        Step("go back to what serves: kubectl aiagent abort NAME --reason WHY", Right.ABORT),
+        Step("correct spec.workload or spec.handbook: another revision takes over then", _EDIT),
+    ),
+    Reason.REVISION_REJECTED: (
+        Step("ask for other work in the spec, which is then rolled out", _EDIT),
+        Step("try it again: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
+    ),
     # Orders speak for themselves; describe shows agents.
     Reason.IN_FORCE: (),
     Reason.CARRIED_OUT: (),
@@ -166,6 +181,7 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.RETRAINING: (),
     Reason.NO_RETRAINING: (),
     Reason.TRAINING_FAILED: (),
+    Reason.NO_ROLLOUT: (),
     Reason.EXPIRED: (),
     Reason.POLICY_UNREADABLE: (Step("correct the field of the AgentPolicy that the message names", Right.EDIT_POLICY),),
     Reason.UP_TO_DATE: (),

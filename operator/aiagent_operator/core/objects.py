@@ -86,6 +86,7 @@ class Rollout:
     ready: int
     observed_generation: int
     failure: str = ""
+    terminating: int = 0
 
     def complete(self, generation: int) -> bool:
         """Whether the controller has seen this generation, all pods are ready, and none too many or old is left."""

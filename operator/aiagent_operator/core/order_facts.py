@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from aiagent_operator.api.agentaction import DEADLINE, Action, ActionPhase, AgentActionSpec
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.rolloutstatus import RolloutOrderStatus
 from aiagent_operator.core import revisions
 from aiagent_operator.core.objects import Child
 
 NAMED = 8
+STEERING = (Action.PROMOTE, Action.ABORT)
+"""What is ordered about a rollout: the agent's own pass does it, and says so in the agent's status."""
 FINISHED = (ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED)
 
 
@@ -61,7 +64,8 @@ class AgentFacts:
 
     `stopped`: no right of it is bound, and no pod is asked for. `suspended`: it says so itself. `by_spec`, `by_orders`,
     `by_policy`: what wants it so. `adopted`: its work is a target of somebody else's. `revisions`: those that exist.
-    `newest`: the newest Rollback about it. `trainable`: its spec says how it is trained.
+    `newest`: the newest Rollback about it. `trainable`: its spec says how it is trained. `carried`: what its
+    rollout has done about orders, by their UIDs.
     """
 
     name: str
@@ -74,6 +78,7 @@ class AgentFacts:
     revisions: tuple[Child, ...] = ()
     newest: Order | None = None
     trainable: bool = False
+    carried: Mapping[str, RolloutOrderStatus] = field(default_factory=dict)
 
     def trained_by(self, order: Order) -> Child | None:
         """The revision that is or was trained by the order."""

@@ -16,6 +16,7 @@ from aiagent_operator.core import revisions, texts
 from aiagent_operator.core.order_facts import (
     FINISHED,
     NAMED,
+    STEERING,
     AgentFacts,
     Order,
     OrderPlan,
@@ -28,7 +29,7 @@ from aiagent_operator.core.order_facts import (
 from aiagent_operator.core.retraining import orders as retrain_orders
 from aiagent_operator.core.revisions import RollbackOrder
 
-__all__ = ["FINISHED", "AgentFacts", "Order", "OrderPlan", "decide"]
+__all__ = ["FINISHED", "STEERING", "AgentFacts", "Order", "OrderPlan", "decide"]
 
 
 def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order], now: dt.datetime) -> OrderPlan:
@@ -55,6 +56,8 @@ def _pending(order: Order, about: list[AgentFacts], standing: tuple[Order, ...],
             return _rollback(order, about)
         case Action.RETRAIN:
             return retrain_orders.decide(order, about, late=late)
+        case Action.PROMOTE | Action.ABORT:
+            return _steer(order, about)
         case _:
             return _resume(order, about, standing)
 
@@ -128,11 +131,27 @@ def _rollback(order: Order, about: list[AgentFacts]) -> OrderPlan:
     if goal is None:
         return failed(Reason.NO_REVISION, _no_revision(order, agent))
     number = revisions.facts(goal).number
+    if revisions.failed(goal, order.uid):
+        text = f"Revision {number} failed before it served, and says why in its status; what served goes on serving"
+        return failed(Reason.REVISION_REJECTED, text)
     if agent.suspended or agent.by_spec:
         text = f"AIAgent {agent.name} is suspended: waiting for it to be resumed, to go back to revision {number} then"
     else:
         text = f"Waiting for the pods of revision {number} of AIAgent {agent.name} to be ready"
     return OrderPlan(ActionPhase.PENDING, reconciling(Reason.ROLLING_BACK, text), 1)
+
+
+def _steer(order: Order, about: list[AgentFacts]) -> OrderPlan:
+    """What the agent's pass has done about an order to Promote or Abort. It acts once, on what it finds."""
+    if not about:
+        return failed(Reason.NO_AGENT, no_agent(order))
+    (agent,) = about
+    outcome = agent.carried.get(order.uid)
+    if outcome is None:
+        text = f"Waiting for the rollout of AIAgent {agent.name} to be looked at"
+        return OrderPlan(ActionPhase.PENDING, reconciling(Reason.WAITING_FOR_AGENTS, text), 1)
+    text = outcome.message[:1].upper() + outcome.message[1:]
+    return carried_out(text, about) if outcome.done else failed(Reason.NO_ROLLOUT, text)
 
 
 def _no_revision(order: Order, agent: AgentFacts) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -18,9 +18,11 @@ from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.merged import NOTHING, Merged
 from aiagent_operator.core.retraining.due import View
 from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
+from aiagent_operator.core.rollout.facts import RolloutOrder
 from aiagent_operator.core.rules import Ceiling, Rule
 from aiagent_operator.core.runs.facts import PodFacts
 
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 # A rule in the namespace where it held.
 Held = tuple[str, Rule]
 
@@ -142,9 +144,10 @@ class Environment:
 class Observed:
     """Everything that a decision about one agent rests on.
 
-    `time` is RFC 3339 in UTC, to the second. `policies`: what those that select the agent demand together. `training`:
-    what follows from these, which the decision itself fills in. `admitted`: it has a place among those that may train
-    at once. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in `children`.
+    `time` is RFC 3339 in UTC, to the second; `moment` is the same, exactly. `policies`: what those that select the
+    agent demand together. `training`: what follows from these, which the decision itself fills in. `admitted`: it has a
+    place among those that may train at once. `steering`: orders about its rollout. `pods` are those of Jobs that a plan
+    needed, as read after the Job was observed as it is in `children`.
     """
 
     agent: AIAgent
@@ -168,7 +171,9 @@ class Observed:
     policies: Merged = NOTHING
     training: View | None = None
     admitted: bool = True
+    steering: tuple[RolloutOrder, ...] = ()
     time: str = ""
+    moment: datetime = BEGINNING
     definition_terminating: bool = False
     pods: Mapping[ObjectKey, tuple[PodFacts, ...]] = field(default_factory=dict)
 
@@ -196,7 +201,8 @@ class Plan:
     `writes` may all be sent at once; what must come after them is in the next plan, made from what was observed then.
     `revokes`: they take rights away, and what comes after them is less urgent than other agents' revocations.
     `needs` are objects to read whole before anything can be decided about them, `needs_pods` Jobs whose pods are to be
-    read before. `status` holds the fields of the status other than conditions. `training`: what it rests on.
+    read before. `status` holds the fields of the status other than conditions. `first` are those of them that must
+    stand there before any write is sent: a crash in between leaves the same decision. `training`: what it rests on.
     `requeue_after` is in seconds.
     """
 
@@ -207,6 +213,7 @@ class Plan:
     needs_proof: tuple[Held, ...] | None = None
     verdicts: tuple[Verdict, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Any] = field(default_factory=dict)
     revokes: bool = False
     training: View | None = None
     requeue_after: float | None = None

@@ -123,6 +123,8 @@ def writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:
         return []
     if not governing.may_promote(o, choice):
         return []
+    if work.rejected and choice.rolling:
+        return [report(choice.target, revisions.rejection(work.rejected))]
     if choice.renews or (choice.rolling and work.complete and not o.suspended):
         return [report(choice.target, revisions.promotion(versions.known, choice, versions.work, o.time))]
     changes = [report(child, status) for child, status in revisions.transitions(versions.known, choice, versions.work)]

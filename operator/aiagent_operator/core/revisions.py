@@ -16,6 +16,7 @@ from aiagent_operator.core.objects import Child, Manifest, RevisionFacts
 
 _OPEN = (RevisionState.CANDIDATE, RevisionState.ROLLING_OUT)
 _FINAL = (RevisionState.SUPERSEDED, RevisionState.ROLLED_BACK, RevisionState.REJECTED, RevisionState.TRAINING)
+_BAD = (RevisionState.ROLLED_BACK, RevisionState.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,14 @@ class Choice:
 
     `stable` serves now; None before the first has become ready. `target` is to serve; None while its record has yet to
     be made. `make`: the number of the record to make. `held`: the work of the spec was rolled back and stays so.
-    `order`: the order by which the target is to serve.
+    `rejected`: it failed before it served, and is not tried again. `order`: the order by which the target is to serve.
     """
 
     stable: Child | None = None
     target: Child | None = None
     make: int | None = None
     held: Child | None = None
+    rejected: Child | None = None
     order: RollbackOrder | None = None
 
     @property
@@ -81,15 +83,24 @@ def choose(revisions: Iterable[Child], work: str, last: int, order: RollbackOrde
     kept = sorted((child for child in revisions if not child.deleting), key=lambda child: facts(child).number)
     serving = stable(kept)
     # Where it is carried out already, the promotion says by which order it was.
-    if order and serving and facts(serving).order != order.uid and (back := aim(kept, order)) is not None:
-        return Choice(serving, back, order=order)
+    if order and serving and facts(serving).order != order.uid:
+        back = aim(kept, order)
+        if back is not None and not failed(back, order.uid):
+            return Choice(serving, back, order=order)
     same = [child for child in kept if facts(child).work == work]
     if serving and facts(serving).instead == work:
         # The spec still asks for what the order went back from.
         return Choice(serving, serving, held=same[-1] if same and same[-1] is not serving else None)
+    if serving and same and serving not in same and facts(same[-1]).state is RevisionState.REJECTED:
+        return Choice(serving, serving, rejected=same[-1])
     if not same:
         return Choice(serving, make=max([last, *(facts(child).number for child in kept)]) + 1)
     return Choice(serving, serving if serving in same else same[-1])
+
+
+def failed(revision: Child, order: str) -> bool:
+    """Whether the revision was to serve by the order of this UID, and was rejected on the way."""
+    return facts(revision).order == order and facts(revision).state is RevisionState.REJECTED
 
 
 def aim(revisions: Iterable[Child], order: RollbackOrder) -> Child | None:
@@ -107,7 +118,7 @@ def aim(revisions: Iterable[Child], order: RollbackOrder) -> Child | None:
     if any(facts(child).state in _OPEN for child in kept if child is not serving):
         return serving
     promoted = sorted((c for c in kept if facts(c).promotion), key=lambda c: facts(c).promotion)
-    before = [c for c in promoted[:-1] if facts(c).state is not RevisionState.ROLLED_BACK]
+    before = [c for c in promoted[:-1] if facts(c).state not in _BAD]
     return before[-1] if before else None
 
 
@@ -130,6 +141,11 @@ def promotion(revisions: Iterable[Child], choice: Choice, work: str, now: str) -
         "order": _order(order, work) if order else None,
         "message": f"Serves by order of {order.text}"[:1024] if order else None,
     }
+
+
+def rejection(reason: str) -> Manifest:
+    """The status of a revision that failed, or was aborted, before it served."""
+    return {"state": RevisionState.REJECTED.value, "message": reason[:1024]}
 
 
 def _order(order: RollbackOrder, work: str) -> Manifest:
@@ -173,7 +189,7 @@ def _state(child: Child, choice: Choice) -> tuple[RevisionState, str | None]:
 def collect(revisions: Iterable[Child], choice: Choice, keep: int, needed: Iterable[Child] = ()) -> list[Child]:
     """The revisions beyond the history, oldest first. What serves, is on its way, is held back, or is needed for
     something else, is not history."""
-    spared = (choice.stable, choice.target, choice.held, *needed)
+    spared = (choice.stable, choice.target, choice.held, choice.rejected, *needed)
     history = [c for c in revisions if not c.deleting and not any(c is other for other in spared)]
     history.sort(key=lambda child: facts(child).number)
     return history[: max(0, len(history) - keep)]
@@ -192,4 +208,6 @@ def summary(revisions: Iterable[Child], choice: Choice, before: Mapping[str, Any
         found["rollingOut"] = facts(choice.target).number
     if choice.held:
         found["heldBack"] = facts(choice.held).number
+    if choice.rejected:
+        found["rejected"] = facts(choice.rejected).number
     return found

@@ -21,7 +21,14 @@ from aiagent_operator.core.workload import WorkloadPlan
 
 # Reasons that time or the cluster resolves; all others wait for a person.
 TRANSIENT: Final = frozenset(
-    {Reason.PROGRESSING, Reason.PENDING, Reason.NAMESPACE_TERMINATING, Reason.ONBOARDING, Reason.SUSPENDING}
+    {
+        Reason.PROGRESSING,
+        Reason.PENDING,
+        Reason.NAMESPACE_TERMINATING,
+        Reason.ONBOARDING,
+        Reason.SUSPENDING,
+        Reason.ROLLOUT_PAUSED,
+    }
 )
 _LONGEST = 2000
 
@@ -89,9 +96,10 @@ def compose(
         revokes=revokes,
         needs=work.needs,
         verdicts=tuple(verdicts),
-        status=_fields(o, decisions, work, ready) | dict(fields or {}),
+        status=_fields(o, decisions, work, ready) | dict(fields or {}) | dict(work.status),
+        first=work.status,
         training=o.training,
-        requeue_after=min((after for after in (60.0 if waits else None, report.again(o)) if after), default=None),
+        requeue_after=min(filter(None, (60.0 if waits else None, work.requeue_after, report.again(o))), default=None),
     )
 
 
@@ -179,6 +187,8 @@ def _phase(o: Observed, ready: Verdict) -> Phase:
         return Phase.ACTIVE
     if o.suspended:
         return Phase.SUSPENDED
+    if ready.reason is Reason.ROLLOUT_PAUSED:
+        return Phase.ACTIVE
     if ready.reason in TRANSIENT:
         return Phase.ONBOARDING
     return Phase.DEGRADED if o.children else Phase.PENDING

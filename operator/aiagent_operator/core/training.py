@@ -93,7 +93,8 @@ def _no_longer(o: Observed, jobs: list[Child]) -> Iterable[Write]:
 
 def _how(o: Observed) -> Retraining | None:
     """How the agent is trained; None where its spec does not say."""
-    return o.agent.spec.retraining
+    how = o.agent.spec.retraining
+    return how if how is not None and how.job_template is not None else None
 
 
 def stopped(o: Observed) -> str:

@@ -11,6 +11,7 @@ from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import orders
 from aiagent_operator.core.objects import Child, ChildKind
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan
+from aiagent_operator.core.rollout import standing
 from aiagent_operator.runtime import paths, report
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.orders import ActionKey, OrderRecord
@@ -70,6 +71,8 @@ class ActionReconciler:
         stopped = not any(_at_work(child) for child in children.values())
         by = (record.suspended_by_spec, over, record.suspended_by_policy)
         facts = AgentFacts(key.name, stopped, record.suspended, *by)
+        if order.spec.action in orders.STEERING:
+            return replace(facts, carried=standing.carried(record.load().get("status") or {}))
         if order.spec.action not in (Action.ROLLBACK, Action.RETRAIN):
             return facts
         spec = record.load()["spec"]

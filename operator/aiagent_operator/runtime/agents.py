@@ -6,17 +6,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import offboarding, onboarding
 from aiagent_operator.core.objects import ChildKind, Manifest, ObjectKey
-from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Verb, Write
+from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Verb, Write
 from aiagent_operator.runtime import metrics, paths, report
 from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
+from aiagent_operator.runtime.memory import PODS_MOST, Memory
 from aiagent_operator.runtime.prove import prove
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.runs import PodsOfRuns
@@ -28,25 +28,6 @@ log = logging.getLogger(__name__)
 ROUNDS = 24
 # Seconds before a refused write is sent again although nothing told of a change.
 _REFUSED_AGAIN = 30.0
-# Seconds that pods may take before the operator looks for the reason; it looks again after twice as long each time.
-_PODS_GRACE = 10.0
-_PODS_MOST = 320.0
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What a pass leaves for the next one. Losing it costs a look or a repeated refusal, nothing else."""
-
-    failures: dict[ObjectKey, tuple[Failure, float]] = field(default_factory=dict)
-    look_at: float | None = None
-    look_after: float = _PODS_GRACE
-    problems: tuple[str, ...] = ()
-
-    def current(self) -> dict[ObjectKey, Failure]:
-        """Failures that are not yet to be tried again."""
-        now = time.monotonic()
-        self.failures = {key: entry for key, entry in self.failures.items() if entry[1] > now}
-        return {key: failure for key, (failure, _) in self.failures.items()}
 
 
 class AgentReconciler:
@@ -55,14 +36,14 @@ class AgentReconciler:
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], gatherer: Gatherer, executor: Executor) -> None:
         self._api, self._store, self._queue = api, store, queue
         self._gather, self._execute = gatherer, executor
-        self._memory: dict[AgentKey, _Memory] = {}
+        self._memory: dict[AgentKey, Memory] = {}
 
     async def reconcile(self, key: AgentKey) -> None:
         """One pass. Raises ApiError and the like where it is to be made again later."""
         live: dict[ObjectKey, Manifest | None] = {}
         proof: Proof | None = None
         pods = PodsOfRuns(self._api)
-        memory = self._memory.setdefault(key, _Memory())
+        memory = self._memory.setdefault(key, Memory())
         began = time.monotonic()
         sent: set[ObjectKey] = set()
         for _ in range(ROUNDS):
@@ -96,6 +77,8 @@ class AgentReconciler:
                 continue
             if not plan.writes:
                 break
+            if not plan.revokes and await self._write_first(key, record, plan.first):
+                continue
             await self._send(observed, plan, memory)
             self._count_repairs(observed, plan.writes, sent)
             live = _untouched(live, plan.writes)
@@ -108,6 +91,9 @@ class AgentReconciler:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
         await self._look_at_pods(key, observed, plan, memory)
         await self._report(key, record, plan)
+        self._look_again(key, plan, memory)
+
+    def _look_again(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
         if memory.failures:
             self._queue.add_after(key, _REFUSED_AGAIN)
         if plan.requeue_after is not None:
@@ -125,7 +111,7 @@ class AgentReconciler:
             await pods.read(unread, observed.children)
         return bool(missing or unread)
 
-    async def _send(self, observed: Observed, plan: Plan, memory: _Memory) -> None:
+    async def _send(self, observed: Observed, plan: Plan, memory: Memory) -> None:
         """All writes of a round at once; the round is over when all are answered, whatever some of them say."""
         known = frozenset(entry["uid"] for entry in observed.agent.status.get("inventory") or ())
         ordered = list(plan.writes)
@@ -217,12 +203,12 @@ class AgentReconciler:
                 sent.add(key)
                 metrics.REPAIRS_TOTAL.labels(key.kind.value).inc()
 
-    async def _look_at_pods(self, key: AgentKey, observed: Observed, plan: Plan, memory: _Memory) -> None:
+    async def _look_at_pods(self, key: AgentKey, observed: Observed, plan: Plan, memory: Memory) -> None:
         """After a grace, finds out why pods do not become ready, for the next pass to say."""
         work = next((v for v in plan.verdicts if v.type is Type.WORKLOAD_READY), None)
         wanted = any(child.rollout and child.rollout.wanted for child in observed.children.values())
         if work is None or work.reason not in (Reason.PROGRESSING, Reason.PODS_FAILING) or not wanted:
-            memory.look_at, memory.look_after, memory.problems = None, _PODS_GRACE, ()
+            memory.forget_pods()
             return
         now = time.monotonic()
         if memory.look_at is None:
@@ -230,7 +216,7 @@ class AgentReconciler:
         if now < memory.look_at:
             self._queue.add_after(key, memory.look_at - now)
             return
-        memory.look_after = min(2 * memory.look_after, _PODS_MOST)
+        memory.look_after = min(2 * memory.look_after, PODS_MOST)
         memory.look_at = now + memory.look_after
         self._queue.add_after(key, memory.look_after)
         problems = await pod_problems(self._api, observed.identity)
@@ -239,6 +225,18 @@ class AgentReconciler:
             self._queue.add_after(key, 0.0)
 
     # Reports
+
+    async def _write_first(self, key: AgentKey, record: AgentRecord, fields: Mapping[str, object]) -> bool:
+        """Writes what the status must say before anything else is written; False where it says so already."""
+        patch = report.differences(record.load().get("status") or {}, fields)
+        if not patch:
+            return False
+        async with self._execute.slots.take():
+            answer = await report.write(self._api, paths.agent(*key), record.uid, patch)
+        if answer is None:
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has gone, or is another one now")
+        self._store.observe_agent(answer, notify=False)
+        return True
 
     async def _report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
         if not plan.verdicts:

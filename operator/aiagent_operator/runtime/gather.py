@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -121,7 +122,9 @@ class Gatherer:
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
             policies=self._store.demands(key, record),
+            steering=self._store.orders.steering(key.namespace, key.name),
             time=now(),
+            moment=dt.datetime.now(dt.UTC),
             orders=self._store.orders.over(key.namespace, key.name, agent.metadata.labels),
             definition_terminating=leaving and await self._definition_terminating(since),
         )

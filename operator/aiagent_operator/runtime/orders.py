@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction
 from aiagent_operator.api.fields import unreadable
-from aiagent_operator.core.orders import FINISHED, Order
+from aiagent_operator.core.orders import FINISHED, STEERING, Order
 from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
+from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 
 # Orders that agents' own passes carry out.
-_CONCERN: Final = (Action.SUSPEND, Action.ROLLBACK, Action.RETRAIN)
+_CONCERN: Final = (Action.SUSPEND, Action.ROLLBACK, Action.RETRAIN, *STEERING)
 _PHASES: Final = {phase.value: phase for phase in ActionPhase}
 
 
@@ -115,6 +116,14 @@ class OrderBook:
         about = sorted((order for order in found if order.covers(name, labels)), key=lambda order: order.age)
         return tuple(RetrainOrder(o.name, o.uid, o.created.isoformat(), o.deadline.isoformat()) for o in about)
 
+    def steering(self, namespace: str, name: str) -> tuple[RolloutOrder, ...]:
+        """The orders about an agent's rollout that are not finished, in the order in which they were given."""
+        if namespace not in self._inside:
+            return ()
+        found = (o for o in self._orders(namespace) if o.spec.action in STEERING and o.phase not in FINISHED)
+        mine = sorted((order for order in found if order.covers(name, {})), key=lambda order: order.age)
+        return tuple(RolloutOrder(order.uid, _kind(order), str(order)) for order in mine)
+
     def agent_changed(self, namespace: str, name: str) -> None:
         """An agent came, went, or has other labels, or became suspended or not: orders that may be about it say so."""
         for key in self._inside.get(namespace, ()):
@@ -134,6 +143,12 @@ class OrderBook:
     def _tell(self, record: OrderRecord | None) -> None:
         if record and record.order and record.order.spec.action in _CONCERN:
             self._concerned(record.order)
+
+
+def _kind(order: Order) -> OrderKind:
+    if order.spec.action is Action.ABORT:
+        return OrderKind.ABORT
+    return OrderKind.PROMOTE_FULL if order.spec.full else OrderKind.PROMOTE
 
 
 def _record(body: Mapping[str, Any]) -> OrderRecord:

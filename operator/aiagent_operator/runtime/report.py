@@ -31,6 +31,11 @@ def changes(
         "observedGeneration": generation,
         "conditions": merge(old.get("conditions") or (), verdicts, generation, now()),
     }
+    return differences(old, wanted)
+
+
+def differences(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch by which the fields named become what is wanted; empty where they are so."""
     return {key: _patch(old.get(key), value) for key, value in wanted.items() if old.get(key) != value}
 
 

@@ -64,11 +64,12 @@ class AgentRecord:
     suspended_by_spec: bool = False
     role: str = ""
     suspended_by_policy: bool = False
+    carried: tuple[str, ...] = ()
 
     @property
     def standing(self) -> tuple[object, ...]:
         """What orders about the agent go by."""
-        return self.uid, self.labels, self.suspended, self.suspended_by_spec, self.suspended_by_policy
+        return self.uid, self.labels, self.suspended, self.suspended_by_spec, self.suspended_by_policy, self.carried
 
     def load(self) -> Manifest:
         """The object itself."""
@@ -133,6 +134,7 @@ class Store:
             suspended_by_spec=spec.get("suspended") is True,
             suspended_by_policy=bool((status.get("training") or {}).get("suspendedBy")),
             role=intern((spec.get("roleRef") or {}).get("name") or ""),
+            carried=tuple(order.get("uid", "") for order in (status.get("rollout") or {}).get("orders") or ()),
         )
         self.agents[key] = record
         self._agent_of[metadata["uid"]] = key

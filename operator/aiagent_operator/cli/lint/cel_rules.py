@@ -53,9 +53,21 @@ def _masked(text: str) -> str:
     return ipaddress.ip_network(text, strict=False).with_prefixlen
 
 
+def _is_sorted(items: Any) -> bool:
+    """Of Kubernetes' list library (apiserver/pkg/cel/library/lists.go): no element before a smaller one."""
+    found = list(items)
+    return found == sorted(found)
+
+
 def _duration(text: str) -> timedelta:
     """As Go reads it. What is longer than ten years raises ValueError: no field may be."""
     return durations.parse(text, "self")
 
 
-FUNCTIONS: Final = {"isCIDR": _is_cidr, "cidr": _cidr, "masked": _masked, "goDuration": _duration}
+FUNCTIONS: Final = {
+    "isCIDR": _is_cidr,
+    "cidr": _cidr,
+    "masked": _masked,
+    "goDuration": _duration,
+    "isSorted": _is_sorted,
+}

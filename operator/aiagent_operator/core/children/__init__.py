@@ -97,6 +97,7 @@ def _rollout(live: Mapping[str, Any]) -> Rollout:
         ready=status.get("readyReplicas", 0),
         observed_generation=status.get("observedGeneration", 0),
         failure=_failure(status.get("conditions") or ()),
+        terminating=status.get("terminatingReplicas", 0),
     )
 
 

@@ -75,7 +75,7 @@ def _revisions(children: Iterable[Child]) -> list[Child]:
 def _cadence(o: Observed) -> tuple[Cadence | None, str]:
     """(cadence, what is wrong with it); None where the spec does not say how the agent is trained."""
     spec = o.agent.spec.retraining
-    if spec is None:
+    if spec is None or spec.job_template is None:
         return None, ""
     try:
         return due.cadence(spec), ""

@@ -12,6 +12,7 @@ from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Verb, Write, delete
 from aiagent_operator.core.revisions import Choice
+from aiagent_operator.core.workload import stepwise
 from aiagent_operator.core.workload import target as targets
 from aiagent_operator.core.workload import template as templates
 from aiagent_operator.core.workload.result import KINDS, WorkloadPlan, patches, waiting
@@ -23,14 +24,27 @@ def plan(o: Observed, choice: Choice, work: Work | None, handbook: str, *, down:
     """Writes for the work the spec names, and for what it no longer names. `down` asks for no pods, once no binding is
     left. `work` is what the spec asks for, None before a target is adopted; `handbook` the ConfigMap of it."""
     target = o.agent.spec.workload.target_ref
+    if not o.policies.readable and choice.order is None:
+        # What cannot be read may forbid that another one takes over.
+        choice = replace(choice, target=choice.stable or choice.target)
     if target is None:
-        return _with(templates.plan(o, choice, work, down=down), leave(o, templates.deployments_of(o)))
+        rollout = o.agent.spec.retraining and o.agent.spec.retraining.rollout
+        if rollout:
+            own = stepwise.plan(o, choice, work, rollout, down=down)
+        else:
+            own = _unsteered(o, templates.plan(o, choice, work, down=down))
+        return _with(own, leave(o, templates.deployments_of(o)))
     key = targets.key_of(o, target)
     given = injection.build(o.identity, handbook, o.agent.spec.connections)
     what = targets.plan(o, target, given, down=down)
     if what.verdict and what.verdict.status and (former := _lingering(o, key)):
         what = replace(what, verdict=former)
-    return _with(what, leave(o, (key,)))
+    return _with(_unsteered(o, what), leave(o, (key,)))
+
+
+def _unsteered(o: Observed, what: WorkloadPlan) -> WorkloadPlan:
+    """Without a rollout in the spec there are no steps to keep, and orders about them fail."""
+    return replace(what, status=stepwise.none(o, "spec.retraining.rollout is not set"))
 
 
 def _with(what: WorkloadPlan, left: WorkloadPlan) -> WorkloadPlan:

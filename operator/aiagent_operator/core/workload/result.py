@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core.adoption import Patch, PatchType
@@ -19,6 +20,8 @@ class WorkloadPlan:
     """Writes, objects to read first, and what is to be said of the work.
 
     `complete`: what should serve does, with all its pods. `settled`: and nothing of what served before is left.
+    `rejected`: why what was to take over does not. `status` are fields of the agent's status that have to stand there
+    before any of the writes is sent. `requeue_after` is in seconds.
     """
 
     writes: tuple[Write, ...] = ()
@@ -27,6 +30,9 @@ class WorkloadPlan:
     rollout: Rollout | None = None
     complete: bool = False
     settled: bool = False
+    rejected: str = ""
+    status: Mapping[str, Any] = field(default_factory=dict)
+    requeue_after: float | None = None
 
 
 def patches(key: ObjectKey, steps: Iterable[Patch]) -> list[Write]:

@@ -1,7 +1,8 @@
 """The work of an agent that brings a pod template: a Deployment for each revision that runs.
 
 While one revision takes over from another, both serve; revisions.py says which they are, rolling.py how many pods each
-has. What a revision runs is read from its record where the spec has moved on.
+has; where the spec has a rollout, stepwise.py does all this. What a revision runs is read from its record where the
+spec has moved on.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _NONE = Pods()
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """A revision, its Deployment as it is, and as it should be."""
 
     record: Child
@@ -57,12 +58,9 @@ def plan(o: Observed, choice: Choice, work: Work | None, *, down: bool) -> Workl
 
     `work` is what the spec asks for, whose template is at hand.
     """
-    asked = work.digest if work else ""
-    serving = [child for child in _serving(o, choice) if not facts(child).adopted]
-    if unread := [child.key for child in serving if facts(child).work != asked and child.key not in o.live]:
-        return WorkloadPlan(needs=frozenset(unread))
-    if lost := [child.key for child in serving if facts(child).work != asked and o.live[child.key] is None]:
-        return WorkloadPlan(verdict=waiting(lost[0], "to be seen gone"))
+    serving = serving_of(choice)
+    if unknown := unread(o, serving, work):
+        return unknown
     deployments = deployments_of(o)
     former = {
         key.name: child
@@ -70,7 +68,7 @@ def plan(o: Observed, choice: Choice, work: Work | None, *, down: bool) -> Workl
         if key.name not in {record.key.name for record in serving} and not child.deleting
     }
     runs, gone = _split(o, serving, former, work, down=down)
-    rollout = _together(deployments.values())
+    rollout = together(deployments.values())
     said = _said(o, runs, down=down)
     if said.complete and choice.rolling and choice.target in serving and not down:
         # Nothing more of the rollout is written: the promotion makes the others former ones, which go.
@@ -89,11 +87,32 @@ def plan(o: Observed, choice: Choice, work: Work | None, *, down: bool) -> Workl
     )
 
 
-def _serving(o: Observed, choice: Choice) -> tuple[Child, ...]:
-    """The revision that serves, and after it the one that takes over; while a policy cannot be read, none does."""
-    rolling = choice.rolling and (o.policies.readable or choice.order is not None)
-    pair = (choice.stable, choice.target) if rolling else (choice.stable or choice.target,)
-    return tuple(child for child in pair if child)
+def serving_of(choice: Choice) -> list[Child]:
+    """The revision that serves, and after it the one that takes over, as far as they are the operator's to run."""
+    pair = (choice.stable, choice.target) if choice.rolling else (choice.stable or choice.target,)
+    return [child for child in pair if child and not facts(child).adopted]
+
+
+def unread(o: Observed, serving: Iterable[Child], work: Work | None) -> WorkloadPlan | None:
+    """What to do first where the records of what serves have yet to be read; None where all is at hand."""
+    others = [child.key for child in serving if work is None or facts(child).work != work.digest]
+    if missing := [key for key in others if key not in o.live]:
+        return WorkloadPlan(needs=frozenset(missing))
+    lost = [key for key in others if o.live[key] is None]
+    return WorkloadPlan(verdict=waiting(lost[0], "to be seen gone")) if lost else None
+
+
+def run_of(o: Observed, record: Child, work: Work | None, asked: int) -> Run:
+    """The revision with its Deployment, of which so many pods are asked for."""
+    its = facts(record)
+    given = injections.build(o.identity, its.handbook, o.agent.spec.connections)
+    desired = deployment.build(o.identity, its.number, _template(o, record, work), asked, given)
+    return Run(record, deployment_of(o, record), desired, asked)
+
+
+def deployment_of(o: Observed, record: Child) -> Child | None:
+    """The Deployment of a revision; None where there is none."""
+    return o.children.get(ObjectKey(ChildKind.DEPLOYMENT, o.identity.namespace, record.key.name))
 
 
 def deployments_of(o: Observed) -> Mapping[ObjectKey, Child]:
@@ -103,21 +122,18 @@ def deployments_of(o: Observed) -> Mapping[ObjectKey, Child]:
 
 def _split(
     o: Observed, serving: list[Child], former: Mapping[str, Child], work: Work | None, *, down: bool
-) -> tuple[list[_Run], frozenset[str]]:
-    wanted = 0 if down else _wanted(o)
-    live = [o.children.get(ObjectKey(ChildKind.DEPLOYMENT, o.identity.namespace, each.key.name)) for each in serving]
-    pods_of = [*map(_pods, live), None, None]
+) -> tuple[list[Run], frozenset[str]]:
+    wanted = 0 if down else wanted_of(o)
+    pods_of = [*(_pods(deployment_of(o, each)) for each in serving), None, None]
     split = rolling.split(wanted, pods_of[0], pods_of[1], {name: _pods(child) for name, child in former.items()})
-    runs = []
-    for record, child, asked in zip(serving, live, (split.stable, split.target), strict=False):
-        its = facts(record)
-        given = injections.build(o.identity, its.handbook, o.agent.spec.connections)
-        desired = deployment.build(o.identity, its.number, _template(o, record, work), asked, given)
-        runs.append(_Run(record, child, desired, asked))
+    runs = [
+        run_of(o, record, work, asked) for record, asked in zip(serving, (split.stable, split.target), strict=False)
+    ]
     return runs, split.gone
 
 
-def _wanted(o: Observed) -> int:
+def wanted_of(o: Observed) -> int:
+    """How many pods the agent wants."""
     replicas = o.agent.spec.workload.replicas
     return 1 if replicas is None else replicas
 
@@ -136,27 +152,27 @@ def _pods(child: Child | None) -> Pods:
     return Pods(child.rollout.wanted, child.rollout.replicas, child.rollout.ready)
 
 
-def _said(o: Observed, runs: list[_Run], *, down: bool) -> WorkloadPlan:
+def _said(o: Observed, runs: list[Run], *, down: bool) -> WorkloadPlan:
     """What is said of the revision that is to serve, and whether it does with all its pods."""
     if not runs:
         return WorkloadPlan(verdict=not_ready(Reason.PROGRESSING, "Waiting for the first revision to be recorded"))
     if down:
-        each = [_of(o, run) for run in runs]
+        each = [said_of(o, run) for run in runs]
         return next((plan for plan in each if not plan.complete), each[-1])
     run = runs[-1]
-    found = _of(o, run)
-    if len(runs) == 1 or (found.complete and run.asked == _wanted(o)):
+    found = said_of(o, run)
+    if len(runs) == 1 or (found.complete and run.asked == wanted_of(o)):
         return found
     children = [run.live for run in runs if run.live]
     target, stable = (_pods(each.live) for each in (run, runs[0]))
     wait = (
-        f"revision {facts(run.record).number} takes over with {target.ready} of {_wanted(o)} pods ready, "
+        f"revision {facts(run.record).number} takes over with {target.ready} of {wanted_of(o)} pods ready, "
         f"revision {facts(runs[0].record).number} serves with {stable.ready}"
     )
     return WorkloadPlan(verdict=pods(o, children, wait))
 
 
-def _of(o: Observed, run: _Run) -> WorkloadPlan:
+def said_of(o: Observed, run: Run) -> WorkloadPlan:
     """What is said of one Deployment; complete where it is as it should be, with all its pods."""
     key, child = run.desired.key, run.live
     if child is None:
@@ -168,7 +184,7 @@ def _of(o: Observed, run: _Run) -> WorkloadPlan:
     return observed(o, child) if run.settled(o) else WorkloadPlan(verdict=waiting(key, "to be updated"))
 
 
-def _together(children: Iterable[Child]) -> Rollout | None:
+def together(children: Iterable[Child]) -> Rollout | None:
     """The pods of all Deployments, for the status; None before there is one."""
     rollouts = [child.rollout for child in children if child.rollout]
     if not rollouts:

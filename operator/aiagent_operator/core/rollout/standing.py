@@ -1,0 +1,72 @@
+"""How far the rollout of an agent is, as the agent's own status keeps it: of which revision, and by which order.
+
+What was done about orders is kept while these stand, also after the rollout that they were about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiagent_operator.api.rolloutstatus import MOST_ORDERS, RolloutOrderStatus
+from aiagent_operator.core.rollout import stored
+from aiagent_operator.core.rollout.course import course
+from aiagent_operator.core.rollout.decision import Carried, Decision, RolloutStatus
+from aiagent_operator.core.rollout.facts import Facts, RolloutOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is kept. `revision` is None where none takes over; `order` is the UID of the Rollback by which it does."""
+
+    revision: int | None = None
+    order: str = ""
+    status: RolloutStatus = field(default_factory=RolloutStatus)
+
+
+def read(status: Mapping[str, Any]) -> Standing:
+    """From the status of an agent. Raises stored.StoredRolloutError for what cannot be read."""
+    raw = status.get("rollout")
+    if not raw:
+        return Standing()
+    return Standing(raw.get("revision"), raw.get("order", ""), stored.load(raw))
+
+
+def begun(found: Standing, revision: int, order: str) -> RolloutStatus:
+    """The status of the rollout of this revision, by this order: what is kept, or that of one that begins now.
+
+    One by order has no steps: whoever goes back wants the way to be short. Its pods must become ready all the same.
+    """
+    if (found.revision, found.order) == (revision, order):
+        return found.status
+    return RolloutStatus(full=bool(order), orders=found.status.orders)
+
+
+def under_way(f: Facts, order: str, decision: Decision) -> dict[str, Any]:
+    """What the agent's status is to say of a rollout."""
+    steps = {"steps": len(course(f.spec))} if f.stable is not None else {}
+    return {
+        "revision": f.candidate.revision,
+        **({"order": order} if order else {}),
+        **steps,
+        **stored.dump(decision.status),
+        "waitsFor": decision.wait.what.value,
+    }
+
+
+def over(found: Standing, orders: Iterable[RolloutOrder], text: str) -> dict[str, Any] | None:
+    """What it is to say where no revision takes over by steps; None where nothing. `text` is why new orders fail."""
+    there = {order.uid: order for order in orders}
+    kept = {carried.uid: carried for carried in found.status.orders if carried.uid in there}
+    room = MOST_ORDERS - len(kept)
+    new = {uid: Carried(uid, False, text) for uid in [uid for uid in sorted(there) if uid not in kept][:room]}
+    if not kept and not new:
+        return None
+    return stored.dump(RolloutStatus(orders=(*kept.values(), *new.values())))
+
+
+def carried(status: Mapping[str, Any]) -> dict[str, RolloutOrderStatus]:
+    """What was done about orders, by their UIDs, as the status of an agent says."""
+    raw = (status.get("rollout") or {}).get("orders") or ()
+    return {entry["uid"]: RolloutOrderStatus.model_validate(entry) for entry in raw}

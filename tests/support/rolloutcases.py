@@ -1,0 +1,38 @@
+"""Wrong rollouts, one for each rule of their schema, and the words that their authors will read."""
+
+from typing import Any
+
+from support.schemacases import Case, rule
+
+WHERE = "spec.retraining.rollout"
+TARGET = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "triage"}}
+ROLLOUT: dict[str, Any] = {
+    "strategy": "Canary",
+    "steps": [{"weight": 20}, {"pause": {"duration": "10m"}}, {"weight": 50}],
+}
+
+
+def _of(value: dict[str, Any], words: str, field: str = "") -> Case:
+    return rule(WHERE, value, words, f"{WHERE}.{field}" if field else WHERE)
+
+
+ROLLOUT_RULES = [
+    rule("spec.workload", TARGET, "the pods of a targetRef are its owner's", WHERE),
+    rule("spec.retraining", {"rollout": ROLLOUT, "every": "720h"}, "say when the Job of jobTemplate runs"),
+    rule("spec.retraining", {"suspend": False}, "needs a jobTemplate to train by, or a rollout"),
+    _of({"strategy": "Canary", "steps": [{}]}, "exactly one of weight", "steps[0]"),
+    _of({"strategy": "Canary", "steps": [{"weight": 1, "pause": {}}]}, "exactly one of weight", "steps[0]"),
+    _of({"strategy": "Recreate", "steps": [{"pause": {}}]}, "steps go with strategy Canary", "steps"),
+    _of({"strategy": "Canary", "steps": [{"weight": 9}, {"weight": 8}]}, "weights must rise", "steps"),
+    _of({"strategy": "Canary", "steps": [{"weight": 9}, {"weight": 9}]}, "each weight stands in one step", "steps"),
+    _of({"strategy": "Recreate", "onFailure": "Freeze"}, "and Freeze would leave it so", "onFailure"),
+    _of({"strategy": "BlueGreen"}, "strategy BlueGreen is not there yet", "strategy"),
+]
+
+ROLLOUT_CONSTRAINTS = [
+    Case(f"{WHERE}.strategy", "Rolling", 'supported values: "Canary"'),
+    Case(f"{WHERE}.steps.0.weight", 101, "should be less than or equal to 100"),
+    Case(f"{WHERE}.steps.1.pause.duration", "ten minutes", "should match"),
+    Case(f"{WHERE}.progressDeadlineSeconds", 0, "should be greater than or equal to 1"),
+]
+"""What an agent with `ROLLOUT` breaks of its schema."""
