@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiagent_operator.api.kinds import AGENTROLE, AIAGENT
+from aiagent_operator.api.kinds import AGENTPOLICY, AGENTROLE, AIAGENT
 from aiagent_operator.api.schema import Kind, structural
 from aiagent_operator.cli.lint import manifest
 from aiagent_operator.cli.lint.documents import Document
@@ -18,7 +18,7 @@ from support.definitions import install
 from support.edges import nearly
 from support.kube import Kube, Object
 from support.specs import agents as specs
-from support.specs import roles
+from support.specs import policies, roles
 from support.terminal import Answer, Terminal
 from support.workplace import Workplace
 
@@ -306,7 +306,9 @@ def kube(control_plane: Cluster) -> Kube:
 
 
 @pytest.mark.parametrize(
-    ("kind", "strategy"), [(AIAGENT, specs()), (AGENTROLE, roles())], ids=["AIAgent", "AgentRole"]
+    ("kind", "strategy"),
+    [(AIAGENT, specs()), (AGENTROLE, roles()), (AGENTPOLICY, policies())],
+    ids=["AIAgent", "AgentRole", "AgentPolicy"],
 )  # fmt: skip
 def test_lint_refuses_what_the_api_server_refuses_and_nothing_else(kube: Kube, kind: Kind, strategy: object) -> None:
     near = generated(nearly(strategy, structural(kind.spec)), 400)  # type: ignore[arg-type]

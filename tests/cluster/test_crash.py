@@ -1,11 +1,10 @@
-"""The operator is killed at every write of an onboarding, an update, a deletion and orders, one after the other.
+"""The operator is killed at every write of an onboarding, an update, a deletion, orders and a policy, one by one.
 
 Each crash point is enumerated: the n-th write, from the first to the last there is, once just before it reaches the API
 server, and once after it took effect but before the operator hears of it. At no moment may the agent hold a right that
 neither its old nor its new spec gives it, and after the restart everything is exactly as if nothing had happened.
 """
 
-import copy
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -16,16 +15,16 @@ import pytest
 
 from support import agents, finalizer
 from support.agents import permission, rule
+from support.committee import here, new_policy
 from support.kube import Object, wait_for
 from support.operator import Installation, OperatorProcess
 from support.proxy import FaultProxy, When
+from support.snapshots import lasting, renamed
 from support.workplace import Workplace
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 
 Rights = frozenset[tuple[str, str, str, str]]
-# What differs between two runs although nothing is different.
-PASSING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid", "annotations")
 
 
 @dataclass
@@ -83,38 +82,9 @@ class Rig:
         """Everything there is of an agent, without what differs from run to run."""
         found: dict[str, Object] = {}
         for (kind, namespace, child), obj in self.place.children(uid).items():
-            found[_renamed(f"{kind} {namespace} {child}", name, uid)] = _lasting(obj, name, uid)
+            found[renamed(f"{kind} {namespace} {child}", name, uid)] = lasting(obj, name, uid)
         agent = self.place.find(name)
-        return found | ({"AIAgent": _lasting(agent, name, uid)} if agent else {})
-
-
-def _lasting(obj: Object, name: str, uid: str) -> Object:
-    kept = copy.deepcopy({k: v for k, v in obj.items() if k != "status" or obj["kind"] in ("AIAgent", "AgentRevision")})
-    for field in PASSING:
-        kept["metadata"].pop(field, None)
-    for condition in kept.get("status", {}).get("conditions", []):
-        condition.pop("lastTransitionTime")
-        condition.pop("observedGeneration", None)
-    for entry in kept.get("status", {}).get("inventory", []):
-        entry.pop("uid")
-        entry.pop("generation", None)
-    kept.get("status", {}).pop("observedGeneration", None)
-    kept.get("status", {}).pop("promotionTime", None)
-    kept.get("status", {}).pop("completionTime", None)
-    (kept.get("status", {}).get("training") or {}).get("last", {}).pop("completionTime", None)
-    (kept.get("spec", {}).get("order") or {}).pop("uid", None)
-    (kept.get("status", {}).get("order") or {}).pop("uid", None)
-    return _renamed(kept, name, uid)  # type: ignore[no-any-return]
-
-
-def _renamed(value: Any, name: str, uid: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _renamed(entry, name, uid) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_renamed(entry, name, uid) for entry in value]
-    if not isinstance(value, str):
-        return value
-    return value.replace(agents.foreign_name(name, uid), "ABROAD").replace(uid, "UID").replace(name, "NAME")
+        return found | ({"AIAgent": lasting(agent, name, uid)} if agent else {})
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +203,38 @@ def _retraining(rig: Rig, number: int) -> Run:
     return run
 
 
+def _age(rig: Rig, number: int) -> Run:
+    """A policy suspends the agent for the age of its training."""
+    run = _onboarding(rig, number)
+    run.act()
+    label = {"metadata": {"labels": {"run": run.name}}}
+    rig.place.admin.patch(agents.API, "aiagents", run.name, label, namespace=rig.place.namespace)
+    rig.place.until_ready(run.name)
+    run.old, run.new = rig.wide(rig.old()), frozenset()
+    selector = {**here(rig.place), "agentSelector": {"matchLabels": {"run": run.name}}}
+    strict = {"maxAge": "1s", "overdue": {"grace": "0s", "action": "Suspend"}}
+    run.act = lambda: new_policy(rig.place, f"age-{run.name}", selector, **strict)
+
+    def arrived() -> bool:
+        ready = agents.condition(rig.place.get(run.name), "Ready")
+        policy = rig.place.admin.get(agents.API, "agentpolicies", rig.place.name(f"age-{run.name}"))
+        return bool(ready and ready["reason"] == "Suspended" and policy["status"].get("overdue") == 1)
+
+    run.arrived = arrived
+    return run
+
+
+def _forgiven(rig: Rig, number: int) -> Run:
+    """That policy goes."""
+    run = _age(rig, number)
+    run.act()
+    wait_for(run.arrived, what=f"{run.name} to be suspended for its age")
+    run.old, run.new = frozenset(), rig.wide(rig.old())
+    run.act = lambda: rig.place.admin.delete(agents.API, "agentpolicies", rig.place.name(f"age-{run.name}"))
+    run.arrived = lambda: rig.place.is_ready(run.name)
+    return run
+
+
 SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "onboarding": _onboarding,
     "update": _update,
@@ -241,6 +243,8 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "resumption": _resumption,
     "rollback": _rollback,
     "retraining": _retraining,
+    "age": _age,
+    "forgiven": _forgiven,
 }
 
 

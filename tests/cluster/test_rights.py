@@ -9,6 +9,7 @@ import pytest
 from aiagent_operator.core.objects import AgentIdentity
 from support import agents, chart
 from support.agents import permission, rule
+from support.committee import new_policy
 from support.kube import Object
 from support.operator import Installation
 from support.runs import begin
@@ -100,6 +101,7 @@ def _everything(place: Workplace) -> None:
     for kind in ("Deployment", "StatefulSet"):
         place.admin.create(agents.workload(home, kind.lower(), kind=kind))
     role = place.new_role(ceiling=[rule("get list update", "tickets")])
+    new_policy(place, "keeps", {"roles": [role]}, revisionHistoryLimit=3)
     source = {"instructions": {"configMapKeyRef": {"name": "texts", "key": "guide"}}}
     place.employ("triage", role, permission("read-tickets", crm), permission("refund"), handbook=source)
     place.employ("first", role, permission("refund"), workload=agents.target("deployment"))

@@ -41,6 +41,16 @@ def role(name: str, *, sets: dict[str, list[Object]] | None = None, state: str =
     }
 
 
+def policy(name: str, selector: Object, **spec: Any) -> Object:
+    """An AgentPolicy."""
+    return {
+        "apiVersion": API,
+        "kind": "AgentPolicy",
+        "metadata": {"name": name},
+        "spec": {"description": "Rules about training", "selector": selector, **spec},
+    }
+
+
 def permission(name: str, *namespaces: str, rules: list[Object] | None = None) -> Object:
     """A permission asked for; without rules, a set of the role."""
     asked: Object = {"name": name}

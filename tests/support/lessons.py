@@ -73,7 +73,7 @@ class Desk:
             live=dict(self.manifests),
             pods=pods,
             failures=self.failures,
-            **self.facts,
+            **{"admitted": True, **self.facts},
         )
         born = found.agent.metadata.model_copy(update={"creation_timestamp": f"{BEGIN:%Y-%m-%dT%H:%M:%SZ}"})
         return replace(found, agent=found.agent.model_copy(update={"metadata": born}))

@@ -351,7 +351,6 @@ def policies() -> st.SearchStrategy[Manifest]:
     rest: dict[str, Strategy] = {
         "windows": _many(window, 0, 3, "name"),
         "maxConcurrent": st.sampled_from([1, 5, 10_000]),
-        "requiredEvaluations": _many(_obj({"name": label()}), 0, 3, "name"),
         "revisionHistoryLimit": st.sampled_from([0, 20, 100]),
     }
     spec = st.one_of(_obj({**said, "maxAge": ages}, overdue=overdue, **rest), _obj(said, **rest))

@@ -293,3 +293,24 @@ def test_the_deployments_of_the_revisions_are_named(capsys: pytest.CaptureFixtur
     ):
         sections.details({**agent(**facts), "spec": {"workload": {"template": {}}}}, wide=False)
         assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_describe_says_what_training_waits_for_and_which_policy_suspends(capsys: pytest.CaptureFixture[str]) -> None:
+    found = agent(stable=1)
+    sections.details({**found, "spec": {"workload": {"template": {}}}}, wide=False)
+    assert "Training:" not in capsys.readouterr().out
+    found["status"]["training"] = {
+        "due": "2026-01-02T00:00:00Z",
+        "maxAge": {"value": "720h", "policies": ["corp"]},
+        "waitsFor": {"reason": "Window", "message": "nights", "until": "2026-01-02T22:00:00Z"},
+        "suspendedBy": ["corp"],
+        "policies": ["corp", "gdpr"],
+    }
+    sections.details({**found, "spec": {"workload": {"template": {}}}}, wide=False)
+    text = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "Suspended: yes, by AgentPolicy corp",
+        "Training: Due: 2026-01-02T00:00:00Z At most: 720h old, says corp",
+        "Waits for: Window, until 2026-01-02T22:00:00Z: nights Policies: corp, gdpr",
+    ):
+        assert words in text

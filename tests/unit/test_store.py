@@ -114,5 +114,5 @@ def test_children_of_a_forgotten_agent_are_orphans(store: Store, told: list[Key]
     store.observe_child(child())
     told.clear()
     store.forget_agent("crm", "triage", "u1")
-    assert told == [OrphanKey("u1")]
+    assert told == [AgentKey("crm", "triage"), OrphanKey("u1")]
     assert store.orphans() == ["u1"]

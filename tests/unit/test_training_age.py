@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from aiagent_operator.api.aiagent import AIAgentStatus
 from aiagent_operator.core import onboarding
+from aiagent_operator.core.cadence.promise import Kept
 from aiagent_operator.core.objects import ChildKind
 from aiagent_operator.core.plan import Observed, Plan
-from aiagent_operator.core.policies.merged import Merged
+from aiagent_operator.core.policies.merged import Limit, Merged
 from aiagent_operator.core.retraining import facts
-from aiagent_operator.core.retraining.due import InTraining
-from aiagent_operator.core.retraining.report import LONGEST
+from aiagent_operator.core.retraining.due import Hold, InTraining, Start, View, Wait
+from aiagent_operator.core.retraining.report import LONGEST, summary
 from aiagent_operator.runtime.report import changes, worth_an_event
 from support.agents import permission
 from support.decisions import after, observed, said
@@ -184,3 +185,26 @@ def test_an_agent_that_is_not_decided_about_keeps_no_slot_unless_it_trains(hours
     found = facts.bare(o.agent.metadata, o.policies, o.children.values(), o.now)
     assert not isinstance(found.step, InTraining)
     assert [limit.policy for limit in found.limits] == ["p"]
+
+
+DUE = View(
+    "0a1b", BORN, Start(BORN), Kept(None), None, suspend=False, announcement="", again=None, limits=(Limit("p", 1),)
+)
+SLOT = Wait(Hold.SLOT, "waits for a slot")
+
+
+@pytest.mark.parametrize(
+    ("facts_", "before", "reason"),
+    [
+        ({"admitted": True}, "Slot", None),
+        ({"slot": SLOT}, "NotDue", "Slot"),
+        ({}, "Slot", "Slot"),
+        ({}, "NotDue", None),
+    ],
+    ids=["has a slot", "waits", "waited before a restart", "not known yet"],
+)
+def test_what_an_agent_that_is_due_waits_for(facts_: dict[str, Any], before: str, reason: str | None) -> None:
+    o = observed(training=DUE, status={"training": {"waitsFor": {"reason": before, "message": "m"}}}, **facts_)
+    found = summary(o)
+    assert found is not None
+    assert found.get("waitsFor", {}).get("reason") == reason

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from aiagent_operator.api.aiagent import ObjectMeta
 from aiagent_operator.api.conditions import Condition
@@ -112,8 +113,9 @@ class AgentPolicySpec(Model):
     overdue: Overdue | None = described(
         "What follows where training is older than maxAge (by default it is announced).", default=None
     )
+    # No field of the definition before evaluations hold revisions up.
     required_evaluations: Annotated[
-        tuple[RequiredEvaluation, ...],
+        SkipJsonSchema[tuple[RequiredEvaluation, ...]],
         described(
             "Evaluations that each revision must have passed before it serves.",
             max_length=16,

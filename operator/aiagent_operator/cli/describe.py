@@ -132,7 +132,10 @@ def _print_troubles(title: str, troubles: list[Trouble]) -> None:
 def _print_warnings(agent: Object) -> None:
     exposed = view.condition(agent, Type.IDENTITY_EXPOSED)
     role = view.condition(agent, Type.ROLE_ACCEPTED)
+    training = view.condition(agent, Type.TRAINING_CURRENT)
     warnings = [exposed] if exposed else []
+    if training.get("status") == "False":
+        warnings.append(training)
     if role.get("reason") == Reason.ROLE_DEPRECATED.value:
         warnings.append(role)
     if warnings:
@@ -146,7 +149,8 @@ def _print_warnings(agent: Object) -> None:
 def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]:
     """The steps for all that is wrong, each once, with what it is for."""
     causes = [(trouble.subject, trouble.reason) for trouble in troubles]
-    for subject, kind in (("identity", Type.IDENTITY_EXPOSED), ("role", Type.ROLE_ACCEPTED)):
+    about = (("identity", Type.IDENTITY_EXPOSED), ("role", Type.ROLE_ACCEPTED), ("training", Type.TRAINING_CURRENT))
+    for subject, kind in about:
         causes.append((subject, view.condition(agent, kind).get("reason", "")))
     todo: dict[steps.Step, list[str]] = {}
     for subject, reason in dict.fromkeys(causes):

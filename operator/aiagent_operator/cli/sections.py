@@ -1,4 +1,4 @@
-"""The lower part of `describe`: owners, permissions, handbook, work, connections, inventory, conditions."""
+"""The lower part of `describe`: owners, permissions, handbook, work, training, connections, inventory, conditions."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def details(agent: Object, *, wide: bool) -> None:
     _permissions(spec, status, wide=wide)
     _handbook(spec, status)
     _work(agent)
+    _training(status)
     _connections(spec)
     _inventory(status, wide=wide)
     _conditions(status, wide=wide)
@@ -107,8 +108,30 @@ def _work(agent: Object) -> None:
     output.say(f"  Selector:      {plain(status.get('selector')) or 'none yet'}")
     identity = meta.username(metadata["namespace"], metadata["name"]) if account else "none yet"
     output.say(f"  Identity:      {plain(identity)}")
-    if spec.get("suspended"):
-        output.say("  Suspended:     yes, by spec.suspended")
+    by = ["spec.suspended"] if spec.get("suspended") else []
+    by += [f"AgentPolicy {name}" for name in (status.get("training") or {}).get("suspendedBy") or ()]
+    if by:
+        output.say(f"  Suspended:     yes, by {plain(', '.join(by))}")
+
+
+def _training(status: Mapping[str, Any]) -> None:
+    """Only where something is planned, or a policy is about the agent."""
+    found = status.get("training")
+    if not found:
+        return
+    heading("Training")
+    age, wait = found.get("maxAge") or {}, found.get("waitsFor") or {}
+    whose = ", ".join(age.get("policies") or ("spec.retraining",))
+    until = f", until {wait['until']}" if wait.get("until") else ""
+    lines = {
+        "Due": found.get("due"),
+        "At most": f"{age['value']} old, says {whose}" if age else None,
+        "Waits for": f"{wait['reason']}{until}: {wait['message']}" if wait else None,
+        "Policies": ", ".join(found.get("policies") or ()),
+    }
+    for key, value in lines.items():
+        if value:
+            output.say(f"  {key + ':':15}{plain(value)}")
 
 
 def _deployments(agent: Object) -> str:

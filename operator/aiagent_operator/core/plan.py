@@ -16,7 +16,7 @@ from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Desired, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.merged import NOTHING, Merged
-from aiagent_operator.core.retraining.due import View
+from aiagent_operator.core.retraining.due import View, Wait
 from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
 from aiagent_operator.core.rollout.facts import RolloutOrder
 from aiagent_operator.core.rules import Ceiling, Rule
@@ -145,9 +145,9 @@ class Observed:
     """Everything that a decision about one agent rests on.
 
     `time` is RFC 3339 in UTC, to the second; `moment` is the same, exactly. `policies`: what those that select the
-    agent demand together. `training`: what follows from these, which the decision itself fills in. `admitted`: it has a
-    place among those that may train at once. `steering`: orders about its rollout. `pods` are those of Jobs that a plan
-    needed, as read after the Job was observed as it is in `children`.
+    agent demand together. `training`: what follows from these, which the decision itself fills in. `admitted`: others
+    leave it room to be trained now. `slot`: else for which it waits, where that is known. `steering`: orders about its
+    rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in `children`.
     """
 
     agent: AIAgent
@@ -170,7 +170,8 @@ class Observed:
     retrains: tuple[RetrainOrder, ...] = ()
     policies: Merged = NOTHING
     training: View | None = None
-    admitted: bool = True
+    slot: Wait | None = None
+    admitted: bool = False
     steering: tuple[RolloutOrder, ...] = ()
     time: str = ""
     moment: datetime = BEGINNING

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import offboarding, onboarding
 from aiagent_operator.core.objects import ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Verb, Write
+from aiagent_operator.core.retraining import facts
 from aiagent_operator.runtime import metrics, paths, report
 from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 from aiagent_operator.runtime.execute import Executor
@@ -35,7 +37,7 @@ class AgentReconciler:
 
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], gatherer: Gatherer, executor: Executor) -> None:
         self._api, self._store, self._queue = api, store, queue
-        self._gather, self._execute = gatherer, executor
+        self._gather, self._execute, self._fleet = gatherer, executor, gatherer.fleet
         self._memory: dict[AgentKey, Memory] = {}
 
     async def reconcile(self, key: AgentKey) -> None:
@@ -50,6 +52,7 @@ class AgentReconciler:
             record = self._store.agents.get(key)
             if record is None:
                 self._memory.pop(key, None)
+                self._fleet.forget(key)
                 return
             try:
                 observed = await self._gather.observe(
@@ -63,9 +66,11 @@ class AgentReconciler:
                     since=began,
                 )
             except InvalidSpecError as error:
+                self._fleet.unreadable(key)
                 await self._report_invalid(key, record, str(error))
                 return
             plan = decide(observed)
+            self._fleet.seen(key, plan.training, observed.policies.names)
             if plan.finalizer is not Finalizer.KEEP:
                 if not await self._finalizer(key, record, observed, plan.finalizer):
                     return
@@ -91,6 +96,7 @@ class AgentReconciler:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
         await self._look_at_pods(key, observed, plan, memory)
         await self._report(key, record, plan)
+        self._fleet.finished(key)
         self._look_again(key, plan, memory)
 
     def _look_again(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
@@ -280,9 +286,9 @@ class AgentReconciler:
 def decide(observed: Observed) -> Plan:
     """What to do about the agent, and what is true of it."""
     if observed.agent.metadata.deletion_timestamp:
-        return offboarding.decide(observed)
+        return replace(offboarding.decide(observed), training=facts.leaving(observed))
     if meta.FINALIZER not in observed.agent.metadata.finalizers:
-        return Plan(finalizer=Finalizer.ADD)
+        return Plan(finalizer=Finalizer.ADD, training=facts.leaving(observed))
     return onboarding.decide(observed)
 
 

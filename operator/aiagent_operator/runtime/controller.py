@@ -30,7 +30,7 @@ class Controller:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._agents = AgentReconciler(api, store, queue, gatherer, executor)
         self._actions = ActionReconciler(api, store, queue)
-        self._policies = PolicyReconciler(api, store)
+        self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._orphans = OrphanReconciler(api, store, executor)
 
     async def run(self, workers: int) -> None:
@@ -64,7 +64,10 @@ class Controller:
     async def _reconcile(self, key: Key) -> None:
         match key:
             case AgentKey():
-                await self._agents.reconcile(key)
+                try:
+                    await self._agents.reconcile(key)
+                finally:
+                    self._gather.fleet.ended(key)
             case RoleKey():
                 await self._role(key)
             case PolicyKey():

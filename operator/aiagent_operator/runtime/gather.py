@@ -23,6 +23,7 @@ from aiagent_operator.core.plan import Environment, Failure, Observed, Proof
 from aiagent_operator.core.runs.facts import PodFacts
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.report import now
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
 
@@ -64,12 +65,13 @@ class Gatherer:
         self,
         api: Api,
         store: Store,
+        fleet: Fleet,
         *,
         environment: Callable[[], Environment],
         exposures: Callable[[AgentIdentity], tuple[Exposure, ...]],
         generations: Mapping[str, int],
     ) -> None:
-        self._api, self._store = api, store
+        self._api, self._store, self.fleet = api, store, fleet
         self.environment = environment
         self._exposures, self._generations = exposures, generations
         self._definition: tuple[float, bool] = (0.0, False)
@@ -102,6 +104,7 @@ class Gatherer:
         written = {e["uid"]: e["generation"] for e in agent.status.get("inventory") or () if "generation" in e}
         children = self._store.children(record.uid)
         written.update((c.uid, self._generations[c.uid]) for c in children.values() if c.uid in self._generations)
+        demands = self._store.demands(key, record)
         return Observed(
             agent=agent,
             raw_spec=raw["spec"],
@@ -121,7 +124,9 @@ class Gatherer:
             proof=proof,
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
-            policies=self._store.demands(key, record),
+            policies=demands,
+            slot=self.fleet.slot(record.uid),
+            admitted=self.fleet.admitted(record.uid, demands),
             steering=self._store.orders.steering(key.namespace, key.name),
             time=now(),
             moment=dt.datetime.now(dt.UTC),

@@ -8,16 +8,20 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import PermissionState, Phase
+from aiagent_operator.api.aiagent import ObjectMeta, PermissionState, Phase
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.retraining import facts
+from aiagent_operator.core.retraining.due import View
 from aiagent_operator.runtime import metrics, paths
 from aiagent_operator.runtime.client import Api, ApiError, pages
 from aiagent_operator.runtime.controller import Controller
 from aiagent_operator.runtime.execute import Executor
+from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.gather import Gatherer
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.queue import WorkQueue
@@ -53,9 +57,11 @@ class Leading:
         self._watches = reflectors(api, settings, self.store, self._world)
         self._executor = Executor(api, self.store, in_flight=settings.writes_in_flight, lease=lease)
         self._scanner = Scanner(api, settings, lambda: {key.namespace for key in list(self.store.agents)})
+        self._fleet = Fleet(self._notify, self._bare)
         gatherer = Gatherer(
             api,
             self.store,
+            self._fleet,
             environment=lambda: self._world.environment,
             exposures=self._exposures,
             generations=self._executor.generations,
@@ -80,6 +86,16 @@ class Leading:
     def _exposures(self, agent: AgentIdentity) -> tuple[Exposure, ...]:
         return self._scanner.facts.for_agent(agent)
 
+    def _bare(self, key: AgentKey) -> tuple[View | None, tuple[str, ...]]:
+        """What is true of the training of an agent that could not be decided about."""
+        record = self.store.agents.get(key)
+        if record is None:
+            return None, ()
+        demands = self.store.demands(key, record)
+        metadata = ObjectMeta.model_validate(record.load()["metadata"])
+        now = datetime.now(UTC)
+        return facts.bare(metadata, demands, self.store.children(record.uid).values(), now), demands.names
+
     async def run(self) -> None:
         """Listens, waits until all is known, then works."""
         async with asyncio.TaskGroup() as group:
@@ -87,6 +103,7 @@ class Leading:
                 group.create_task(watch.run(), name=f"watch {watch.resource}")
             await self._until_known()
             self._open = True
+            self._fleet.begin(self.store.agents)
             group.create_task(self._controller.run(self._settings.workers), name="workers")
             group.create_task(self._scanner.run(self._rescanned), name="scan")
             group.create_task(self._census(), name="census")

@@ -146,7 +146,7 @@ class Store:
         return True
 
     def forget_agent(self, namespace: str, name: str, uid: str) -> None:
-        """The agent is gone. Concerned: children it may have left."""
+        """The agent is gone. Concerned: what is remembered of it, and children it may have left."""
         key = AgentKey(namespace, name)
         known = self.agents.get(key)
         self._agent_of.pop(uid, None)
@@ -154,6 +154,7 @@ class Store:
             del self.agents[key]
             self.dependents.set(key, ())
             self.orders.agent_changed(namespace, name)
+        self.notify(key)
         if self._children.get(uid):
             self.notify(OrphanKey(uid))
 

@@ -43,8 +43,15 @@ def facts(o: Observed) -> Facts:
     )
 
 
-def bare(metadata: ObjectMeta, policies: Merged, children: Iterable[Child], now: datetime) -> View:
+def leaving(o: Observed) -> View | None:
+    """What is true of an agent that is not trained any more, or not yet: it is selected, and may still train."""
+    return bare(o.agent.metadata, o.policies, o.children.values(), o.now)
+
+
+def bare(metadata: ObjectMeta, policies: Merged, children: Iterable[Child], now: datetime) -> View | None:
     """What is true of an agent that is not decided about: whether it trains, and whose slot it holds then."""
+    if not policies.names:
+        return None
     runs = learning.runs(_revisions(children))
     return view(Facts(metadata.uid, created(metadata, now), None, policies, runs), now)
 

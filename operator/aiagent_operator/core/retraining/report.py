@@ -12,7 +12,7 @@ from aiagent_operator.core import texts
 from aiagent_operator.core.cadence.promise import Kept, Overdue
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.policies.merged import Strictest
-from aiagent_operator.core.retraining.due import View, Wait
+from aiagent_operator.core.retraining.due import Hold, Start, View, Wait
 
 LONGEST: Final = timedelta(hours=6)
 """Until an agent is looked at again at the latest: a machine may have slept, or its clock been set."""
@@ -55,7 +55,7 @@ def summary(o: Observed) -> dict[str, Any] | None:
     found = {
         "due": _text(view.due) if view.due else None,
         "maxAge": _age(view.max_age) if view.max_age else None,
-        "waitsFor": _wait(view.step) if isinstance(view.step, Wait) else None,
+        "waitsFor": _waits_for(o, view),
         "suspendedBy": list(_suspending(o)) or None,
         "policies": list(o.policies.names[:MOST_POLICIES]) or None,
     }
@@ -65,6 +65,18 @@ def summary(o: Observed) -> dict[str, Any] | None:
 def _age(strictest: Strictest[timedelta]) -> dict[str, Any]:
     named = [source.policy for source in strictest.sources if source.policy][:MOST_POLICIES]
     return {"value": format_duration(strictest.value), **({"policies": named} if named else {})}
+
+
+def _waits_for(o: Observed, view: View) -> dict[str, Any] | None:
+    if isinstance(view.step, Wait):
+        return _wait(view.step)
+    if not isinstance(view.step, Start) or o.admitted:
+        return None
+    if o.slot:
+        return _wait(o.slot)
+    # After a start of the operator it is not known yet who is next: what was said stays so long.
+    before: dict[str, Any] | None = (o.agent.status.get("training") or {}).get("waitsFor")
+    return before if before and before.get("reason") == Hold.SLOT.value else None
 
 
 def _wait(wait: Wait) -> dict[str, Any]:

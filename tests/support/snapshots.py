@@ -1,0 +1,43 @@
+"""Objects of one run, compared with those of another: without what differs although nothing is different."""
+
+import copy
+import re
+from typing import Any
+
+from support import agents
+from support.kube import Object
+
+# What differs between two runs although nothing is different.
+PASSING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid", "annotations")
+
+
+def lasting(obj: Object, name: str, uid: str) -> Object:
+    """An object of the agent with this name and UID, as that of any other agent would be."""
+    kept = copy.deepcopy({k: v for k, v in obj.items() if k != "status" or obj["kind"] in ("AIAgent", "AgentRevision")})
+    for field in PASSING:
+        kept["metadata"].pop(field, None)
+    for condition in kept.get("status", {}).get("conditions", []):
+        condition.pop("lastTransitionTime")
+        condition.pop("observedGeneration", None)
+    for entry in kept.get("status", {}).get("inventory", []):
+        entry.pop("uid")
+        entry.pop("generation", None)
+    kept.get("status", {}).pop("observedGeneration", None)
+    kept.get("status", {}).pop("promotionTime", None)
+    kept.get("status", {}).pop("completionTime", None)
+    (kept.get("status", {}).get("training") or {}).get("last", {}).pop("completionTime", None)
+    (kept.get("spec", {}).get("order") or {}).pop("uid", None)
+    (kept.get("status", {}).get("order") or {}).pop("uid", None)
+    return renamed(kept, name, uid)  # type: ignore[no-any-return]
+
+
+def renamed(value: Any, name: str, uid: str) -> Any:
+    """Text anywhere in the value, without name, UID and times."""
+    if isinstance(value, dict):
+        return {key: renamed(entry, name, uid) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [renamed(entry, name, uid) for entry in value]
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", value)
+    return value.replace(agents.foreign_name(name, uid), "ABROAD").replace(uid, "UID").replace(name, "NAME")
