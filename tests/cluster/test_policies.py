@@ -10,7 +10,8 @@ from support import agents
 from support.agents import permission
 from support.committee import change, here, new_policy, until_policy
 from support.kube import ApiError, Object
-from support.operator import OperatorProcess
+from support.operator import Installation, OperatorProcess
+from support.proxy import FaultProxy, Status
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
@@ -117,7 +118,8 @@ def test_time_alone_suspends(place: Workplace) -> None:
     place.employ("triage", place.new_role())
     place.until_reason("triage", "Ready", "Suspended", name)
     reasons = [event["reason"] for event in place.events("triage")]
-    assert reasons.count("Overdue") == reasons.count("SuspendedForAge") == 1
+    assert reasons.count("SuspendedForAge") == 1
+    assert reasons.count("Overdue") <= 1, "a busy machine may see both at once"
 
 
 def test_who_is_selected_follows_role_labels_and_namespace(place: Workplace) -> None:
@@ -239,7 +241,9 @@ def test_what_is_settled_costs_no_write_and_a_restart_none_either(
     assert [write.uri for write in place.writes(mark)] == []
 
 
-def test_a_policy_that_went_while_the_operator_was_away_is_missed(place: Workplace, operator: OperatorProcess) -> None:
+def test_a_policy_that_went_while_the_operator_was_away_holds_no_longer(
+    place: Workplace, operator: OperatorProcess
+) -> None:
     name = new_policy(place, "age", here(place), **STRICT)
     place.employ("triage", place.new_role())
     place.until_reason("triage", "Ready", "Suspended", name)
@@ -255,3 +259,26 @@ def test_only_the_operator_says_how_a_policy_stands(place: Workplace) -> None:
     until_policy(place, name, counted(0, 0), what="the policy to be looked at")
     with pytest.raises(ApiError, match="only the operator writes the status"):
         place.admin.patch(agents.API, "agentpolicies", name, {"status": {"agents": 7}}, subresource="status")
+
+
+def test_a_policy_that_goes_while_no_watch_sees_it_is_missed_by_the_census(
+    vacant: Workplace, installed: Installation
+) -> None:
+    """A watch that begins anew lists what there is, and says nothing of what has gone."""
+    with FaultProxy.before(installed.cluster.kubeconfig) as proxy:
+        operator = installed.alone(proxy.kubeconfig(installed.token()), scan_interval="3")
+        operator.forget_lease()
+        with operator:
+            name = new_policy(vacant, "age", here(vacant), **STRICT)
+            vacant.employ("triage", vacant.new_role())
+            vacant.until_reason("triage", "Ready", "Suspended", name)
+
+            blind = proxy.inject(Status(503), lambda call: call.path.endswith("/agentpolicies"))
+            proxy.expire_watches()
+            vacant.admin.delete(agents.API, "agentpolicies", name)
+            vacant.admin.wait_for(
+                lambda: any(c.path.endswith("/agentpolicies") and c.status == 503 for c in proxy.calls),
+                what="the operator to list policies in vain",
+            )
+            proxy.withdraw(blind)
+            vacant.until_ready("triage")

@@ -75,7 +75,7 @@ def test_a_plan_trains_and_what_is_learned_serves(place: Workplace, operator: Op
     assert agent["status"]["training"]["waitsFor"]["reason"] == "Paused"
     assert jobs(place) == []
 
-    mark = place.plane.mark()
+    mark = place.plane.audit_mark()
     operator.restart()
     operator.until_idle()
     assert place.writes(mark) == []

@@ -223,10 +223,11 @@ def test_agents_of_a_policy_are_counted_and_the_policy_hears_of_changes_alone() 
         view("c", Idle(), Limit("two", 5), *ONE),
     )
     assert fleet.counts("one") is None, "not known yet"
+    assert fleet.counts("none") is None
     fleet.clock.run()
     assert (fleet.counts("one"), fleet.counts("two")) == (Counts(3, 1, 1), Counts(1, 0, 0))
     assert fleet.counts("none") == Counts(0, 0, 0)
-    assert set(fleet.told) == {PolicyKey("one"), PolicyKey("two")}
+    assert set(fleet.told) == {PolicyKey("one"), PolicyKey("two"), PolicyKey("none")}
     fleet.told.clear()
     fleet.look(view("c", Idle(), *ONE))
     fleet.clock.run()

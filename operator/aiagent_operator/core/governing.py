@@ -15,6 +15,8 @@ from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.workload.result import WorkloadPlan, not_ready
 
+_LONGEST = 2000
+
 
 def history(o: Observed) -> int:
     """Superseded revisions to keep: the most that the agent or a policy of it says."""
@@ -37,4 +39,4 @@ def held(o: Observed, choice: Choice, work: WorkloadPlan) -> WorkloadPlan:
     number = facts(choice.target).number
     serves = f", revision {facts(choice.stable).number} serves" if choice.stable else ""
     text = f"revision {number} may not take over{serves}: {texts.some(o.policies.broken, separator='; ')}"
-    return replace(work, verdict=not_ready(Reason.POLICY_UNREADABLE, text))
+    return replace(work, verdict=not_ready(Reason.POLICY_UNREADABLE, text[:_LONGEST]))

@@ -87,6 +87,7 @@ class Fleet:
         self._aside: dict[str, float] = {}
         self._waits: Mapping[str, Wait] = {}
         self._counts: Mapping[str, Counts] | None = None
+        self._asked: set[str] = set()
         self._armed = False
         self._pause = _PAUSE
 
@@ -157,8 +158,11 @@ class Fleet:
         return self._waits.get(uid)
 
     def counts(self, policy: str) -> Counts | None:
-        """The numbers of a policy; None before they are known."""
-        return None if self._counts is None else self._counts.get(policy, Counts())
+        """The numbers of a policy; None before they are known, of which it hears then."""
+        if self._counts is None:
+            self._asked.add(policy)
+            return None
+        return self._counts.get(policy, Counts())
 
     # What follows
 
@@ -207,8 +211,9 @@ class Fleet:
                 numbers[1] += trains
                 numbers[2] += late
         before, self._counts = self._counts, {name: Counts(*numbers) for name, numbers in agents.items()}
-        for name in self._counts.keys() | (before or {}).keys():
-            if before is None or before.get(name) != self._counts.get(name):
+        asked, self._asked = self._asked, set()
+        for name in self._counts.keys() | (before or {}).keys() | asked:
+            if name in asked or before is None or before.get(name) != self._counts.get(name):
                 self._notify(PolicyKey(name))
 
     def _met(self, key: AgentKey) -> None:

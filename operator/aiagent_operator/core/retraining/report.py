@@ -91,18 +91,21 @@ def _suspending(o: Observed) -> tuple[str, ...]:
     return tuple(source.policy for source in o.policies.suspends.sources[:MOST_POLICIES])
 
 
+def _named(o: Observed) -> str:
+    names = _suspending(o)
+    return f"AgentPolicy {texts.some([texts.quoted([name]) for name in names], 4)}" if names else ""
+
+
 def stops(o: Observed) -> tuple[str, ...]:
     """What suspends the agent for its age, in words."""
-    names = _suspending(o)
-    return (f"AgentPolicy {texts.quoted(names)} suspends it for the age of its training",) if names else ()
+    named = _named(o)
+    return (f"{named} suspends it for the age of its training",) if named else ()
 
 
 def way_back(o: Observed) -> tuple[str, ...]:
     """What gives back the rights that its age has taken."""
-    names = _suspending(o)
-    if not names:
-        return ()
-    return (f"have it trained, or have AgentPolicy {texts.quoted(names)} changed by who may edit it,",)
+    named = _named(o)
+    return (f"have it trained, or have {named} changed by who may edit it,",) if named else ()
 
 
 def again(o: Observed) -> float | None:
