@@ -68,8 +68,8 @@ def observed(
 
 def seen(write: Write, *, number: int = 0, ready: bool = True) -> Child:
     """The child that a write leaves, as it is read back; workloads with all their pods ready, or none."""
-    if write.body is None:
-        raise ValueError(f"{write.verb} of {write.key} leaves nothing")
+    if write.body is None or not isinstance(write.key.kind, ChildKind):
+        raise ValueError(f"{write.verb} of {write.key} leaves nothing of the agent's")
     body = dict(write.body)
     body["metadata"] = {**body["metadata"], "uid": f"uid-{write.key}", "resourceVersion": str(number + 1)}
     if write.key.kind in (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET):

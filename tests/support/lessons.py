@@ -60,7 +60,8 @@ class Desk:
 
     def observed(self) -> Observed:
         """What the operator sees now."""
-        children = [observe(key.kind, manifest) for key, manifest in self.manifests.items()]
+        kept = [(key.kind, manifest) for key, manifest in self.manifests.items()]
+        children = [observe(kind, manifest) for kind, manifest in kept if isinstance(kind, ChildKind)]
         jobs = [child for child in children if child.job]
         pods = {
             child.key: facts.observe_pods(child.job, self.pods.get(child.key.name, ())) for child in jobs if child.job

@@ -10,6 +10,11 @@ ROLLOUT: dict[str, Any] = {
     "strategy": "Canary",
     "steps": [{"weight": 20}, {"pause": {"duration": "10m"}}, {"weight": 50}],
 }
+BLUE_GREEN: dict[str, Any] = {"strategy": "BlueGreen", "blueGreen": {"activeService": "triage"}}
+
+
+def _active(**fields: Any) -> dict[str, Any]:
+    return {**BLUE_GREEN, "blueGreen": {"activeService": "triage", **fields}}
 
 
 def _of(value: dict[str, Any], words: str, field: str = "") -> Case:
@@ -26,7 +31,20 @@ ROLLOUT_RULES = [
     _of({"strategy": "Canary", "steps": [{"weight": 9}, {"weight": 8}]}, "weights must rise", "steps"),
     _of({"strategy": "Canary", "steps": [{"weight": 9}, {"weight": 9}]}, "each weight stands in one step", "steps"),
     _of({"strategy": "Recreate", "onFailure": "Freeze"}, "and Freeze would leave it so", "onFailure"),
-    _of({"strategy": "BlueGreen"}, "strategy BlueGreen is not there yet", "strategy"),
+    _of({"strategy": "BlueGreen"}, "strategy BlueGreen needs blueGreen", "blueGreen"),
+    _of({**BLUE_GREEN, "steps": [{"weight": 9}]}, "steps go with strategy Canary", "steps"),
+    _of(_active(previewService="triage"), "must be two Services: a preview", "blueGreen.previewService"),
+    _of(
+        _active(autoPromotionEnabled=False, autoPromotionSeconds=9),
+        "autoPromotionSeconds promotes by itself",
+        "blueGreen.autoPromotionSeconds",
+    ),
+    _of({**ROLLOUT, "scaleDownDelaySeconds": 9}, "scaleDownDelaySeconds waits for traffic", "scaleDownDelaySeconds"),
+    _of(
+        {**ROLLOUT, "abortScaleDownDelaySeconds": 9},
+        "abortScaleDownDelaySeconds waits for traffic",
+        "abortScaleDownDelaySeconds",
+    ),
 ]
 
 ROLLOUT_CONSTRAINTS = [

@@ -243,6 +243,14 @@ def _retraining() -> Strategy:
                 progressDeadlineSeconds=st.sampled_from([1, 86_400]),
             ),
             st.just({"strategy": "Recreate"}),
+            _obj(
+                {
+                    "strategy": st.just("BlueGreen"),
+                    "blueGreen": _obj({"activeService": st.just("a")}, previewService=st.just("b")),
+                },
+                scaleDownDelaySeconds=st.sampled_from([0, 86_400]),
+                abortScaleDownDelaySeconds=st.sampled_from([1, 86_400]),
+            ),
         ),
         connections=st.lists(label(40), max_size=3, unique=True),
         imageRepositories=st.lists(repositories, max_size=3, unique=True),

@@ -2,124 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.core import onboarding
-from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
-from aiagent_operator.core.plan import Observed, Plan
-from aiagent_operator.core.revisions import RollbackOrder, facts
-from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
-from support import agents
-from support.decisions import after, observed, said
-
-BEGIN = datetime(2026, 11, 2, 9, tzinfo=UTC)
-CANARY = {"strategy": "Canary", "steps": [{"weight": 20}, {"pause": {}}]}
-
-
-@dataclass
-class Agent:
-    """One agent in a cluster whose Deployments do what they are asked to, unless their pods are broken."""
-
-    rollout: dict[str, Any] | None
-    replicas: int = 10
-    text: str = "Be kind."
-    suspended: bool = False
-    children: dict[ObjectKey, Child] = field(default_factory=dict)
-    status: dict[str, Any] = field(default_factory=dict)
-    bodies: dict[ObjectKey, Any] = field(default_factory=dict)
-    now: datetime = BEGIN
-    broken: set[str] = field(default_factory=set)
-    orders: tuple[RolloutOrder, ...] = ()
-    rollback: RollbackOrder | None = None
-    fewest: int = 10_000
-    versions: int = 0
-    """The most revisions that had pods at the same time."""
-
-    def observe(self) -> Observed:
-        spec: dict[str, Any] = {
-            "handbook": {"instructions": {"inline": self.text}},
-            "workload": agents.template(replicas=self.replicas),
-            "suspended": self.suspended,
-        }
-        if self.rollout:
-            spec["retraining"] = {"rollout": self.rollout}
-        return observed(
-            spec=spec,
-            status=self.status,
-            children=self.children.values(),
-            live=self.bodies,
-            steering=self.orders,
-            rollback=self.rollback,
-            moment=self.now,
-        )
-
-    def settle(self) -> Plan:
-        """Rounds until nothing is left to write and no pod moves."""
-        for _ in range(80):
-            plan = onboarding.decide(self.observe())
-            self.bodies |= {
-                w.key: w.body
-                for w in plan.writes
-                if w.key.kind is ChildKind.AGENT_REVISION and w.body and "spec" in w.body
-            }
-            self.status |= {key: value for key, value in plan.status.items() if key in {"rollout", "revision"}}
-            before = self.children
-            self.children = {key: self._pods(child) for key, child in after(before, plan, ready=False).items()}
-            serving = sum(child.rollout.ready for child in self.children.values() if child.rollout)
-            self.fewest = min(self.fewest, serving)
-            self.versions = max(
-                self.versions, sum(1 for c in self.children.values() if c.rollout and c.rollout.replicas)
-            )
-            if not plan.writes and self.children == before:
-                return plan
-        raise AssertionError(f"not settled: {plan.writes}")
-
-    def _pods(self, child: Child) -> Child:
-        """What the controllers have done meanwhile: one more pod is ready, in each Deployment."""
-        its = child.rollout
-        if its is None:
-            return child
-        known = self.ready.get(child.key.name, 0)
-        able = 0 if child.key.name in self.broken else min(its.wanted, known + 1)
-        self.ready[child.key.name] = able
-        return replace(child, rollout=replace(its, replicas=its.wanted, updated=its.wanted, ready=able))
-
-    ready: dict[str, int] = field(default_factory=dict)
-
-    def order(self, kind: OrderKind) -> None:
-        uid = f"uid-{len(self.orders)}"
-        self.orders = (*self.orders, RolloutOrder(uid, kind, f"AgentAction {uid} by ann"))
-
-    @property
-    def pods(self) -> dict[str, int]:
-        return {c.key.name: c.rollout.wanted for c in self.children.values() if c.rollout}
-
-    @property
-    def states(self) -> dict[int, RevisionState]:
-        found = [facts(child) for child in self.children.values() if child.revision]
-        return {each.number: each.state for each in sorted(found, key=lambda its: its.number)}
-
-    @property
-    def kept(self) -> dict[str, Any]:
-        return self.status.get("rollout") or {}
-
-    def outcome(self, uid: str) -> tuple[bool, str]:
-        return next((o["done"], o["message"]) for o in self.kept["orders"] if o["uid"] == uid)
-
-
-def employed(rollout: dict[str, Any] | None, **fields: Any) -> Agent:
-    agent = Agent(rollout, **fields)
-    plan = agent.settle()
-    assert said(plan, "Ready")[0] is True
-    assert (agent.kept, agent.states) == ({}, {1: RevisionState.STABLE})
-    agent.text = "Be brief."
-    agent.fewest, agent.versions = 10_000, 0
-    return agent
+from aiagent_operator.core.objects import ChildKind
+from aiagent_operator.core.revisions import RollbackOrder
+from aiagent_operator.core.rollout.facts import OrderKind
+from support.decisions import after, said
+from support.stepwise import CANARY, employed
 
 
 def test_a_canary_waits_for_a_person_and_goes_on_when_told() -> None:

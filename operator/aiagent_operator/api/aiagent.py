@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.conditions import Condition
-from aiagent_operator.api.fields import ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
+from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions, PolicyRule
@@ -249,6 +249,14 @@ class AIAgentStatus(Model):
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
     revision: RevisionStatus | None = described("Versions of the work.", default=None)
     training: TrainingStatus | None = described("Training of the agent, and the policies about it.", default=None)
+    services: Annotated[
+        tuple[Label, ...],
+        described(
+            "Services in whose selectors the operator has put the key workforce.dev/revision.",
+            max_length=4,
+            json_schema_extra=AS_SET,
+        ),
+    ] = ()
     rollout: AgentRollout | None = described("How far the revision is that takes over.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
     ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)

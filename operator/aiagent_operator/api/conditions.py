@@ -70,6 +70,7 @@ class Reason(StrEnum):
     # rollout
     ROLLOUT_PAUSED = "RolloutPaused"
     ROLLOUT_STOPPED = "RolloutStopped"
+    TRAFFIC_NOT_FOUND = "TrafficNotFound"
     REVISION_REJECTED = "RevisionRejected"
     # orders
     IN_FORCE = "InForce"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict
 from pydantic.json_schema import SkipJsonSchema
@@ -10,7 +10,6 @@ from pydantic.json_schema import SkipJsonSchema
 from aiagent_operator.api.fields import ATOMIC, cel, described, rules
 from aiagent_operator.api.rollout import (
     MOST_STEPS,
-    BlueGreen,
     EvaluationRef,
     OnFailure,
     RolloutSpec,
@@ -18,7 +17,15 @@ from aiagent_operator.api.rollout import (
     TrafficRouting,
 )
 
-_WEIGHTS = "self.steps.filter(s, has(s.weight)).map(s, s.weight)"
+_ABSENT: Final = ("self.analysis", "self.trafficRouting")
+
+
+def _rules_of(model: type[RolloutSpec]) -> list[dict[str, str]]:
+    """The model's rules, but for those about fields that agents do not have."""
+    extra: Any = model.model_config["json_schema_extra"]
+    return [
+        entry for entry in extra["x-kubernetes-validations"] if not any(field in entry["rule"] for field in _ABSENT)
+    ]
 
 
 class PlainStep(Step):
@@ -41,30 +48,15 @@ class Rollout(RolloutSpec):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            cel(
-                "self.strategy != 'BlueGreen'",
-                "strategy BlueGreen is not there yet: use Canary or Recreate",
-                path=".strategy",
-            ),
-            cel(
-                "!has(self.steps) || self.strategy == 'Canary'",
-                "steps go with strategy Canary: Recreate moves everything at once",
-                path=".steps",
-            ),
-            cel(
-                f"!has(self.steps) || {_WEIGHTS}.isSorted()",
-                "weights must rise from step to step: to go back, order Abort",
-                path=".steps",
-            ),
-            cel(
-                f"!has(self.steps) || {_WEIGHTS}.all(w, {_WEIGHTS}.filter(v, v == w).size() == 1)",
-                "each weight stands in one step only: a second one of the same share changes nothing",
-                path=".steps",
-            ),
-            cel(
-                "!has(self.onFailure) || self.onFailure != 'Freeze' || self.strategy != 'Recreate'",
-                "with Recreate nothing serves while the candidate does not, and Freeze would leave it so: use Rollback",
-                path=".onFailure",
+            *_rules_of(RolloutSpec),
+            *(
+                cel(
+                    f"!has(self.{field}) || self.strategy == 'BlueGreen'",
+                    f"{field} waits for traffic to move, so it goes with BlueGreen: otherwise pods answer for as "
+                    "long as they run",
+                    path=f".{field}",
+                )
+                for field in ("scaleDownDelaySeconds", "abortScaleDownDelaySeconds")
             ),
         )
     )
@@ -85,7 +77,4 @@ class Rollout(RolloutSpec):
         ),
     ] = OnFailure.ROLLBACK
     analysis: SkipJsonSchema[tuple[EvaluationRef, ...]] = ()
-    scale_down_delay_seconds: SkipJsonSchema[int | None] = None
-    abort_scale_down_delay_seconds: SkipJsonSchema[int | None] = None
     traffic_routing: SkipJsonSchema[TrafficRouting | None] = None
-    blue_green: SkipJsonSchema[BlueGreen | None] = None

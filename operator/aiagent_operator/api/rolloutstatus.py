@@ -93,6 +93,12 @@ class AgentRollout(RolloutProgress):
         "UID of the AgentAction Rollback by which it takes over, where one did.", default=""
     )
     steps: Annotated[int, Field(ge=0, le=MOST_STEPS + 1)] | None = described("Number of its steps.", default=None)
+    traffic: Annotated[str, StringConstraints(max_length=64)] = described(
+        "Digest of what Services and HTTPRoute were last asked to say.", default=""
+    )
+    traffic_since: Moment | None = described(
+        "Since when they are asked; those who lose requests keep their pods for a while.", default=None
+    )
     waits_for: Annotated[str, StringConstraints(max_length=64)] | None = described(
         "What it waits for: Pods, Traffic, Time, Evaluation, Person or Resume. WorkloadReady says more.", default=None
     )

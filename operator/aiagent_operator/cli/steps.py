@@ -36,6 +36,7 @@ class Right(Enum):
     CREATE_CONFIG_MAP = ("create", "configmaps", "", True)
     CREATE_DEPLOYMENT = ("create", "deployments", "apps", True)
     EDIT_DEPLOYMENT = ("patch", "deployments", "apps", True)
+    EDIT_SERVICE = ("patch", "services", "", True)
     EDIT_NETWORK_POLICY = ("patch", "networkpolicies", "networking.k8s.io", True)
     READ_OPERATOR = ("get", "pods", "", False)
     READ_PODS = ("get", "pods", "", True)
@@ -164,6 +165,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("go back to what serves: kubectl aiagent abort NAME --reason WHY", Right.ABORT),
         Step("correct spec.workload or spec.handbook: another revision takes over then", _EDIT),
     ),
+    Reason.TRAFFIC_NOT_FOUND: (
+        Step("create the Service, or let it select workforce.dev/agent: NAME", Right.EDIT_SERVICE),
+        Step("name another in spec.retraining.rollout", _EDIT),
+    ),
     Reason.REVISION_REJECTED: (
         Step("ask for other work in the spec, which is then rolled out", _EDIT),
         Step("try it again: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
@@ -203,7 +208,13 @@ HELD_BACK: Final = (
 """What can be done about a revision that the spec asks for and that an order went back from."""
 
 WAITED_FOR: Final = frozenset(
-    {Reason.ROLE_NOT_FOUND, Reason.NAMESPACE_NOT_FOUND, Reason.HANDBOOK_NOT_FOUND, Reason.TARGET_NOT_FOUND}
+    {
+        Reason.ROLE_NOT_FOUND,
+        Reason.NAMESPACE_NOT_FOUND,
+        Reason.HANDBOOK_NOT_FOUND,
+        Reason.TARGET_NOT_FOUND,
+        Reason.TRAFFIC_NOT_FOUND,
+    }
 )
 """Reasons where something has to come into being, and the operator goes on by itself when it does."""
 

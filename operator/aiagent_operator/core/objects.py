@@ -42,6 +42,26 @@ class ChildKind(StrEnum):
         return _RESOURCES[self][1]
 
 
+class TrafficKind(StrEnum):
+    """Kinds of object that are somebody else's, and in which the operator sets one field: who gets requests.
+
+    They are read when a decision needs them, and not followed.
+    """
+
+    SERVICE = "Service"
+
+    @property
+    def api_version(self) -> str:
+        """API version in which the operator reads and writes the kind."""
+        return _TRAFFIC[self][0]
+
+    @property
+    def plural(self) -> str:
+        """Name of the resource in paths."""
+        return _TRAFFIC[self][1]
+
+
+_TRAFFIC: Mapping[TrafficKind, tuple[str, str]] = {TrafficKind.SERVICE: ("v1", "services")}
 _RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
     ChildKind.SERVICE_ACCOUNT: ("v1", "serviceaccounts"),
     ChildKind.ROLE: ("rbac.authorization.k8s.io/v1", "roles"),
@@ -59,7 +79,7 @@ _RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
 class ObjectKey:
     """Where an object is."""
 
-    kind: ChildKind
+    kind: ChildKind | TrafficKind
     namespace: str
     name: str
 

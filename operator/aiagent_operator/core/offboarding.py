@@ -19,6 +19,7 @@ from aiagent_operator.core.ledger import MOST_RIGHTS, Ledger
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Held, Observed, Plan, Verb, Write, delete
 from aiagent_operator.core.rules import Rule, count
+from aiagent_operator.core.workload import traffic
 
 _WORK = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
 # Whatever has pods: it is there until they are gone.
@@ -49,9 +50,11 @@ def _decide(o: Observed) -> Plan:
     left = _of(o, *_PODS)
     if roles or left:
         plan = _step(o, roles, "removing: waiting for Roles, work and runs to be gone")
+        released = traffic.release(o)
+        services = [write for write in released.writes if write.key not in o.failures]
         return Plan(
-            writes=(*plan.writes, *work.writes),
-            needs=work.needs,
+            writes=(*plan.writes, *work.writes, *services),
+            needs=work.needs | released.needs,
             verdicts=plan.verdicts,
             status=plan.status,
             requeue_after=30.0,

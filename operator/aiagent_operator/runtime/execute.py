@@ -15,7 +15,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core import adoption
 from aiagent_operator.core.children import belongs, observe
-from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey, TrafficKind
 from aiagent_operator.core.plan import Failure, Verb, Write, onto
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import APPLY_PATCH, MERGE_PATCH, Api, ApiError
@@ -103,7 +103,9 @@ class Executor:
             self.generations[metadata["uid"]] = metadata["generation"]
 
     def see(self, key: ObjectKey, live: dict[str, Any]) -> None:
-        """Takes in an object as it was read or written just now."""
+        """Takes in an object as it was read or written just now. What is somebody else's is not kept."""
+        if isinstance(key.kind, TrafficKind):
+            return
         if belongs(key.kind, live):
             self._store.observe_child(observe(key.kind, live), notify=False)
         else:
@@ -160,19 +162,22 @@ class Executor:
         """409: somebody was faster (look again), owns the field (say so), or the name (say so)."""
         if write.verb is Verb.APPLY and (conflict := adoption.conflict_message(error.body, write.body or {})):
             return Failure(write.digest, Reason.FIELD_CONFLICT, conflict.message)
+        kind = write.key.kind
+        if isinstance(kind, TrafficKind):
+            return None
         live = await self._api.find(paths.item(write.key))
         if live is None:
             self._store.forget_child(write.key, notify=False)
             return None
         metadata = live["metadata"]
         label = (metadata.get("labels") or {}).get(meta.LABEL_AGENT_UID)
-        if label == agent.uid and belongs(write.key.kind, live):
+        if label == agent.uid and belongs(kind, live):
             self.see(write.key, live)
             return None
         if metadata["uid"] in known:
             # One of the agent's own whose label somebody took or changed: kept as wrong, so that the next round puts it
             # right.
-            mine = dataclasses.replace(observe(write.key.kind, live), agent_uid=agent.uid, digest="")
+            mine = dataclasses.replace(observe(kind, live), agent_uid=agent.uid, digest="")
             self._store.observe_child(mine, notify=False, disputed=True)
             return None
         if write.verb is not Verb.CREATE:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aiagent_operator.api import meta
-from aiagent_operator.core.objects import ChildKind, ObjectKey
+from aiagent_operator.core.objects import ChildKind, ObjectKey, TrafficKind
 
 
-def collection(kind: ChildKind, namespace: str | None = None) -> str:
+def collection(kind: ChildKind | TrafficKind, namespace: str | None = None) -> str:
     """Where objects of the kind are listed and created; without a namespace, those of all namespaces."""
     root = f"/api/{kind.api_version}" if "/" not in kind.api_version else f"/apis/{kind.api_version}"
     return f"{root}/namespaces/{namespace}/{kind.plural}" if namespace else f"{root}/{kind.plural}"

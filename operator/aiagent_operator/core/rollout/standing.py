@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from aiagent_operator.api.rolloutstatus import MOST_ORDERS, RolloutOrderStatus
@@ -17,12 +18,34 @@ from aiagent_operator.core.rollout.facts import Facts, RolloutOrder
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """What Services are asked to say, and since when."""
+
+    traffic: str
+    since: datetime
+
+    def dump(self) -> dict[str, str]:
+        """As the status has it."""
+        return {"traffic": self.traffic, "trafficSince": stored.written(self.since)}
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """What is kept. `revision` is None where none takes over; `order` is the UID of the Rollback by which it does."""
+    """What is kept. `revision` is None where none takes over; `order` is the UID of the Rollback by which it does.
+
+    `traffic` identifies what Services were last asked to say, `since` when.
+    """
 
     revision: int | None = None
     order: str = ""
     status: RolloutStatus = field(default_factory=RolloutStatus)
+    traffic: str = ""
+    since: datetime | None = None
+
+    def moved(self, traffic: str, now: datetime) -> Moved:
+        """What is asked for now, and since when."""
+        known = self.since is not None and self.traffic == traffic
+        return Moved(traffic, min(self.since or now, now) if known else now)
 
 
 def read(status: Mapping[str, Any]) -> Standing:
@@ -30,7 +53,14 @@ def read(status: Mapping[str, Any]) -> Standing:
     raw = status.get("rollout")
     if not raw:
         return Standing()
-    return Standing(raw.get("revision"), raw.get("order", ""), stored.load(raw))
+    since = raw.get("trafficSince")
+    return Standing(
+        raw.get("revision"),
+        raw.get("order", ""),
+        stored.load(raw),
+        raw.get("traffic", ""),
+        stored.moment(since) if since else None,
+    )
 
 
 def begun(found: Standing, revision: int, order: str) -> RolloutStatus:
@@ -43,7 +73,7 @@ def begun(found: Standing, revision: int, order: str) -> RolloutStatus:
     return RolloutStatus(full=bool(order), orders=found.status.orders)
 
 
-def under_way(f: Facts, order: str, decision: Decision) -> dict[str, Any]:
+def under_way(f: Facts, order: str, decision: Decision, moved: Moved | None) -> dict[str, Any]:
     """What the agent's status is to say of a rollout."""
     steps = {"steps": len(course(f.spec))} if f.stable is not None else {}
     return {
@@ -51,19 +81,25 @@ def under_way(f: Facts, order: str, decision: Decision) -> dict[str, Any]:
         **({"order": order} if order else {}),
         **steps,
         **stored.dump(decision.status),
+        **(moved.dump() if moved else {}),
         "waitsFor": decision.wait.what.value,
     }
 
 
-def over(found: Standing, orders: Iterable[RolloutOrder], text: str) -> dict[str, Any] | None:
-    """What it is to say where no revision takes over by steps; None where nothing. `text` is why new orders fail."""
+def over(
+    found: Standing, orders: Iterable[RolloutOrder], text: str, moved: Moved | None = None
+) -> dict[str, Any] | None:
+    """What it is to say where no revision takes over by steps; None where nothing. `text` is why new orders fail.
+
+    `moved` is kept while pods of those who have lost requests wait for the delay.
+    """
     there = {order.uid: order for order in orders}
     kept = {carried.uid: carried for carried in found.status.orders if carried.uid in there}
     room = MOST_ORDERS - len(kept)
     new = {uid: Carried(uid, False, text) for uid in [uid for uid in sorted(there) if uid not in kept][:room]}
-    if not kept and not new:
+    if not kept and not new and moved is None:
         return None
-    return stored.dump(RolloutStatus(orders=(*kept.values(), *new.values())))
+    return stored.dump(RolloutStatus(orders=(*kept.values(), *new.values()))) | (moved.dump() if moved else {})
 
 
 def carried(status: Mapping[str, Any]) -> dict[str, RolloutOrderStatus]:

@@ -86,16 +86,24 @@ def load(stored: Mapping[str, Any]) -> RolloutStatus:
 def _waiting(waiting: Waiting | None) -> WaitingForPods | None:
     if waiting is None:
         return None
-    return WaitingForPods(since=_written(waiting.since), missing=waiting.missing, replicas=waiting.replicas)
+    return WaitingForPods(since=written(waiting.since), missing=waiting.missing, replicas=waiting.replicas)
 
 
-def _written(moment: datetime) -> str:
+def written(moment: datetime) -> str:
     """As metav1.MicroTime: whole seconds would end pauses too early."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def moment(text: str) -> datetime:
+    """Reads what `written` writes. Raises StoredRolloutError for anything else."""
+    try:
+        return _read(text)
+    except ValueError as error:
+        raise StoredRolloutError(f"this version of the operator cannot read a time of the rollout: {error}") from error
+
+
 def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else _written(moment)
+    return None if moment is None else written(moment)
 
 
 def _read(text: str) -> datetime:

@@ -43,8 +43,9 @@ def plan(o: Observed, choice: Choice, work: Work | None, handbook: str, *, down:
 
 
 def _unsteered(o: Observed, what: WorkloadPlan) -> WorkloadPlan:
-    """Without a rollout in the spec there are no steps to keep, and orders about them fail."""
-    return replace(what, status=stepwise.none(o, "spec.retraining.rollout is not set"))
+    """Without a rollout in the spec there are no steps to keep, and no Services to select anything."""
+    left = stepwise.none(o, "spec.retraining.rollout is not set")
+    return replace(what, writes=(*what.writes, *left.writes), needs=what.needs | left.needs, status=left.status)
 
 
 def _with(what: WorkloadPlan, left: WorkloadPlan) -> WorkloadPlan:

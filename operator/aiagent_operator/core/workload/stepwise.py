@@ -1,63 +1,38 @@
 """The work of an agent whose spec says how a revision takes over: spec.retraining.rollout.
 
-core/rollout decides how many pods each of the two revisions has, and when the candidate is promoted or given up; this
-makes writes of it. What a decision has to remember stands in the agent's status before anything of it is written.
+core/rollout decides how many pods each of the two revisions has, who gets requests, and when the candidate is promoted
+or given up; this makes writes of it. What a decision has to remember stands in the agent's status before anything of it
+is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
-from aiagent_operator.api.conditions import Reason, Verdict
-from aiagent_operator.api.rollout import RolloutSpec, Strategy
-from aiagent_operator.api.rolloutstatus import PausedFor
+from aiagent_operator.api.conditions import Reason
+from aiagent_operator.api.rollout import SCALE_DOWN_DELAY, RolloutSpec, Strategy
 from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import Child
 from aiagent_operator.core.plan import Observed, Write, delete
 from aiagent_operator.core.revisions import Choice, facts
-from aiagent_operator.core.rollout import standing
+from aiagent_operator.core.rollout import clock, motion, standing
 from aiagent_operator.core.rollout.decide import decide
-from aiagent_operator.core.rollout.decision import Decision, Transition, WaitsFor
+from aiagent_operator.core.rollout.decision import Traffic, Transition
 from aiagent_operator.core.rollout.facts import Facts, Pods
+from aiagent_operator.core.rollout.retire import retire
+from aiagent_operator.core.rollout.standing import Moved, Standing
 from aiagent_operator.core.rollout.stored import StoredRolloutError
-from aiagent_operator.core.workload import template
+from aiagent_operator.core.rollout.traffic import steady
+from aiagent_operator.core.workload import telling, template
+from aiagent_operator.core.workload import traffic as requests
 from aiagent_operator.core.workload.result import WorkloadPlan, not_ready, waiting
 
 NO_ROLLOUT = "no revision takes over: nothing is left to promote or abort"
-
-
-def plan(o: Observed, choice: Choice, work: Work | None, spec: RolloutSpec, *, down: bool) -> WorkloadPlan:
-    """Writes for the Deployments of the revisions that serve, take over, or have served. `down` asks for no pods.
-
-    `work` is what the spec asks for, whose template is at hand.
-    """
-    serving = template.serving_of(choice)
-    if unknown := template.unread(o, serving, work):
-        return unknown
-    try:
-        kept = standing.read(o.agent.status)
-    except StoredRolloutError as error:
-        return WorkloadPlan(verdict=not_ready(Reason.ROLLOUT_STOPPED, f"status.rollout: {error}"))
-    names = {record.key.name for record in serving}
-    deployments = template.deployments_of(o)
-    former = tuple(child for key, child in sorted(deployments.items()) if key.name not in names)
-    rollout = template.together(deployments.values())
-    case = _Case(choice, work, spec, former, down)
-    if choice.rolling:
-        return replace(_rolling(o, case, kept), rollout=rollout)
-    found = _steady(o, case)
-    return replace(found, rollout=rollout, status={"rollout": standing.over(kept, o.steering, NO_ROLLOUT)})
-
-
-def none(o: Observed, why: str) -> dict[str, Any]:
-    """The fields of the agent's status where nothing takes over by steps; what was kept unreadably stays nobody's."""
-    try:
-        kept = standing.read(o.agent.status)
-    except StoredRolloutError:
-        kept = standing.Standing()
-    return {"rollout": standing.over(kept, o.steering, f"{NO_ROLLOUT}; {why}")}
+# Seconds between two looks at Services of others while it matters what they say.
+_LOOK = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,73 +44,129 @@ class _Case:
     spec: RolloutSpec
     former: tuple[Child, ...]
     down: bool
+    kept: Standing
+    seen: requests.Seen
 
 
-def _rolling(o: Observed, case: _Case, kept: standing.Standing) -> WorkloadPlan:
+def plan(o: Observed, choice: Choice, work: Work | None, spec: RolloutSpec, *, down: bool) -> WorkloadPlan:
+    """Writes for the Deployments of the revisions that serve, take over, or have served. `down` asks for no pods.
+
+    `work` is what the spec asks for, whose template is at hand.
+    """
+    serving = template.serving_of(choice)
+    if unknown := template.unread(o, serving, work):
+        return unknown
+    released = requests.release(o, requests.named(spec))
+    if missing := (requests.keys(o, spec) | released.needs) - o.live.keys():
+        return WorkloadPlan(needs=missing)
+    try:
+        kept = standing.read(o.agent.status)
+    except StoredRolloutError as error:
+        return WorkloadPlan(verdict=not_ready(Reason.ROLLOUT_STOPPED, f"status.rollout: {error}"))
+    names = {record.key.name for record in serving}
+    deployments = template.deployments_of(o)
+    former = tuple(child for key, child in sorted(deployments.items()) if key.name not in names)
+    case = _Case(choice, work, spec, former, down, kept, requests.look(o, spec))
+    found = _rolling(o, case) if choice.rolling else _steady(o, case)
+    return replace(
+        found,
+        writes=(*found.writes, *released.writes),
+        rollout=template.together(deployments.values()),
+        status={**found.status, "services": list(released.services) or None},
+    )
+
+
+def none(o: Observed, why: str) -> WorkloadPlan:
+    """What is left of rollouts where the spec has none: orders about them fail, and Services are given back."""
+    try:
+        kept = standing.read(o.agent.status)
+    except StoredRolloutError:
+        kept = Standing()
+    released = requests.release(o)
+    status: dict[str, Any] = {
+        "rollout": standing.over(kept, o.steering, f"{NO_ROLLOUT}; {why}"),
+        "services": list(released.services) or None,
+    }
+    return WorkloadPlan(released.writes, released.needs - o.live.keys(), status=status)
+
+
+def _rolling(o: Observed, case: _Case) -> WorkloadPlan:
     """While one revision takes over from another, or is the first of all."""
-    choice, work, spec, former = case.choice, case.work, case.spec, case.former
-    stable, target = choice.stable, choice.target
+    stable, target = case.choice.stable, case.choice.target
     assert target is not None  # noqa: S101 - so it is while one is rolling
     if stable and facts(stable).adopted:
         stable = None
-    order = choice.order.uid if choice.order else ""
-    f = Facts(
-        spec,
-        template.wanted_of(o),
-        _pods(o, stable) if stable else None,
-        _pods(o, target),
-        standing.begun(kept, facts(target).number, order),
-        o.moment,
-        orders=o.steering,
-        suspended=case.down,
-    )
-    if spec.strategy is Strategy.RECREATE and f.stable:
-        # Pods of any other revision are in the way of both as much as their own.
-        others = sum(_present(child) for child in former)
-        f = replace(f, stable=_crowded(f.stable, others), candidate=_crowded(f.candidate, others))
+    order = case.choice.order.uid if case.choice.order else ""
+    f = _facts(o, case, stable, target, order)
     decision = decide(f)
-    status = {"rollout": standing.under_way(f, order, decision)}
-    verdict = _verdict(o, f, decision)
+    moved = _moved(o, case, decision.traffic)
+    status = {"rollout": standing.under_way(f, order, decision, moved)}
+    verdict = telling.rolling(o, f, decision, case.seen.verdict)
     if decision.transition is Transition.PROMOTE:
         return WorkloadPlan(verdict=verdict, complete=True, status=status)
     if decision.transition is Transition.ROLL_BACK:
         return WorkloadPlan(verdict=verdict, rejected=decision.status.reason or "Aborted", status=status)
-    runs = [template.run_of(o, stable, work, decision.stable)] if stable else []
+    runs = [template.run_of(o, stable, case.work, decision.stable)] if stable else []
     # A candidate that is to have no pod needs no Deployment.
     if decision.candidate or stable is None or template.deployment_of(o, target):
-        runs.append(template.run_of(o, target, work, decision.candidate))
-    serving = f.candidate.serving + (f.stable.serving if f.stable else 0)
-    gone = _gone(spec, former, serving, 0 if case.down else f.replicas)
+        runs.append(template.run_of(o, target, case.work, decision.candidate))
+    gone, rest = _passed(o, case, f, decision.traffic, moved)
     return WorkloadPlan(
-        (*_writes(o, runs), *map(delete, gone)),
-        verdict=_stopped(o, runs) if case.down else verdict,
+        (*_writes(o, runs), *requests.writes(o, decision.traffic), *map(delete, gone)),
+        verdict=telling.stopped(o, runs) if case.down else verdict,
         status=status,
-        requeue_after=decision.requeue_after,
+        requeue_after=_soonest(decision.requeue_after, rest, _LOOK if motion.routed(case.spec) else None),
     )
+
+
+def _facts(o: Observed, case: _Case, stable: Child | None, target: Child, order: str) -> Facts:
+    f = Facts(
+        case.spec,
+        template.wanted_of(o),
+        _pods(o, stable) if stable else None,
+        _pods(o, target),
+        standing.begun(case.kept, facts(target).number, order),
+        o.moment,
+        orders=o.steering,
+        traffic=case.seen.traffic,
+        suspended=case.down,
+    )
+    if case.spec.strategy is Strategy.RECREATE and f.stable:
+        # Pods of any other revision are in the way of both as much as their own.
+        others = sum(_present(child) for child in case.former)
+        f = replace(f, stable=_crowded(f.stable, others), candidate=_crowded(f.candidate, others))
+    return f
 
 
 def _steady(o: Observed, case: _Case) -> WorkloadPlan:
     """While the revision that serves is the one that is to serve."""
-    choice, spec, former = case.choice, case.spec, case.former
-    stable = choice.stable
+    stable, former = case.choice.stable, case.former
     if stable is None or facts(stable).adopted:
-        return WorkloadPlan(verdict=not_ready(Reason.PROGRESSING, "Waiting for the first revision to be recorded"))
+        nothing = not_ready(Reason.PROGRESSING, "Waiting for the first revision to be recorded")
+        return WorkloadPlan(verdict=nothing, status={"rollout": standing.over(case.kept, o.steering, NO_ROLLOUT)})
     pods, wanted = _pods(o, stable), 0 if case.down else template.wanted_of(o)
     asked = wanted
-    if spec.strategy is Strategy.RECREATE and any(_present(child) for child in former):
+    if case.spec.strategy is Strategy.RECREATE and any(_present(child) for child in former):
         asked = min(pods.wanted, wanted)
     run = template.run_of(o, stable, case.work, asked)
-    gone = _gone(spec, former, pods.serving, wanted)
+    to = steady(case.spec, pods.revision)
+    moved = _moved(o, case, to) if former else None
+    gone, rest = _retired(o, case, pods, wanted, moved)
     said = template.said_of(o, run)
+    complete = said.complete and asked == wanted
     verdict = said.verdict
     if former and verdict and verdict.status:
         verdict = waiting(former[0].key, "to be gone")
-    complete = said.complete and asked == wanted
+    elsewhere = case.seen.traffic != to and motion.routed(case.spec)
+    if elsewhere and verdict and verdict.status:
+        verdict = case.seen.verdict or not_ready(Reason.PROGRESSING, "Waiting for Services to select what serves")
     return WorkloadPlan(
-        (*_writes(o, [run]), *map(delete, gone)),
-        verdict=verdict if case.down else _rejected(choice, verdict),
+        (*_writes(o, [run]), *requests.writes(o, to), *map(delete, gone)),
+        verdict=said.verdict if case.down else telling.rejected(case.choice, verdict),
         complete=complete,
         settled=complete and not former,
+        status={"rollout": standing.over(case.kept, o.steering, NO_ROLLOUT, moved)},
+        requeue_after=_soonest(rest, _LOOK if elsewhere else None),
     )
 
 
@@ -143,25 +174,73 @@ def _writes(o: Observed, runs: Iterable[template.Run]) -> list[Write]:
     return [write for run in runs if (write := run.write(o))]
 
 
-def _gone(spec: RolloutSpec, former: Iterable[Child], serving: int, wanted: int) -> list[Child]:
-    """Deployments of other revisions that may go: those that stay make up for them, or nothing of them serves."""
-    at_once = spec.strategy is Strategy.RECREATE or serving >= wanted
-    may_go = [child for child in former if at_once or not (child.rollout and child.rollout.ready)]
-    return [child for child in may_go if not child.deleting]
+def _soonest(*seconds: float | None) -> float | None:
+    return min((each for each in seconds if each is not None), default=None)
+
+
+def _moved(o: Observed, case: _Case, to: Traffic) -> Moved | None:
+    return case.kept.moved(requests.mark(to), o.moment) if motion.routed(case.spec) else None
+
+
+def _passed(o: Observed, case: _Case, f: Facts, to: Traffic, moved: Moved | None) -> tuple[list[Child], float | None]:
+    """Deployments of candidates before this one that may go, and after how many seconds others may.
+
+    They go when those that stay make up for them, or nothing of them serves; where requests are routed, only when these
+    go elsewhere, and others have had the time to learn of it.
+    """
+    left = [child for child in case.former if not child.deleting]
+    if not left or case.down or case.spec.strategy is Strategy.RECREATE:
+        return left, None
+    if moved is not None:
+        seconds = case.spec.scale_down_delay_seconds
+        delay = timedelta(seconds=SCALE_DOWN_DELAY if seconds is None else seconds)
+        rest = clock.left(moved.since, delay, o.moment)
+        if case.seen.traffic != to or rest > timedelta():
+            return [], max(rest.total_seconds(), 1.0)
+    serving = f.candidate.serving + (f.stable.serving if f.stable else 0)
+    return [child for child in left if serving >= f.replicas or not (child.rollout and child.rollout.ready)], None
+
+
+def _retired(
+    o: Observed, case: _Case, stable: Pods, wanted: int, moved: Moved | None
+) -> tuple[list[Child], float | None]:
+    """Deployments of revisions that what serves has followed and that may go, and after how many seconds others may."""
+    left = [child for child in case.former if not child.deleting]
+    if case.spec.strategy is Strategy.RECREATE:
+        return left, None
+    gone, rest = [], None
+    for child in left:
+        found = retire(
+            spec=case.spec,
+            former=_counted(child, 0, child.key.name),
+            stable=stable,
+            replicas=wanted,
+            promoted_at=moved.since if moved else o.moment,
+            observed=case.seen.traffic,
+            now=o.moment,
+        )
+        if found.replicas == 0:
+            gone.append(child)
+        rest = _soonest(rest, found.requeue_after)
+    return gone, rest
 
 
 def _pods(o: Observed, record: Child) -> Pods:
-    """The Deployment of a revision in the words of core/rollout. The pods of one that is being deleted are on their way
-    out, but still there."""
-    number, child = facts(record).number, template.deployment_of(o, record)
+    """The Deployment of a revision in the words of core/rollout."""
+    child = template.deployment_of(o, record)
+    return _counted(child, facts(record).number, record.key.name)
+
+
+def _counted(child: Child | None, number: int, name: str) -> Pods:
+    """The pods of one that is being deleted are on their way out, but still there."""
     if child is None or child.rollout is None:
-        return Pods(number, record.key.name)
+        return Pods(number, name)
     its = child.rollout
     if child.deleting:
-        return Pods(number, record.key.name, replicas=its.replicas, terminating=its.terminating, observed=False)
+        return Pods(number, name, replicas=its.replicas, terminating=its.terminating, observed=False)
     return Pods(
         number,
-        record.key.name,
+        name,
         wanted=its.wanted,
         replicas=its.replicas,
         updated=its.updated,
@@ -180,37 +259,3 @@ def _present(child: Child) -> int:
 
 def _crowded(pods: Pods, others: int) -> Pods:
     return replace(pods, terminating=pods.terminating + others)
-
-
-def _verdict(o: Observed, f: Facts, decision: Decision) -> Verdict:
-    """What is said of the work while one revision takes over."""
-    wait, status = decision.wait, decision.status
-    text = wait.text or f"Revision {f.candidate.revision} is about to end its rollout"
-    if status.aborted_at is None:
-        if status.paused_for in (PausedFor.FAILED, PausedFor.INCONCLUSIVE):
-            return not_ready(Reason.ROLLOUT_STOPPED, text)
-        if wait.what in (WaitsFor.TIME, WaitsFor.PERSON):
-            return not_ready(Reason.ROLLOUT_PAUSED, text)
-    problems = (*filter(None, (f.candidate.failure,)), *o.pod_problems)
-    if wait.what is WaitsFor.PODS and problems:
-        return not_ready(Reason.PODS_FAILING, f"{text}: {'; '.join(problems)}")
-    return not_ready(Reason.PROGRESSING, text)
-
-
-def _stopped(o: Observed, runs: Iterable[template.Run]) -> Verdict | None:
-    """What is said of the work of a suspended agent."""
-    each = [template.said_of(o, run) for run in runs]
-    return next((plan.verdict for plan in each if not plan.complete), each[-1].verdict)
-
-
-def _rejected(choice: Choice, verdict: Verdict | None) -> Verdict | None:
-    """That the spec asks for what has failed is said as long as it does, once the work is otherwise as it should be."""
-    if choice.rejected is None or choice.stable is None or not (verdict and verdict.status):
-        return verdict
-    number = facts(choice.rejected).number
-    text = (
-        f"{choice.rejected.key}, which the spec asks for, was rejected, and says why in its status; revision "
-        f"{facts(choice.stable).number} goes on serving. Ask for other work in the spec, or try it again with an "
-        f"AgentAction Rollback to revision {number}"
-    )
-    return not_ready(Reason.REVISION_REJECTED, text)

@@ -1,0 +1,50 @@
+"""What is said of the work of an agent whose spec says how a revision takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiagent_operator.api.conditions import Reason, Verdict
+from aiagent_operator.api.rolloutstatus import PausedFor
+from aiagent_operator.core.plan import Observed
+from aiagent_operator.core.revisions import Choice, facts
+from aiagent_operator.core.rollout.decision import Decision, WaitsFor
+from aiagent_operator.core.rollout.facts import Facts
+from aiagent_operator.core.workload import template
+from aiagent_operator.core.workload.result import not_ready
+
+
+def rolling(o: Observed, f: Facts, decision: Decision, unfit: Verdict | None) -> Verdict:
+    """What is said of the work while one revision takes over. `unfit` is what is wrong with Services."""
+    wait, status = decision.wait, decision.status
+    text = wait.text or f"Revision {f.candidate.revision} is about to end its rollout"
+    if status.aborted_at is None:
+        if status.paused_for in (PausedFor.FAILED, PausedFor.INCONCLUSIVE):
+            return not_ready(Reason.ROLLOUT_STOPPED, text)
+        if wait.what in (WaitsFor.TIME, WaitsFor.PERSON):
+            return not_ready(Reason.ROLLOUT_PAUSED, text)
+    if wait.what is WaitsFor.TRAFFIC and unfit:
+        return unfit
+    problems = (*filter(None, (f.candidate.failure,)), *o.pod_problems)
+    if wait.what is WaitsFor.PODS and problems:
+        return not_ready(Reason.PODS_FAILING, f"{text}: {'; '.join(problems)}")
+    return not_ready(Reason.PROGRESSING, text)
+
+
+def stopped(o: Observed, runs: Iterable[template.Run]) -> Verdict | None:
+    """What is said of the work of a suspended agent."""
+    each = [template.said_of(o, run) for run in runs]
+    return next((plan.verdict for plan in each if not plan.complete), each[-1].verdict)
+
+
+def rejected(choice: Choice, verdict: Verdict | None) -> Verdict | None:
+    """That the spec asks for what has failed is said as long as it does, once the work is otherwise as it should be."""
+    if choice.rejected is None or choice.stable is None or not (verdict and verdict.status):
+        return verdict
+    number = facts(choice.rejected).number
+    text = (
+        f"{choice.rejected.key}, which the spec asks for, was rejected, and says why in its status; revision "
+        f"{facts(choice.stable).number} goes on serving. Ask for other work in the spec, or try it again with an "
+        f"AgentAction Rollback to revision {number}"
+    )
+    return not_ready(Reason.REVISION_REJECTED, text)
