@@ -73,7 +73,7 @@ def test_a_plan_trains_and_what_is_learned_serves(place: Workplace, operator: Op
     assert handbook(place)["artifact"] == ARTIFACT
     agent = place.get("triage")
     assert agent["status"]["training"]["waitsFor"]["reason"] == "Paused"
-    assert jobs(place) == []
+    place.admin.wait_for(lambda: jobs(place) == [], what="the Jobs to be gone")
 
     mark = place.plane.audit_mark()
     operator.restart()
@@ -128,7 +128,7 @@ def test_what_is_refused_changes_nothing_and_says_why(place: Workplace, retraini
     after = place.get("triage")
     assert after["status"]["handbook"] == before["status"]["handbook"]
     assert after["status"]["training"]["last"]["state"] == "Rejected"
-    assert jobs(place) == []
+    place.admin.wait_for(lambda: jobs(place) == [], what="the Job to be gone")
 
 
 def test_what_trained_well_is_written_once(place: Workplace) -> None:
@@ -166,6 +166,7 @@ def test_who_may_not_order_is_refused_and_who_may_is_told_of_agents_that_cannot_
     place.until_ready("triage")
     place.order("Retrain", "again", "triage")
     place.until_ordered("again", "Failed", "NoRetraining", "spec.retraining.jobTemplate")
+    place.let("tenant@corp.example", "suspend", place.namespace, "workforce-agents-suspend")
     tenant = place.admin.as_user("tenant@corp.example")
     with pytest.raises(ApiError, match="verb retrain on aiagents"):
         tenant.create(agents.order(place.namespace, "mine", "Retrain", "tenant@corp.example", "triage"))
