@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import Connection
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.workload import OnConflict
 from aiagent_operator.core import adoption, injection, managed_fields, release
 from aiagent_operator.core.children import observe

@@ -8,7 +8,7 @@ from aiagent_operator.api import meta, runs
 from aiagent_operator.api.runs import RunKind
 from support.kube import ApiError, Kube, Object
 from support.runs import JOBS, account_of, agent_with_run, begin, ground, job, pod_of, template
-from support.tenancy import RBAC, Office, refused
+from support.tenancy import POD, RBAC, Office, refused
 
 pytestmark = pytest.mark.cluster
 
@@ -59,6 +59,13 @@ def reads(resource: str) -> Object:
 def trained(office: Office, **pod: Any) -> Object:
     """An AIAgent that is trained by a Job with such a pod."""
     return office.agent(retraining={"every": "720h", "jobTemplate": template(**pod)})
+
+
+def evaluated(office: Office, **pod: Any) -> Object:
+    """An AIAgent that is evaluated by a Job with such a pod, and by another one before it."""
+    plain = {"name": "plain", "job": template(), "metrics": [{"name": "m", "min": "1"}]}
+    evaluations = [plain, {**plain, "name": "held-out", "job": template(**pod)}]
+    return office.agent(workload={"template": {"spec": POD}}, retraining={"evaluations": evaluations})
 
 
 # Forging a run -------------------------------------------------------------------------------------------------------
@@ -190,7 +197,7 @@ def test_having_jobs_made_without_the_right_to_create_jobs(office: Office) -> No
 @pytest.mark.parametrize("where", SECRET_IN)
 def test_reading_a_secret_through_a_run(office: Office, where: str) -> None:
     office.editor.create(office.deployment())
-    with refused("author-rights", "which spec.retraining.jobTemplate names: only who may read secrets here"):
+    with refused("author-rights", "which spec.retraining names: only who may read secrets here"):
         office.person(*AUTHOR, MAKES_JOBS, reads("configmaps")).create(trained(office, **SECRET_IN[where]))
     office.person(*AUTHOR, MAKES_JOBS, reads("secrets")).create(trained(office, **SECRET_IN[where]))
 
@@ -201,6 +208,29 @@ def test_reading_a_configmap_through_a_run(office: Office, where: str) -> None:
     with refused("author-rights", "may not get configmaps"):
         office.person(*AUTHOR, MAKES_JOBS, reads("secrets")).create(trained(office, **CONFIG_IN[where]))
     office.person(*AUTHOR, MAKES_JOBS, reads("configmaps")).create(trained(office, **CONFIG_IN[where]))
+
+
+def test_having_jobs_of_evaluations_made_without_the_right_to_create_jobs(office: Office) -> None:
+    office.editor.create(office.deployment())
+    with refused("author-rights", "may not create jobs.batch"):
+        office.person(*AUTHOR).create(evaluated(office))
+    office.person(*AUTHOR, MAKES_JOBS).create(evaluated(office))
+
+
+@pytest.mark.parametrize("where", SECRET_IN)
+def test_reading_a_secret_through_an_evaluation(office: Office, where: str) -> None:
+    office.editor.create(office.deployment())
+    with refused("author-rights", "which spec.retraining names: only who may read secrets here"):
+        office.person(*AUTHOR, MAKES_JOBS, reads("configmaps")).create(evaluated(office, **SECRET_IN[where]))
+    office.person(*AUTHOR, MAKES_JOBS, reads("secrets")).create(evaluated(office, **SECRET_IN[where]))
+
+
+@pytest.mark.parametrize("where", CONFIG_IN)
+def test_reading_a_configmap_through_an_evaluation(office: Office, where: str) -> None:
+    office.editor.create(office.deployment())
+    with refused("author-rights", "may not get configmaps"):
+        office.person(*AUTHOR, MAKES_JOBS, reads("secrets")).create(evaluated(office, **CONFIG_IN[where]))
+    office.person(*AUTHOR, MAKES_JOBS, reads("configmaps")).create(evaluated(office, **CONFIG_IN[where]))
 
 
 def test_slipping_a_secret_into_a_template_that_was_let_through(office: Office) -> None:

@@ -6,8 +6,9 @@ import uuid
 import pytest
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentevaluation import Purpose, RecordedTemplate
 from aiagent_operator.api.agentrevision import Trigger
-from aiagent_operator.core.children import revision, role
+from aiagent_operator.core.children import evaluation, revision, role
 from aiagent_operator.core.children.revision import Work
 from support.agents import order
 from support.kube import ApiError, Kube, Object
@@ -345,6 +346,36 @@ def test_rewriting_what_an_agent_was(office: Office, on_record: Object) -> None:
     with refused("agent-status", "only the operator writes the status"):
         patch = {"status": {"state": "Stable"}}
         clerk.patch(meta.API_VERSION, "agentrevisions", "triage-1", patch, **where, subresource="status")
+
+
+@pytest.fixture
+def evaluated(office: Office) -> Object:
+    """An evaluation of that revision, written by the operator's account."""
+    template = RecordedTemplate.model_validate(
+        {"name": "live", "prometheus": {}, "metrics": [{"name": "up", "query": "up", "min": "1"}]}
+    )
+    built = evaluation.build(office.identity(), 1, template, purpose=Purpose.PROMOTION, stable=None)
+    return office.operator.create(built.manifest)
+
+
+def test_rewriting_how_good_an_agent_was(office: Office, evaluated: Object) -> None:
+    rights = (rule(what, "*", group=meta.GROUP) for what in ("agentevaluations", "agentevaluations/status"))
+    clerk = office.person(*rights)
+    name, where = evaluated["metadata"]["name"], {"namespace": office.namespace}
+    with refused("agent-records", "only the operator writes and removes"):
+        clerk.patch(meta.API_VERSION, "agentevaluations", name, {"metadata": {"labels": {"a": "b"}}}, **where)
+    with refused("agent-records", "spec.revisionHistoryLimit"):
+        clerk.delete(meta.API_VERSION, "agentevaluations", name, **where)
+    forged = copy.deepcopy(evaluated)
+    forged["metadata"] = {"name": "triage-2-live", **where}
+    with refused("agent-records", "which is evaluated"):
+        clerk.create(forged)
+    with refused("agent-status", "only the operator writes the status"):
+        patch = {"status": {"phase": "Successful"}}
+        clerk.patch(meta.API_VERSION, "agentevaluations", name, patch, **where, subresource="status")
+    # Not even the operator: what was measured against which bounds stays as it was.
+    with pytest.raises(ApiError, match="an evaluation is a record and never changes"):
+        office.admin.patch(meta.API_VERSION, "agentevaluations", name, {"spec": {"revision": 2}}, **where)
 
 
 def test_who_may_abandon_clears_records_away(office: Office, on_record: Object) -> None:

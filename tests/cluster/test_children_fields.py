@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.api.aiagent import Connection
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.core import injection
 from aiagent_operator.core.children import (
     deployment,

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentevaluation import Purpose, RecordedTemplate
 from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.api.agentrole import AgentRoleSpec
-from aiagent_operator.api.aiagent import AIAgentSpec, Connection
+from aiagent_operator.api.aiagent import AIAgentSpec
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.workload import OnConflict
 from aiagent_operator.core import adoption, injection, release
 from aiagent_operator.core.children import (
     deployment,
+    evaluation,
     handbook,
     network_policy,
     revision,
@@ -52,6 +55,9 @@ def test_the_operator_makes_changes_and_removes_every_child(office: Office) -> N
     agent = office.identity()
     spec = AIAgentSpec.model_validate(office.agent()["spec"])
     role_spec = AgentRoleSpec.model_validate({"description": "Support", "lifecycle": {"state": "Approved"}})
+    measured = RecordedTemplate.model_validate(
+        {"name": "live", "prometheus": {}, "metrics": [{"name": "up", "query": "up", "min": "1"}]}
+    )
     connection = Connection.model_validate({"name": "crm", "secretRef": {"name": "crm"}, "audience": "https://crm"})
     pod = {"spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}}
     inject = injection.build(agent, "aiagent.triage.0123456789", [connection])
@@ -64,12 +70,13 @@ def test_the_operator_makes_changes_and_removes_every_child(office: Office) -> N
         role.build(agent, office.namespace, [READ_CONFIG]),
         role_binding.build(agent, office.namespace),
         revision.build(agent, 1, work, trigger=Trigger.CREATED, parent=None, permissions=none),
+        evaluation.build(agent, 1, measured, purpose=Purpose.PROMOTION, stable=None),
         deployment.build(agent, 1, pod, 1, inject),
     ]
     for child in children:
         live = office.operator.create(child.manifest)
-        if live["kind"] in ("ConfigMap", "AgentRevision"):
-            continue  # neither is ever changed: other work is another handbook and another revision
+        if live["kind"] in ("ConfigMap", "AgentRevision", "AgentEvaluation"):
+            continue  # none is ever changed: other work is another handbook and another revision
         del live["metadata"]["resourceVersion"]
         live["metadata"]["labels"]["note"] = "changed"
         office.operator.replace(live)

@@ -10,6 +10,7 @@ from aiagent_operator.api.kinds import KINDS
 from aiagent_operator.api.schema import crd
 from support.cluster import Cluster
 from support.definitions import install
+from support.evaluationcases import EVALUATION_CONSTRAINTS, EVALUATION_RULES, EVALUATIONS, RECORD, RECORD_RULES
 from support.kube import ApiError, Kube, Object
 from support.rolloutcases import ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES
 from support.schemacases import GONE, RETRAINING, RETRAINING_CONSTRAINTS, RETRAINING_RULES, Case, rule
@@ -42,7 +43,7 @@ AGENT: Object = {
             "prohibited": ["Give legal advice"],
         },
         "workload": {"template": {"spec": POD}, "replicas": 1},
-        "retraining": {**RETRAINING, "rollout": ROLLOUT},
+        "retraining": {**RETRAINING, "rollout": ROLLOUT, "evaluations": EVALUATIONS},
     },
 }
 ROLE: Object = {
@@ -79,12 +80,14 @@ SEVERAL: Object = copy.deepcopy(ORDER)
 SEVERAL["spec"]["selector"] = {"matchLabels": {"team": "crm"}}
 del SEVERAL["spec"]["agentRef"]
 BASES = {"AIAgent": AGENT, "AgentRole": ROLE, "AgentAction": ORDER, "AgentAction/several": SEVERAL}
+RECORDS = {"AgentEvaluation": RECORD}
 
 
 # Each message of x-kubernetes-validations appears here; test_every_rule_has_an_example counts them.
 RULES = [
     *RETRAINING_RULES,
     *ROLLOUT_RULES,
+    *EVALUATION_RULES,
     rule("metadata.name", "x" * 41, "must be a DNS label of at most 40 characters"),
     rule("metadata.name", "support.triage", "must be a DNS label of at most 40 characters"),
     rule("spec.owners.0.responsibility", "Responsible", "exactly one owner must be Accountable", "spec.owners"),
@@ -172,6 +175,7 @@ RULES = [
 CONSTRAINTS = [
     *RETRAINING_CONSTRAINTS,
     *ROLLOUT_CONSTRAINTS,
+    *EVALUATION_CONSTRAINTS,
     Case("spec.roleRef", GONE, "Required value"),
     Case("spec.purpose", GONE, "Required value"),
     Case("spec.purpose", "", "at least 1 chars"),
@@ -228,7 +232,7 @@ def kube(control_plane: Cluster) -> Kube:
 
 def changed(case: Case) -> Object:
     """The right manifest with one field put, replaced or left out."""
-    manifest = copy.deepcopy(BASES[case.base])
+    manifest = copy.deepcopy({**BASES, **RECORDS}[case.base])
     *parents, last = [int(part) if part.isdigit() else part for part in case.path.split(".")]
     spot: Any = manifest
     for part in parents:
@@ -256,7 +260,7 @@ def test_the_manifest_that_the_cases_change_is_right(kube: Kube, manifest: Objec
     assert kube.create(manifest, dry_run=True)["metadata"]["uid"]
 
 
-@pytest.mark.parametrize("case", [*RULES, *CONSTRAINTS], ids=str)
+@pytest.mark.parametrize("case", [*RULES, *RECORD_RULES, *CONSTRAINTS], ids=str)
 def test_wrong_field_is_refused_and_named_with_words_that_help(kube: Kube, case: Case) -> None:
     error = refusal(kube, changed(case))
     field = ".".join(f"[{part}]" if part.isdigit() else part for part in case.named.split(".")).replace(".[", "[")
@@ -284,4 +288,6 @@ def test_every_rule_has_an_example() -> None:
 
     known = messages([crd(kind) for kind in KINDS])
     assert known
-    assert [message for message in sorted(known) if not any(case.words in message for case in RULES)] == []
+    assert [
+        message for message in sorted(known) if not any(case.words in message for case in [*RULES, *RECORD_RULES])
+    ] == []

@@ -79,6 +79,17 @@ VARIANTS: Mapping[str, Values] = {
                 }
             ],
         },
+        "prometheus": {
+            "addresses": ["https://prometheus.monitoring:9090", "https://prometheus.example/tenant"],
+            "caConfigMap": "prometheus-ca",
+            "tokenSecret": "prometheus-token",
+        },
+        "networkPolicy": {
+            "prometheus": {
+                "peers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+                "ports": [9090, 443],
+            }
+        },
         "extraEnv": [{"name": "AIAGENT_PAGE_SIZE", "value": "1000"}],
         "podLabels": {"team": "platform"},
         "podAnnotations": {"example.com/scrape": "true"},

@@ -16,7 +16,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import Action
 from aiagent_operator.api.agentpolicy import OverdueAction, WindowKind
 from aiagent_operator.api.agentrole import Isolation, RoleState
-from aiagent_operator.api.aiagent import Protocol
+from aiagent_operator.api.connections import Protocol
 from aiagent_operator.api.handbook import AboveLimit, DataCategory, Decision
 from aiagent_operator.api.owners import Function, Responsibility, SubjectKind
 from aiagent_operator.api.permissions import Grant

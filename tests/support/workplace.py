@@ -18,6 +18,7 @@ CHILD_KINDS = (
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
     (agents.API, "AgentRevision"),
+    (agents.API, "AgentEvaluation"),
     ("batch/v1", "Job"),
 )
 OPERATOR_USER = "system:serviceaccount:workforce-system:aiagent-operator"

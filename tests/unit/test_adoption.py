@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import Connection
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.workload import OnConflict
 from aiagent_operator.core import adoption, injection, release
 from aiagent_operator.core.children import deployment, observe

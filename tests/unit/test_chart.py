@@ -41,6 +41,7 @@ WRONG: dict[str, tuple[Values, str]] = {
     "controller with a quote": ({"policies": {"trustedControllers": ["x', 'y"]}}, "trustedControllers"),
     "log level": ({"log": {"level": "loud"}}, "level"),
     "duration": ({"leader": {"leaseDuration": "15s"}}, "leaseDuration"),
+    "prometheus": ({"prometheus": {"addresses": ["ftp://prometheus"]}}, "addresses"),
     "role user": ({"rbac": {"roleUsers": [{"role": "x"}]}}, "subjects"),
 }
 
@@ -147,6 +148,26 @@ def test_the_operator_runs_restricted() -> None:
     assert context["readOnlyRootFilesystem"] is True
     assert context["allowPrivilegeEscalation"] is False
     assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_operator_reaches_the_prometheus_that_it_may_ask_and_no_other() -> None:
+    def ports(values: Values) -> list[list[int]]:
+        policy = objects("NetworkPolicy", values)["aiagent-operator"]
+        return [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["egress"]]
+
+    everything = chart.VARIANTS["everything"]
+    assert ports({}) == [[53, 53], [443, 6443]]
+    assert ports(everything) == [[53, 53], [443, 6443], [9090, 443]]
+    (rule,) = objects("NetworkPolicy", everything)["aiagent-operator"]["spec"]["egress"][2:]
+    assert rule["to"] == everything["networkPolicy"]["prometheus"]["peers"]
+    pod = objects("Deployment", everything)["aiagent-operator"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+    assert env["AIAGENT_PROMETHEUS_ADDRESSES"].split(",") == everything["prometheus"]["addresses"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert env["AIAGENT_PROMETHEUS_CA_FILE"] == f"{mounts['prometheus-ca']}/ca.crt"
+    assert env["AIAGENT_PROMETHEUS_TOKEN_FILE"] == f"{mounts['prometheus-token']}/token"
+    assert set(mounts) == {volume["name"] for volume in pod["volumes"]}
 
 
 def test_settings_of_the_deployment_are_settings_of_the_operator() -> None:

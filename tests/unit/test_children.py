@@ -11,7 +11,8 @@ import pytest
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentrole import AgentRoleSpec
-from aiagent_operator.api.aiagent import AIAgentSpec, Connection
+from aiagent_operator.api.aiagent import AIAgentSpec
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.core import injection
 from aiagent_operator.core.children import (
     deployment,

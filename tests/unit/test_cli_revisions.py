@@ -261,10 +261,12 @@ def test_steps_are_told_with_what_they_wait_for() -> None:
 
 
 def test_a_rejected_revision_is_not_waited_for() -> None:
-    work = ("False", Reason.REVISION_REJECTED, "AgentRevision home/triage-2 was rejected")
-    found = progress(agent(stable=1, rejected=2, work=work, ready=Reason.REVISION_REJECTED), {1: Pods(1, 1)})
-    assert (found.done, found.over) == (False, True)
-    assert found.lines[-1].startswith("Revision 2, which the spec asks for, is rejected: AgentRevision home/triage-2")
+    rejected = agent(stable=1, rejected=2, ready=Reason.REVISION_REJECTED)
+    text = "Revision 2 is rejected: status.message of AgentRevision home/triage-2 says why"
+    said = {"type": "RevisionAccepted", "status": "False", "reason": "RevisionRejected", "message": text}
+    rejected["status"]["conditions"].append(said)
+    found = progress(rejected, {1: Pods(1, 1)})
+    assert (found.done, found.over, found.lines[-1]) == (False, True, text)
 
 
 def test_waiting_does_not_release_what_is_held_back() -> None:

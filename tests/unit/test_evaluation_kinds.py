@@ -39,6 +39,7 @@ RECORD: dict[str, Any] = {
     "revision": 4,
     "stableRevision": 3,
     "purpose": "Promotion",
+    "provider": "Prometheus",
     "template": BY_QUERY,
 }
 
@@ -151,6 +152,7 @@ def test_refused_templates(template: dict[str, Any], message: str) -> None:
         (changed(RECORD, revision=0), "revision: Input should be greater than or equal to 1"),
         (changed(RECORD, purpose="Fun"), "purpose: Input should be"),
         (changed(RECORD, template__metrics__0__interval="1m"), "only an Analysis is ended by its rollout"),
+        (changed(RECORD, provider="Job"), "provider is Job where the template has one"),
         (changed(RECORD, template__jobDigest="sha256:" + "0" * 64), "job and jobDigest go together"),
         (changed(RECORD, template__job="{}", template__prometheus=GONE), "job and jobDigest go together"),
     ],

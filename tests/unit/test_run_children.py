@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagent_operator.api import meta, runs
-from aiagent_operator.api.aiagent import Connection
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.jobtemplate import JobTemplate
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.core.children import (

@@ -38,6 +38,9 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAGENT_LOG_LEVEL", "debug")
     monkeypatch.setenv("AIAGENT_API_ENDPOINTS", "10.0.0.1:6443,[fd00::1]:443")
     monkeypatch.setenv("AIAGENT_DNS_CIDRS", "none")
+    monkeypatch.setenv(
+        "AIAGENT_PROMETHEUS_ADDRESSES", "http://prometheus.monitoring:9090/, https://mimir.example/tenant"
+    )
     monkeypatch.setenv("AIAGENT_WORKERS", "")
     got = Settings()
     assert got.username == "system:serviceaccount:ops:aiagent-operator"
@@ -45,6 +48,7 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert got.log_level is LogLevel.DEBUG
     assert got.api_addresses == (("10.0.0.1", 6443), ("fd00::1", 443))
     assert got.dns_cidrs == ()
+    assert got.prometheus_addresses == ("http://prometheus.monitoring:9090", "https://mimir.example:443/tenant")
     assert Settings(dns_ports="5353, 53").dns_ports == (5353, 53)
     assert got.workers == Settings.model_fields["workers"].default
 
@@ -63,6 +67,10 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RENEW_DEADLINE", "15", "renew_deadline (15 s) must be less than lease_duration (15 s)"),
         ("RETRY_PERIOD", "6", "retry_period (6 s) must be at most half of renew_deadline"),
         ("BACKOFF_INITIAL", "61", "backoff_initial must not be greater than backoff_max"),
+        ("PROMETHEUS_ADDRESSES", "http://prometheus:9090,prometheus", "AIAGENT_PROMETHEUS_ADDRESSES"),
+        ("PROMETHEUS_ADDRESSES", "http://jane:secret@prometheus:9090", "leave out user, password"),
+        ("PROMETHEUS_CA_FILE", "/nowhere/ca.crt", "AIAGENT_PROMETHEUS_CA_FILE: Value error, there is no such file"),
+        ("PROMETHEUS_TOKEN_FILE", "/nowhere/token", "AIAGENT_PROMETHEUS_TOKEN_FILE"),
         ("LOG_FORMAT", "xml", "AIAGENT_LOG_FORMAT"),
     ],
 )

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from aiagent_operator.api import meta, runs
-from aiagent_operator.api.aiagent import Connection
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.jobtemplate import LONGEST_RUN, MOST_RETRIES, JobTemplate
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.api.schema import structural

@@ -43,6 +43,13 @@ def test_the_retrained_model_passes_the_evaluation_that_the_first_one_fails(
     assert "Not met: accuracy" in failed.result["notes"]
     passed = job("evaluate", TRIAGE_ARTIFACT=second, TRIAGE_STABLE=first, **settings)
     assert passed.code == 0, passed.err
+    compared = {
+        entry["name"]: float(entry["stableValue"]) for entry in passed.result["measurements"] if "stableValue" in entry
+    }
+    assert set(compared) == set(failed.measurements), "all but the differences, which are of both"
+    for name in set(compared) - {"latency-p95-ms"}:
+        assert compared[name] == failed.measurements[name], "the same model on the same tickets"
+    assert not any("stableValue" in entry for entry in failed.result["measurements"])
     gain = passed.measurements["accuracy"] - failed.measurements["accuracy"]
     assert passed.measurements["accuracy-delta"] == pytest.approx(gain, abs=0.0002)
     assert set(passed.measurements) == {
@@ -51,6 +58,18 @@ def test_the_retrained_model_passes_the_evaluation_that_the_first_one_fails(
     }
     assert passed.measurements["accuracy-decided"] > passed.measurements["accuracy"]
     assert passed.measurements["latency-p95-ms"] > 0
+
+
+def test_a_stable_model_that_is_gone_says_nothing_against_the_candidate(
+    data: Path, trained: Callable[..., str]
+) -> None:
+    gone = f"file:///nowhere/sha256-{'0' * 64}.json"
+    settings = {"TRIAGE_HELDOUT": data / "heldout", "TRIAGE_STABLE": gone, "TRIAGE_REQUIRE": ENOUGH}
+    done = job("evaluate", TRIAGE_ARTIFACT=trained("initial", "further"), **settings)
+    assert done.code == 0, done.err
+    assert "The stable model cannot be measured: " in done.result["notes"]
+    assert not any("stableValue" in entry for entry in done.result["measurements"])
+    assert "accuracy-delta" not in done.measurements
 
 
 def test_poisoned_data_pass_their_own_validation_and_fail_the_evaluation(

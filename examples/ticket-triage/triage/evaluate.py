@@ -1,7 +1,8 @@
 """`python -m triage.evaluate`: measures the model in TRIAGE_ARTIFACT, beside that in TRIAGE_STABLE, on TRIAGE_HELDOUT.
 
-The job ends well when it could measure; what is good enough is said elsewhere. With TRIAGE_REQUIRE it says so itself,
-by exit code 3, for use without a cluster.
+The job ends well when it could measure; what is good enough is said elsewhere. Each measurement has the stable model's
+beside it, taken from the same tickets; a stable model that cannot be read is left out, and the notes say so. With
+TRIAGE_REQUIRE it says itself whether the model is good enough, by exit code 3, for use without a cluster.
 """
 
 from __future__ import annotations
@@ -29,16 +30,34 @@ def job(settings: Settings) -> tuple[Result, bool]:
     values = measurements(seen, threshold)
     notes = [f"Model {candidate.version} on {len(heldout)} held-out tickets, threshold {threshold:g}."]
     notes += _unknown(candidate.model, heldout)
-    if stable := settings.text("TRIAGE_STABLE"):
-        before = artifacts.load(stable)
-        other = measure.outcome(before.model, heldout)
-        values["accuracy-delta"] = seen.accuracy - other.accuracy
-        values["macro-f1-delta"] = seen.macro_f1 - other.macro_f1
-        notes.append(f"Stable model {before.version} has accuracy {decimal(other.accuracy)}.")
+    stable, said = _stable(settings.text("TRIAGE_STABLE"), heldout, threshold)
+    notes += said
+    if stable:
+        values["accuracy-delta"] = values["accuracy"] - stable["accuracy"]
+        values["macro-f1-delta"] = values["macro-f1"] - stable["macro-f1"]
     failures = measure.unmet(required, values)
     notes += [f"Not met: {failure}." for failure in failures]
-    listed = [{"name": name, "value": decimal(value)} for name, value in values.items()]
+    listed = [
+        {"name": name, "value": decimal(value)} | ({"stableValue": decimal(stable[name])} if name in stable else {})
+        for name, value in values.items()
+    ]
     return {"measurements": listed, "notes": " ".join(notes)}, not failures
+
+
+def _stable(reference: str, heldout: list[Ticket], threshold: float) -> tuple[dict[str, float], list[str]]:
+    """The same of the model that serves now, and what to say of it; nothing where there is none.
+
+    A model of another time may be gone or unreadable. That says nothing against the candidate: what needs a comparison
+    finds none, and whoever judges says so.
+    """
+    if not reference:
+        return {}, []
+    try:
+        before = artifacts.load(reference)
+    except TriageError as error:
+        return {}, [f"The stable model cannot be measured: {error}."]
+    other = measure.outcome(before.model, heldout)
+    return measurements(other, threshold), [f"Stable model {before.version} has accuracy {decimal(other.accuracy)}."]
 
 
 def measurements(seen: Outcome, threshold: float) -> dict[str, float]:

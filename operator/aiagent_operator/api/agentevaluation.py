@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.aiagent import ObjectMeta
-from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.evaluation import (
     EITHER,
     ENDLESS,
@@ -21,7 +20,7 @@ from aiagent_operator.api.evaluation import (
     PrometheusProvider,
     TemplateName,
 )
-from aiagent_operator.api.fields import Label, Model, Text, cel, described, map_by, rules
+from aiagent_operator.api.fields import ATOMIC, Label, Model, Text, cel, described, map_by, rules
 
 MOST_GROUPS: Final = 64
 MOST_GROUP_VALUES: Final = 16
@@ -48,6 +47,13 @@ class Purpose(StrEnum):
     REVIEW = "Review"
     BIAS_AUDIT = "BiasAudit"
     HANDOVER = "Handover"
+
+
+class Provider(StrEnum):
+    """Who measures."""
+
+    JOB = "Job"
+    PROMETHEUS = "Prometheus"
 
 
 class Phase(StrEnum):
@@ -112,6 +118,11 @@ class AgentEvaluationSpec(Model):
                 "set count where interval is set: only an Analysis is ended by its rollout",
                 path=".template.metrics",
             ),
+            cel(
+                "(self.provider == 'Job') == has(self.template.job)",
+                "provider is Job where the template has one, else Prometheus",
+                path=".provider",
+            ),
         )
     )
 
@@ -123,6 +134,7 @@ class AgentEvaluationSpec(Model):
     purpose: Annotated[
         Purpose, described("What it is for: Hiring, Promotion, Analysis, Review, BiasAudit or Handover.")
     ]
+    provider: Annotated[Provider, described("Who measures: Job or Prometheus.")]
     template: Annotated[RecordedTemplate, described("The evaluation as it was defined when the run began.")]
 
 
@@ -156,7 +168,8 @@ class MetricResult(Model):
     error: Count = described("Measurements that could not be taken.", default=0)
     consecutive_error: Count = described("Those among them since the last that could.", default=0)
     measurements: Annotated[
-        tuple[Measurement, ...], described("The newest measurements, the latest last.", max_length=KEPT_MEASUREMENTS)
+        tuple[Measurement, ...],
+        described("The newest measurements, the latest last.", max_length=KEPT_MEASUREMENTS, json_schema_extra=ATOMIC),
     ] = ()
 
 
@@ -172,10 +185,9 @@ class Group(Model):
 class AgentEvaluationStatus(Model):
     """What was measured, and the verdict."""
 
-    observed_generation: int | None = described("Generation of the spec last acted upon.", default=None)
     phase: Phase | None = described(
-        "Pending, Running, or the verdict: the worst of the metrics', in the order Failed, Error, Inconclusive, "
-        "Successful.",
+        "Pending (not measured yet), Running, or the verdict: the worst of the metrics', in the order Failed, Error, "
+        "Inconclusive, Successful.",
         default=None,
     )
     message: Text | None = described("What decided it, or what it waits for.", default=None)
@@ -189,9 +201,6 @@ class AgentEvaluationStatus(Model):
     groups: Annotated[
         tuple[Group, ...],
         described("Groups of a bias audit.", max_length=MOST_GROUPS, json_schema_extra=map_by("name")),
-    ] = ()
-    conditions: Annotated[
-        tuple[Condition, ...], described("Conditions (metav1).", max_length=8, json_schema_extra=map_by("type"))
     ] = ()
 
 

@@ -179,8 +179,8 @@ class AgentRevisionStatus(Model):
         described(
             "Training: its Job is to run, or runs. Candidate: made, not yet serving. RollingOut: takes over pod by "
             "pod. Stable: serves. Superseded: another one serves. RolledBack: an order went back to an earlier one. "
-            "Rejected: its training failed or was refused, or it failed or was aborted before it served. The last two "
-            "are not rolled out again without an order."
+            "Rejected: its training failed, it did not pass its evaluations, or its rollout failed or was aborted. The "
+            "last two are not rolled out again without an order."
         ),
     ] = RevisionState.CANDIDATE
     promotion: Annotated[int, Field(ge=1)] | None = described(

@@ -8,85 +8,28 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.conditions import Condition
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions, PolicyRule
-from aiagent_operator.api.retraining import Retraining
+from aiagent_operator.api.retraining import MOST_EVALUATIONS, Retraining
 from aiagent_operator.api.rolloutstatus import AgentRollout
 from aiagent_operator.api.trainingstatus import TrainingStatus
 from aiagent_operator.api.workload import Workload
 
-# An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, and what is its
-# own. A shorter inventory would forget objects that offboarding has to find.
-INVENTORY_LIMIT = 2 * 512 + 256
 # Revisions that are kept beside the one that serves, as a Deployment keeps its ReplicaSets.
 HISTORY = 10
 MOST_HISTORY = 50
+# An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, what is its
+# own, and the evaluations of each revision. A shorter inventory would forget objects that offboarding has to find.
+INVENTORY_LIMIT = 2 * 512 + 256 + MOST_EVALUATIONS * (MOST_HISTORY + 6)
 
 
 class RoleRef(Model):
     """The agent's role."""
 
     name: Annotated[ObjectName, described("Name of an AgentRole that the author may `use`.")]
-
-
-class Protocol(StrEnum):
-    """Transport protocol of a connection."""
-
-    TCP = "TCP"
-    UDP = "UDP"
-
-
-class Egress(Model):
-    """Where a connection leads."""
-
-    cidr: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=43,
-            json_schema_extra=rules(
-                cel(
-                    "isCIDR(self) && cidr(self) == cidr(self).masked()",
-                    "must be an address range such as 203.0.113.0/24 or 2001:db8::/32, without host bits",
-                )
-            ),
-        ),
-        described("Address range, in CIDR notation."),
-    ]
-    port: Annotated[int, Field(ge=1, le=65535), described("Port.")]
-    protocol: Annotated[Protocol, described("TCP or UDP.")] = Protocol.TCP
-
-
-class SecretRef(Model):
-    """A Secret in the agent's namespace."""
-
-    name: Annotated[ObjectName, described("Name of the Secret.")]
-
-
-class Connection(Model):
-    """A system outside RBAC: its egress is opened, its secret mounted, a token for it issued."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            cel(
-                "has(self.egress) || has(self.secretRef) || has(self.audience)",
-                "a connection needs at least one of egress, secretRef and audience",
-            )
-        )
-    )
-
-    name: Annotated[
-        Label, Field(max_length=40), described("Name; its files are under /var/run/workforce/connections/<name>.")
-    ]
-    egress: Egress | None = described("Network traffic to allow.", default=None)
-    secret_ref: SecretRef | None = described(
-        "Secret whose keys are mounted as files; the operator never reads it.", default=None
-    )
-    audience: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = described(
-        "Audience of a bound service account token, mounted as the file `token`.", default=None
-    )
 
 
 class ModelRef(Model):
@@ -116,6 +59,13 @@ class AIAgentSpec(Model):
                 "a rollout moves pods between revisions of spec.workload.template: the pods of a targetRef are its "
                 "owner's, so leave spec.retraining.rollout out, or bring a template",
                 path=".retraining.rollout",
+            ),
+            cel(
+                "!has(self.workload.targetRef) || !has(self.retraining) || !has(self.retraining.evaluations) || "
+                "self.retraining.evaluations.size() == 0",
+                "evaluations hold up revisions of workload.template; those of a targetRef serve as soon as its owner "
+                "changes it: leave evaluations out, or write a template",
+                path=".retraining.evaluations",
             ),
         )
     )
@@ -217,6 +167,9 @@ class RevisionStatus(Model):
     rolling_out: Annotated[int, Field(ge=1)] | None = described("The one that takes over.", default=None)
     held_back: Annotated[int, Field(ge=1)] | None = described(
         "What the spec asks for, where an order went back from it.", default=None
+    )
+    candidate: Annotated[int, Field(ge=1)] | None = described(
+        "What the spec asks for, while it has not passed its evaluations.", default=None
     )
     rejected: Annotated[int, Field(ge=1)] | None = described(
         "What the spec asks for, where it failed before it served; its record says why.", default=None

@@ -21,6 +21,7 @@ class Type(StrEnum):
     ROLE_ACCEPTED = "RoleAccepted"
     PERMISSIONS_GRANTED = "PermissionsGranted"
     WORKLOAD_READY = "WorkloadReady"
+    REVISION_ACCEPTED = "RevisionAccepted"
     IDENTITY_EXPOSED = "IdentityExposed"
     TRAINING_CURRENT = "TrainingCurrent"
 
@@ -72,6 +73,11 @@ class Reason(StrEnum):
     ROLLOUT_STOPPED = "RolloutStopped"
     TRAFFIC_NOT_FOUND = "TrafficNotFound"
     REVISION_REJECTED = "RevisionRejected"
+    # evaluations
+    EVALUATING = "Evaluating"
+    EVALUATION_FAILED = "EvaluationFailed"
+    EVALUATION_INCONCLUSIVE = "EvaluationInconclusive"
+    EVALUATION_INVALID = "EvaluationInvalid"
     # orders
     IN_FORCE = "InForce"
     CARRIED_OUT = "CarriedOut"

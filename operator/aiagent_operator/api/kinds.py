@@ -13,6 +13,7 @@ import yaml
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import AgentActionSpec, AgentActionStatus
+from aiagent_operator.api.agentevaluation import AgentEvaluationSpec, AgentEvaluationStatus
 from aiagent_operator.api.agentpolicy import AgentPolicySpec, AgentPolicyStatus
 from aiagent_operator.api.agentrevision import AgentRevisionSpec, AgentRevisionStatus
 from aiagent_operator.api.agentrole import AgentRoleSpec, AgentRoleStatus
@@ -167,7 +168,28 @@ AGENTPOLICY = Kind(
     status_default=_UNSEEN,
 )
 
-KINDS = (AIAGENT, AGENTROLE, AGENTPOLICY, AGENTACTION, AGENTREVISION)
+AGENTEVALUATION = Kind(
+    kind="AgentEvaluation",
+    plural="agentevaluations",
+    short="aeval",
+    namespaced=True,
+    spec=AgentEvaluationSpec,
+    status=AgentEvaluationStatus,
+    description="One run of an evaluation of a revision: what was measured, and the verdict. Written by the operator "
+    "alone.",
+    columns=(
+        _column("Agent", ".spec.agentRef.name", description="The agent."),
+        _column("Revision", ".spec.revision", kind="integer", description="Number of the revision."),
+        _column("Purpose", ".spec.purpose", description="What it is for."),
+        _column("Provider", ".spec.provider", description="Who measures."),
+        _column("Phase", ".status.phase", description="The verdict, or where the run stands."),
+        _AGE,
+        _column("Verdict", ".status.message", description="What decided it, or what it waits for.", priority=1),
+    ),
+    status_default={"phase": "Pending"},
+)
+
+KINDS = (AIAGENT, AGENTROLE, AGENTPOLICY, AGENTACTION, AGENTREVISION, AGENTEVALUATION)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api import durations
-from aiagent_operator.api.fields import AS_SET, Label, Model, cel, described, rules
+from aiagent_operator.api.evaluation import ENDS, EvaluationTemplate
+from aiagent_operator.api.fields import AS_SET, Label, Model, cel, described, map_by, rules
 from aiagent_operator.api.jobtemplate import JobTemplate
 from aiagent_operator.api.rolloutspec import Rollout
 from aiagent_operator.api.runs import ArtifactLocations, ImageRepositories
@@ -84,9 +85,22 @@ class CadenceFields(Model):
     ] = False
 
 
+MOST_EVALUATIONS: Final = 16
+
+Evaluations = Annotated[
+    tuple[EvaluationTemplate, ...],
+    described(
+        "What work has to pass before it serves for the first time, whether an edit of the spec or a training made it: "
+        "all of these.",
+        max_length=MOST_EVALUATIONS,
+        json_schema_extra=map_by("name", validations=(ENDS,)),
+    ),
+]
+
+
 class Retraining(CadenceFields):
     """How new versions of an agent come about and take over: how often it is trained, by what Job, what its result may
-    put in the agent's place, and how a revision takes over, whether it was trained or edited."""
+    put in the agent's place, what it has to pass, and how a revision takes over, whether it was trained or edited."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -96,17 +110,18 @@ class Retraining(CadenceFields):
                 "schedule, every and maxAge say when the Job of jobTemplate runs: bring one, or leave them out",
             ),
             cel(
-                "has(self.jobTemplate) || has(self.rollout)",
-                "retraining needs a jobTemplate to train by, or a rollout by which edits of the spec take over",
+                "has(self.jobTemplate) || has(self.rollout) || has(self.evaluations)",
+                "retraining needs a jobTemplate to train by, or a rollout or evaluations for edits of the spec",
             ),
         )
     )
 
     job_template: JobTemplate | None = described(
         "The Job of a training, as a CronJob has it. It runs under an account without rights. Without one the agent is "
-        "never trained.",
+        "never trained, and evaluations and rollout are of edits of the spec.",
         default=None,
     )
+    evaluations: Evaluations = ()
     connections: Annotated[
         tuple[Annotated[Label, Field(max_length=40)], ...],
         described(

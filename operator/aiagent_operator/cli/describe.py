@@ -85,7 +85,7 @@ def _head(agent: Object) -> None:
 
 def _revision(agent: Object) -> str:
     now = Standing.of(agent)
-    held = ", though the spec asks for it" if now.held_back else ""
+    held = ", though the spec asks for it" if now.held_back or now.rejected else ""
     return f"{now}{held}" if str(now) else "none yet"
 
 
@@ -103,7 +103,7 @@ def _troubles(agent: Object) -> Iterator[Trouble]:
     if ready.get("status") == "True":
         return
     role = view.condition(agent, Type.ROLE_ACCEPTED)
-    work = view.condition(agent, Type.WORKLOAD_READY)
+    work, revision = view.condition(agent, Type.WORKLOAD_READY), view.condition(agent, Type.REVISION_ACCEPTED)
     found = [_trouble("role", role)] if role.get("status") == "False" else []
     if not found:
         # Without a role nothing is granted and nothing runs, which says nothing more.
@@ -113,6 +113,7 @@ def _troubles(agent: Object) -> Iterator[Trouble]:
             if entry.get("state") != PermissionState.GRANTED.value
         ]
         found += [_trouble("workload", work)] if work.get("status") == "False" else []
+        found += [_trouble("revision", revision)] if revision.get("status", "True") != "True" else []
     if ready.get("reason") not in {trouble.reason for trouble in found}:
         yield _trouble("agent", ready)
     yield from found

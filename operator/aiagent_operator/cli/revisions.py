@@ -14,6 +14,7 @@ SERVES: Final = "serves"
 TAKES_OVER: Final = "takes over"
 STARTS: Final = "starts"
 HELD_BACK: Final = "is held back"
+EVALUATED: Final = "is evaluated"
 REJECTED: Final = "is rejected"
 
 
@@ -47,22 +48,31 @@ class Standing:
     serves: int | None = None
     takes_over: int | None = None
     held_back: int | None = None
+    candidate: int | None = None
     rejected: int | None = None
 
     @classmethod
     def of(cls, agent: Mapping[str, Any]) -> Self:
         """As it is in status.revision."""
         found = (agent.get("status") or {}).get("revision") or {}
-        return cls(found.get("stable"), found.get("rollingOut"), found.get("heldBack"), found.get("rejected"))
+        names = ("stable", "rollingOut", "heldBack", "candidate", "rejected")
+        return cls(*(found.get(name) for name in names))
 
     def word(self, number: int) -> str:
         """What it says of one revision; empty for one that is history."""
         coming = TAKES_OVER if self.serves else STARTS
-        words = {self.held_back: HELD_BACK, self.rejected: REJECTED, self.takes_over: coming, self.serves: SERVES}
+        words = {
+            self.rejected: REJECTED,
+            self.candidate: EVALUATED,
+            self.held_back: HELD_BACK,
+            self.takes_over: coming,
+            self.serves: SERVES,
+        }
         return words.get(number, "")
 
     def __str__(self) -> str:
-        known = sorted(number for number in (self.serves, self.takes_over, self.held_back, self.rejected) if number)
+        every = (self.serves, self.takes_over, self.held_back, self.candidate, self.rejected)
+        known = sorted(number for number in every if number)
         return ", ".join(f"{number} {self.word(number)}" for number in known)
 
 

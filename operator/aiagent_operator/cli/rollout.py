@@ -95,10 +95,11 @@ def progress(agent: Object, deployments: Mapping[int, Pods] | None) -> Progress:
             f"`kubectl aiagent rollback {metadata['name']} --to-revision {held} --reason WHY`"
         )
         return Progress(tuple(lines), over=not now.takes_over)
+    accepted = view.condition(agent, Type.REVISION_ACCEPTED)
+    if accepted and accepted.get("reason") not in _WAITS:
+        # Rejected, or a person is waited for: what serves goes on serving.
+        return Progress((*lines, accepted.get("message", "")), over=True)
     work, ready = view.condition(agent, Type.WORKLOAD_READY), view.condition(agent, Type.READY)
-    if now.rejected and not now.takes_over:
-        lines.append(f"Revision {now.rejected}, which the spec asks for, is rejected: {work.get('message', '')}")
-        return Progress(tuple(lines), over=True)
     stepwise = _step(agent, now)
     lines += [stepwise] if stepwise else []
     counted = not stepwise and bool(deployments) and now.takes_over and work.get("reason") == Reason.PROGRESSING.value

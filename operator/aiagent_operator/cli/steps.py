@@ -173,6 +173,18 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("ask for other work in the spec, which is then rolled out", _EDIT),
         Step("try it again: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
     ),
+    Reason.EVALUATING: (),
+    Reason.EVALUATION_FAILED: (
+        Step("change the work, in spec.workload.template or spec.handbook: other work is evaluated anew", _EDIT),
+        Step("let it serve all the same: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
+    ),
+    Reason.EVALUATION_INCONCLUSIVE: (
+        Step("change the work, in spec.workload.template or spec.handbook: other work is evaluated anew", _EDIT),
+        Step("let it serve all the same: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
+    ),
+    Reason.EVALUATION_INVALID: (
+        Step("correct spec.retraining.evaluations as the message says", _EDIT),
+    ),
     # Orders speak for themselves; describe shows agents.
     Reason.IN_FORCE: (),
     Reason.CARRIED_OUT: (),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import Connection
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.core.objects import AgentIdentity, Manifest
 
 TOKEN_VOLUME: Final = f"{meta.VOLUME_PREFIX}token"

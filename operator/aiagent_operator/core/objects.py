@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.core.rules import Rule
 from aiagent_operator.core.runs.facts import JobFacts
@@ -29,6 +30,7 @@ class ChildKind(StrEnum):
     DEPLOYMENT = "Deployment"
     STATEFUL_SET = "StatefulSet"
     AGENT_REVISION = "AgentRevision"
+    AGENT_EVALUATION = "AgentEvaluation"
     JOB = "Job"
 
     @property
@@ -71,6 +73,7 @@ _RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
     ChildKind.DEPLOYMENT: ("apps/v1", "deployments"),
     ChildKind.STATEFUL_SET: ("apps/v1", "statefulsets"),
     ChildKind.AGENT_REVISION: (meta.API_VERSION, "agentrevisions"),
+    ChildKind.AGENT_EVALUATION: (meta.API_VERSION, "agentevaluations"),
     ChildKind.JOB: ("batch/v1", "jobs"),
 }
 
@@ -172,6 +175,21 @@ class RevisionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationFacts:
+    """What decisions read of an AgentEvaluation; a run that is not over is read whole when it is carried on.
+
+    `message` is kept where the phase is not Successful: what decided it, or what it waits for.
+    """
+
+    revision: int
+    name: str
+    purpose: Purpose | None
+    provider: Provider
+    phase: Phase
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Child:
     """A child as it was last observed; just what decisions need, since ten thousand agents have seventy thousand.
 
@@ -191,6 +209,7 @@ class Child:
     claimed_by: str = ""
     images: tuple[tuple[str, str], ...] = ()
     revision: RevisionFacts | None = None
+    evaluation: EvaluationFacts | None = None
     job: JobFacts | None = None
 
 

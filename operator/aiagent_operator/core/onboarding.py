@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import governing, learning, revising, rights, status, training, workload
+from aiagent_operator.core import gating, governing, learning, revising, rights, status, training, workload
 from aiagent_operator.core import grants as granting
 from aiagent_operator.core.children import handbook, network_policy, service_account
 from aiagent_operator.core.grants import Grants
@@ -36,10 +36,11 @@ def decide(o: Observed) -> Plan:
         return status.compose(o, role_verdict, grants, _waiting_for_role(role_verdict), exposed, fields=fields)
 
     suspended = o.suspended
-    moves = rights.plan(o.identity, grants.rules, o.children, bind=accepted and not suspended)
     base, asked = _base(o, accepted=accepted)
     book = asked.book if asked else None
     versions = revising.look(o, asked, grants.rules)
+    bind = accepted and not suspended and not versions.gate.withholds
+    moves = rights.plan(o.identity, grants.rules, o.children, bind=bind)
     lesson = training.step(o, versions, grants.rules) if book else TrainingPlan()
     base_writes = [write for desired in base if (write := settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
@@ -57,15 +58,16 @@ def decide(o: Observed) -> Plan:
     composed = status.compose(
         o,
         role_verdict,
-        grants,
+        gating.withheld(grants, versions.gate),
         work,
         exposed,
         writes=_worthwhile(o, writes),
         fields=revising.status(o, versions),
+        revision=versions.gate.verdict,
         bindings_left=bound,
         revokes=bool(revoke),
     )
-    return training.told(composed, versions, lesson)
+    return gating.joined(training.told(composed, versions, lesson), versions.gate)
 
 
 def _grants(o: Observed) -> Grants:
@@ -84,11 +86,12 @@ def _base(o: Observed, *, accepted: bool) -> tuple[tuple[Desired, ...], Asked | 
     spec = o.agent.spec
     account = service_account.build(o.identity)
     policy = network_policy.build(o.identity, spec.connections, o.environment.endpoints, o.environment.dns)
+    runs = gating.base(o) if accepted else ()
     if not accepted or o.role is None or o.instructions_missing:
-        return (account, policy), None
+        return (account, policy, *runs), None
     learned = learning.in_force(revising.known(o))
     asked = revising.ask(o, handbook.resolve(spec, o.role.role.spec), learned)
-    return (account, policy, asked.book), asked
+    return (account, policy, asked.book, *runs), asked
 
 
 def _work(
@@ -123,6 +126,8 @@ def _work(
         return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for {waiting}"))
     choice, asked = versions.choice, versions.asked.work if versions.asked else None
     what = governing.held(o, choice, workload.plan(o, choice, asked, book.key.name, down=down))
+    if versions.gate.withholds and versions.gate.verdict and not workload.exists(o):
+        return replace(what, verdict=replace(versions.gate.verdict, type=Type.WORKLOAD_READY, status=False))
     attempts = (*what.writes, create(versions.make)) if versions.make else what.writes
     failed = next((f for write in attempts if (f := _failure(o.failures, write))), None)
     if failed is None:

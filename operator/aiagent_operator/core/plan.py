@@ -11,6 +11,7 @@ from typing import Any
 from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core.children.network_policy import DnsPeers
+from aiagent_operator.core.evaluation.asking import Asking, Measured
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Desired, Manifest, ObjectKey
@@ -147,7 +148,8 @@ class Observed:
     `time` is RFC 3339 in UTC, to the second; `moment` is the same, exactly. `policies`: what those that select the
     agent demand together. `training`: what follows from these, which the decision itself fills in. `admitted`: others
     leave it room to be trained now. `slot`: else for which it waits, where that is known. `steering`: orders about its
-    rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in `children`.
+    rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in `children`;
+    `measured` what Prometheus has answered.
     """
 
     agent: AIAgent
@@ -177,6 +179,7 @@ class Observed:
     moment: datetime = BEGINNING
     definition_terminating: bool = False
     pods: Mapping[ObjectKey, tuple[PodFacts, ...]] = field(default_factory=dict)
+    measured: Measured = field(default_factory=dict)
 
     @property
     def suspended(self) -> bool:
@@ -202,8 +205,9 @@ class Plan:
     `writes` may all be sent at once; what must come after them is in the next plan, made from what was observed then.
     `revokes`: they take rights away, and what comes after them is less urgent than other agents' revocations.
     `needs` are objects to read whole before anything can be decided about them, `needs_pods` Jobs whose pods are to be
-    read before. `status` holds the fields of the status other than conditions. `first` are those of them that must
-    stand there before any write is sent: a crash in between leaves the same decision. `training`: what it rests on.
+    read before. `measure` is asked while the pass goes on to its end; the answers are in `measured` of the next one.
+    `status` holds the fields of the status other than conditions. `first` are those of them that must stand there
+    before any write is sent: a crash in between leaves the same decision. `training`: what it rests on.
     `requeue_after` is in seconds.
     """
 
@@ -212,6 +216,7 @@ class Plan:
     needs: frozenset[ObjectKey] = frozenset()
     needs_pods: frozenset[ObjectKey] = frozenset()
     needs_proof: tuple[Held, ...] | None = None
+    measure: tuple[Asking, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiagent_operator.api.aiagent import ModelRef
-from aiagent_operator.core import governing, learning, revisions, workload
+from aiagent_operator.core import gating, governing, learning, revisions, workload
 from aiagent_operator.core.children import handbook, revision
 from aiagent_operator.core.children.handbook import EffectiveHandbook
 from aiagent_operator.core.children.revision import Origin, Work
+from aiagent_operator.core.gating import Gate
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Learned, Manifest, digest
 from aiagent_operator.core.plan import Observed, Write, create, delete, report
 from aiagent_operator.core.revisions import Choice
@@ -43,12 +44,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The versions of one agent as they are, and what is to serve."""
+    """The versions of one agent as they are, what is to serve, and the gate before what may not serve yet."""
 
     known: tuple[Child, ...] = ()
-    choice: Choice = field(default_factory=Choice)
+    gate: Gate = field(default_factory=lambda: Gate(Choice()))
     asked: Asked | None = None
     make: Desired | None = None
+
+    @property
+    def choice(self) -> Choice:
+        """What is to serve."""
+        return self.gate.choice
 
     @property
     def work(self) -> str:
@@ -90,12 +96,13 @@ def look(o: Observed, asked: Asked | None, granted: Granted) -> Versions:
     """The agent's versions, and what is to serve."""
     records = known(o)
     if asked is None or asked.work is None:
-        return Versions(records, Choice(revisions.stable(records)), asked)
+        return Versions(records, gating.look(o, Choice(revisions.stable(records)), records), asked)
     adopted = o.agent.spec.workload.target_ref is not None
     last = (o.agent.status.get("revision") or {}).get("latest", 0)
     choice = revisions.choose(records, asked.work.digest, last, None if adopted else o.rollback)
+    gate = gating.look(o, choice, records)
     if choice.make is None:
-        return Versions(records, choice, asked)
+        return Versions(records, gate, asked)
     trigger = revisions.trigger(choice, target=adopted, handbook=asked.work.handbook)
     origin = Origin(
         trigger,
@@ -105,7 +112,7 @@ def look(o: Observed, asked: Asked | None, granted: Granted) -> Versions:
         base_image=asked.base_image,
         base_model=asked.base_model,
     )
-    return Versions(records, choice, asked, revision.build(o.identity, choice.make, asked.work, origin))
+    return Versions(records, gate, asked, revision.build(o.identity, choice.make, asked.work, origin))
 
 
 def permissions(granted: Granted) -> str:
@@ -116,16 +123,23 @@ def permissions(granted: Granted) -> str:
 
 def writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:
     """Records to make, the promotion of what has taken over, or the states that follow and the history to drop."""
-    choice = versions.choice
+    choice, gate = versions.choice, versions.gate
     if versions.make is not None:
         return [create(versions.make)]
-    if choice.target is None:
+    if choice.gated and gate.rejects:
+        return [report(choice.gated, revisions.rejection(gate.rejects))]
+    return [*gate.step.writes, *_writes(o, versions, work)]
+
+
+def _writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:
+    choice = versions.choice
+    if choice.target is None and choice.gated is None:
         return []
     if not governing.may_promote(o, choice):
         return []
-    if work.rejected and choice.rolling:
+    if choice.target and work.rejected and choice.rolling:
         return [report(choice.target, revisions.rejection(work.rejected))]
-    if choice.renews or (choice.rolling and work.complete and not o.suspended):
+    if choice.target and (choice.renews or (choice.rolling and work.complete and not o.suspended)):
         return [report(choice.target, revisions.promotion(versions.known, choice, versions.work, o.time))]
     changes = [report(child, status) for child, status in revisions.transitions(versions.known, choice, versions.work)]
     if work.settled and not changes:

@@ -46,6 +46,7 @@ class Choice:
     `stable` serves now; None before the first has become ready. `target` is to serve; None while its record has yet to
     be made. `make`: the number of the record to make. `held`: the work of the spec was rolled back and stays so.
     `rejected`: it failed before it served, and is not tried again. `order`: the order by which the target is to serve.
+    `gated`: the work of the spec, which has evaluations to pass; until then the target is what serves.
     """
 
     stable: Child | None = None
@@ -54,6 +55,7 @@ class Choice:
     held: Child | None = None
     rejected: Child | None = None
     order: RollbackOrder | None = None
+    gated: Child | None = None
 
     @property
     def rolling(self) -> bool:
@@ -91,10 +93,10 @@ def choose(revisions: Iterable[Child], work: str, last: int, order: RollbackOrde
     if serving and facts(serving).instead == work:
         # The spec still asks for what the order went back from.
         return Choice(serving, serving, held=same[-1] if same and same[-1] is not serving else None)
-    if serving and same and serving not in same and facts(same[-1]).state is RevisionState.REJECTED:
-        return Choice(serving, serving, rejected=same[-1])
     if not same:
         return Choice(serving, make=max([last, *(facts(child).number for child in kept)]) + 1)
+    if serving not in same and facts(same[-1]).state is RevisionState.REJECTED:
+        return Choice(serving, serving, rejected=same[-1])
     return Choice(serving, serving if serving in same else same[-1])
 
 
@@ -177,19 +179,22 @@ def _state(child: Child, choice: Choice) -> tuple[RevisionState, str | None]:
     if child is choice.target:
         # The first one has nobody to take over from.
         return (RevisionState.ROLLING_OUT if choice.stable else RevisionState.CANDIDATE), None
+    if child is choice.gated:
+        return RevisionState.CANDIDATE, None
     if its.state in _FINAL:
         return its.state, None
     serving = facts(choice.stable) if choice.stable else None
     if serving and serving.order and (its.state is RevisionState.STABLE or its.work == serving.instead):
         return RevisionState.ROLLED_BACK, f"An order went back from it to revision {serving.number}"
-    by = serving if its.state is RevisionState.STABLE else choice.target and facts(choice.target)
+    coming = choice.gated or choice.target
+    by = serving if its.state is RevisionState.STABLE else coming and facts(coming)
     return RevisionState.SUPERSEDED, f"Revision {by.number} follows it" if by else None
 
 
 def collect(revisions: Iterable[Child], choice: Choice, keep: int, needed: Iterable[Child] = ()) -> list[Child]:
-    """The revisions beyond the history, oldest first. What serves, is on its way, is held back, or is needed for
-    something else, is not history."""
-    spared = (choice.stable, choice.target, choice.held, choice.rejected, *needed)
+    """The revisions beyond the history, oldest first. What serves, is on its way, does not serve although the spec asks
+    for it, or is needed for something else, is not history."""
+    spared = (choice.stable, choice.target, choice.held, choice.gated, choice.rejected, *needed)
     history = [c for c in revisions if not c.deleting and not any(c is other for other in spared)]
     history.sort(key=lambda child: facts(child).number)
     return history[: max(0, len(history) - keep)]
@@ -206,8 +211,5 @@ def summary(revisions: Iterable[Child], choice: Choice, before: Mapping[str, Any
         found["stable"] = facts(choice.stable).number
     if choice.rolling and choice.target:
         found["rollingOut"] = facts(choice.target).number
-    if choice.held:
-        found["heldBack"] = facts(choice.held).number
-    if choice.rejected:
-        found["rejected"] = facts(choice.rejected).number
-    return found
+    others = {"heldBack": choice.held, "candidate": choice.gated, "rejected": choice.rejected}
+    return found | {name: facts(child).number for name, child in others.items() if child}

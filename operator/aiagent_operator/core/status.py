@@ -24,10 +24,20 @@ TRANSIENT: Final = frozenset(
     {
         Reason.PROGRESSING,
         Reason.PENDING,
+        Reason.EVALUATING,
         Reason.NAMESPACE_TERMINATING,
         Reason.ONBOARDING,
         Reason.SUSPENDING,
         Reason.ROLLOUT_PAUSED,
+    }
+)
+# Reasons for which the work of an agent was never begun: there is nothing to stop.
+_NOT_BEGUN: Final = frozenset(
+    {
+        Reason.EVALUATING,
+        Reason.EVALUATION_FAILED,
+        Reason.EVALUATION_INCONCLUSIVE,
+        Reason.EVALUATION_INVALID,
     }
 )
 _LONGEST = 2000
@@ -72,19 +82,23 @@ def compose(
     *,
     writes: tuple[Write, ...] = (),
     fields: Mapping[str, Any] | None = None,
+    revision: Verdict | None = None,
     bindings_left: bool = False,
     revokes: bool = False,
 ) -> Plan:
-    """The plan with all that is to be said of the agent if nothing more happened; `fields` are more of status."""
+    """The plan with all that is to be said of the agent if nothing more happened; `fields` are more of status.
+
+    `revision`: why what the spec asks for may not serve; None while it may.
+    """
     suspended = o.suspended
     decisions = tuple(_with_failures(o, decision) for decision in grants.decisions)
     permissions = granting.permissions_verdict(decisions) if role.status else _none_granted(role)
     work_verdict = work.verdict or Verdict(Type.WORKLOAD_READY, None, Reason.PENDING, "Not looked at yet")
     if suspended and role.status:
         work_verdict = _suspended(o, work_verdict, bindings_left)
-    ready = _ready(o, role, permissions, work_verdict, writes)
+    ready = _ready(o, role, permissions, work_verdict, revision, writes)
     verdicts = [ready, *_abnormal(ready), role, permissions, work_verdict]
-    verdicts.extend(verdict for verdict in (exposed, report.verdict(o)) if verdict)
+    verdicts.extend(verdict for verdict in (revision, exposed, report.verdict(o)) if verdict)
     waits = work_verdict.reason in (
         Reason.TARGET_NOT_FOUND,
         Reason.TARGET_CLAIMED,
@@ -134,7 +148,7 @@ def _suspended(o: Observed, work: Verdict, bindings_left: bool) -> Verdict:
         return Verdict(
             Type.WORKLOAD_READY, False, Reason.SUSPENDING, "Waiting for the bindings to be gone before pods are stopped"
         )
-    if work.status is True:
+    if work.status is True or work.reason in _NOT_BEGUN:
         return Verdict(Type.WORKLOAD_READY, False, Reason.SUSPENDED, f"No pods run: {_suspended_by(o)}")
     return work
 
@@ -152,7 +166,14 @@ def _way_back(o: Observed) -> str:
     return " and ".join((*ways, *report.way_back(o))) + " to give them back"
 
 
-def _ready(o: Observed, role: Verdict, permissions: Verdict, work: Verdict, writes: tuple[Write, ...]) -> Verdict:
+def _ready(  # noqa: PLR0917 - what is said of each part of the agent
+    o: Observed,
+    role: Verdict,
+    permissions: Verdict,
+    work: Verdict,
+    revision: Verdict | None,
+    writes: tuple[Write, ...],
+) -> Verdict:
     if o.terminating:
         text = f"Namespace {o.identity.namespace} is being deleted: nothing can be created in it"
         return Verdict(Type.READY, False, Reason.NAMESPACE_TERMINATING, text)
@@ -168,6 +189,8 @@ def _ready(o: Observed, role: Verdict, permissions: Verdict, work: Verdict, writ
         return Verdict(Type.READY, False, permissions.reason, permissions.message)
     if work.status is not True:
         return Verdict(Type.READY, False, work.reason, work.message)
+    if revision:
+        return Verdict(Type.READY, False, revision.reason, revision.message)
     if writes:
         waiting = ", ".join(f"{write.verb} of {write.key}" for write in writes)
         return Verdict(Type.READY, False, Reason.ONBOARDING, f"Waiting for {waiting}")

@@ -18,8 +18,9 @@ from aiagent_operator.runtime import metrics, paths, report
 from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
+from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.memory import PODS_MOST, Memory
-from aiagent_operator.runtime.prove import prove
+from aiagent_operator.runtime.prove import certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.runs import PodsOfRuns
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
@@ -35,9 +36,18 @@ _REFUSED_AGAIN = 30.0
 class AgentReconciler:
     """Brings one agent at a time to what its spec says; many may be under way together, each in a task of its own."""
 
-    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], gatherer: Gatherer, executor: Executor) -> None:
+    def __init__(  # noqa: PLR0917 - what it works with, each thing of its own type
+        self,
+        api: Api,
+        store: Store,
+        queue: WorkQueue[Key],
+        gatherer: Gatherer,
+        executor: Executor,
+        measuring: Measuring,
+    ) -> None:
         self._api, self._store, self._queue = api, store, queue
-        self._gather, self._execute, self._fleet = gatherer, executor, gatherer.fleet
+        self._gather, self._execute, self._measuring = gatherer, executor, measuring
+        self._fleet = gatherer.fleet
         self._memory: dict[AgentKey, Memory] = {}
 
     async def reconcile(self, key: AgentKey) -> None:
@@ -53,6 +63,7 @@ class AgentReconciler:
             if record is None:
                 self._memory.pop(key, None)
                 self._fleet.forget(key)
+                self._measuring.want(key, ())
                 return
             try:
                 observed = await self._gather.observe(
@@ -62,6 +73,7 @@ class AgentReconciler:
                     live=live,
                     proof=proof,
                     pods=pods.current,
+                    measured=self._measuring.answers(key),
                     pod_problems=memory.problems,
                     since=began,
                 )
@@ -94,6 +106,7 @@ class AgentReconciler:
                 return
         else:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
+        self._measuring.want(key, plan.measure)
         await self._look_at_pods(key, observed, plan, memory)
         await self._report(key, record, plan)
         self._fleet.finished(key)
@@ -144,7 +157,7 @@ class AgentReconciler:
         if change is Finalizer.ADD:
             names.append(meta.FINALIZER)
         elif observed.proof is not None:
-            await self._certify(observed, observed.proof)
+            await certify(self._api, observed, observed.proof)
         body = {
             "metadata": {
                 "finalizers": names,
@@ -168,21 +181,6 @@ class AgentReconciler:
             return False
         self._store.observe_agent(answer, notify=False)
         return True
-
-    async def _certify(self, observed: Observed, proof: Proof) -> None:
-        agent = observed.identity
-        regarding = {"namespace": agent.namespace, "name": agent.name, "uid": agent.uid}
-        if proof.residual:
-            text = f"Its own rights have ended; these still reach its name through others: {'; '.join(proof.residual)}"
-        else:
-            text = (
-                "Its rights have ended: the bindings are gone, the account is gone, and every right it held is refused"
-            )
-        log.info("AIAgent %s/%s (%s): %s", agent.namespace, agent.name, agent.uid, text)
-        if not observed.terminating:
-            await report.event(
-                self._api, regarding, kind="AIAgent", reason="Offboarded", message=text, warning=bool(proof.residual)
-            )
 
     async def _prove(self, observed: Observed, plan: Plan) -> Proof:
         account = meta.account_name(observed.identity.name)

@@ -14,6 +14,7 @@ from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.execute import Executor, LeaseExpiringError
 from aiagent_operator.runtime.gather import Gatherer, NotYetSeenError
 from aiagent_operator.runtime.governance import PolicyReconciler
+from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.orphans import OrphanReconciler
 from aiagent_operator.runtime.policies import PolicyKey
@@ -26,9 +27,17 @@ log = logging.getLogger(__name__)
 class Controller:
     """Works through the queue with a number of workers."""
 
-    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], gatherer: Gatherer, executor: Executor) -> None:
+    def __init__(  # noqa: PLR0917 - what it works with, each thing of its own type
+        self,
+        api: Api,
+        store: Store,
+        queue: WorkQueue[Key],
+        gatherer: Gatherer,
+        executor: Executor,
+        measuring: Measuring,
+    ) -> None:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
-        self._agents = AgentReconciler(api, store, queue, gatherer, executor)
+        self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring)
         self._actions = ActionReconciler(api, store, queue)
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._orphans = OrphanReconciler(api, store, executor)

@@ -16,6 +16,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec, ObjectMeta
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core.children import handbook
+from aiagent_operator.core.evaluation.asking import Measured
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey
@@ -86,6 +87,7 @@ class Gatherer:
         live: Mapping[ObjectKey, Manifest | None],
         proof: Proof | None,
         pods: ReadPods,
+        measured: Measured,
         pod_problems: tuple[str, ...],
         since: float,
     ) -> Observed:
@@ -120,6 +122,7 @@ class Gatherer:
             instructions_missing=missing,
             exposures=self._exposures(identity),
             pods=pods(children),
+            measured=measured,
             pod_problems=pod_problems,
             proof=proof,
             rollback=self._store.orders.rollback(key.namespace, key.name),

@@ -23,7 +23,9 @@ from aiagent_operator.runtime.controller import Controller
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.gather import Gatherer
+from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.orders import ActionKey
+from aiagent_operator.runtime.prometheus import Prometheus
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.reflector import METADATA_LIST
 from aiagent_operator.runtime.scan import Scanner
@@ -66,7 +68,13 @@ class Leading:
             exposures=self._exposures,
             generations=self._executor.generations,
         )
-        self._controller = Controller(api, self.store, self.queue, gatherer, self._executor)
+        self._prometheus = Prometheus(
+            settings.prometheus_addresses,
+            ca_file=settings.prometheus_ca_file,
+            token_file=settings.prometheus_token_file,
+        )
+        self._measuring = Measuring(self._prometheus, self.queue.add)
+        self._controller = Controller(api, self.store, self.queue, gatherer, self._executor, self._measuring)
         self._waiting = "watches"
         # Read at each scrape, in another thread: lengths only.
         metrics.QUEUE_DEPTH.set_function(lambda: len(self.queue))
@@ -98,6 +106,13 @@ class Leading:
 
     async def run(self) -> None:
         """Listens, waits until all is known, then works."""
+        async with self._prometheus:
+            try:
+                await self._run()
+            finally:
+                await self._measuring.close()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for watch in self._watches:
                 group.create_task(watch.run(), name=f"watch {watch.resource}")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 
 from aiagent_operator.api import meta
 from aiagent_operator.core.children import role
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
-from aiagent_operator.core.plan import Held, Proof
+from aiagent_operator.core.plan import Held, Observed, Proof
 from aiagent_operator.core.rules import Right
-from aiagent_operator.runtime import paths
+from aiagent_operator.runtime import paths, report
 from aiagent_operator.runtime.client import Api
+
+log = logging.getLogger(__name__)
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _MOST_AT_ONCE = 16
@@ -88,3 +91,18 @@ async def _review(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, name
         answer = await api.request("POST", _REVIEWS, body=body)
     status = answer.get("status") or {}
     return str(status.get("reason") or "no reason given") if status.get("allowed") else None
+
+
+async def certify(api: Api, observed: Observed, proof: Proof) -> None:
+    """Says that the agent's rights have ended, in the log and as an Event."""
+    agent = observed.identity
+    regarding = {"namespace": agent.namespace, "name": agent.name, "uid": agent.uid}
+    if proof.residual:
+        text = f"Its own rights have ended; these still reach its name through others: {'; '.join(proof.residual)}"
+    else:
+        text = "Its rights have ended: the bindings are gone, the account is gone, and every right it held is refused"
+    log.info("AIAgent %s/%s (%s): %s", agent.namespace, agent.name, agent.uid, text)
+    if not observed.terminating:
+        await report.event(
+            api, regarding, kind="AIAgent", reason="Offboarded", message=text, warning=bool(proof.residual)
+        )

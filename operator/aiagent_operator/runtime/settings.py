@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aiagent_operator.api.fields import DNS_LABEL
 from aiagent_operator.api.meta import MANAGER
+from aiagent_operator.core.evaluation.address import normal
 
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 DEFAULT_NAMESPACE: Final = "workforce-system"
@@ -186,6 +187,34 @@ class Settings(BaseSettings):
         "are read from the EndpointSlice `kubernetes` in `default`, and followed. Set it where pods reach the API "
         "server under other addresses than those, as behind some cloud load balancers.",
     )
+    prometheus_addresses: Texts = Field(
+        default=(),
+        description="Prometheus servers that evaluations may ask, URLs separated by commas, the first by default. "
+        "Authors of agents choose among these and name no others, since the operator asks from inside its own network. "
+        "Empty: none is asked, and evaluations by Prometheus are in error.",
+    )
+    prometheus_ca_file: Path | None = Field(
+        default=None,
+        description="File with the certificates, in PEM, that are trusted for https instead of the system's. Read "
+        "once, at the start.",
+    )
+    prometheus_token_file: Path | None = Field(
+        default=None,
+        description="File with a bearer token for Prometheus, sent over https only and read anew for each question. "
+        "Every server in `prometheus_addresses` gets it.",
+    )
+
+    @field_validator("prometheus_addresses")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(normal(address) for address in value)
+
+    @field_validator("prometheus_ca_file", "prometheus_token_file")
+    @classmethod
+    def _files(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("there is no such file: mount it, or leave the variable out")
+        return value
 
     @field_validator("dns_cidrs")
     @classmethod

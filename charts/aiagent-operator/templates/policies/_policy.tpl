@@ -85,25 +85,22 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* Variables: whether the pod of a run, the variable `run` (a pod spec), names a Secret or a ConfigMap whose content it gets. */}}
+{{/* Variables: whether the pod of a run, one of the variable `runs` (pod specs), names a Secret or a ConfigMap whose content it gets. */}}
 {{- define "policy.namedByRun" -}}
-- name: runContainers
-  expression: >-
-    variables.run.?containers.orValue([]) + variables.run.?initContainers.orValue([])
-    + variables.run.?ephemeralContainers.orValue([])
-- name: runVolumes
-  expression: variables.run.?volumes.orValue([])
-# Volumes name Secrets in many ways (secret, csi, azureFile, rbd and others), but always under one of these names.
 - name: runNamesSecret
+  # Volumes name Secrets in many ways (secret, csi, azureFile, rbd and others), but always under one of these names.
   expression: >-
-    variables.runVolumes.exists(v, v.exists(k, type(v[k]) == map
+    variables.runs.exists(run, run.?volumes.orValue([]).exists(v, v.exists(k, type(v[k]) == map
     && ['secretName', 'secretRef', 'nodePublishSecretRef'].exists(f, f in v[k]))
     || v.?projected.?sources.orValue([]).exists(s, 'secret' in s))
-    || variables.runContainers.exists(c, c.?envFrom.orValue([]).exists(e, 'secretRef' in e)
-    || c.?env.orValue([]).exists(e, e.?valueFrom.?secretKeyRef.hasValue()))
+    || (run.?containers.orValue([]) + run.?initContainers.orValue([]) + run.?ephemeralContainers.orValue([])).exists(c,
+    c.?envFrom.orValue([]).exists(e, 'secretRef' in e)
+    || c.?env.orValue([]).exists(e, e.?valueFrom.?secretKeyRef.hasValue())))
 - name: runNamesConfigMap
   expression: >-
-    variables.runVolumes.exists(v, 'configMap' in v || v.?projected.?sources.orValue([]).exists(s, 'configMap' in s))
-    || variables.runContainers.exists(c, c.?envFrom.orValue([]).exists(e, 'configMapRef' in e)
-    || c.?env.orValue([]).exists(e, e.?valueFrom.?configMapKeyRef.hasValue()))
+    variables.runs.exists(run, run.?volumes.orValue([]).exists(v, 'configMap' in v
+    || v.?projected.?sources.orValue([]).exists(s, 'configMap' in s))
+    || (run.?containers.orValue([]) + run.?initContainers.orValue([]) + run.?ephemeralContainers.orValue([])).exists(c,
+    c.?envFrom.orValue([]).exists(e, 'configMapRef' in e)
+    || c.?env.orValue([]).exists(e, e.?valueFrom.?configMapKeyRef.hasValue())))
 {{- end }}

@@ -30,7 +30,7 @@ _MODELS: Final[dict[str, type[AIAgent] | type[AgentRole] | type[AgentPolicy] | t
     "AgentPolicy": AgentPolicy,
     "AgentAction": AgentAction,
 }
-_RECORDS: Final = frozenset({"AgentRevision"})
+_RECORDS: Final = frozenset({"AgentRevision", "AgentEvaluation"})
 """Kinds that only the operator writes."""
 _ROOT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _METADATA: Final = frozenset(

@@ -10,6 +10,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.core import adoption, targets
 from aiagent_operator.core.children import (
     deployment,
+    evaluation,
     handbook,
     network_policy,
     revision,
@@ -62,6 +63,7 @@ def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
         claimed_by=claimed_by,
         images=revision.images(live["spec"]["template"]["spec"]) if claimed_by else (),
         revision=revision.facts(live) if kind is ChildKind.AGENT_REVISION else None,
+        evaluation=evaluation.facts(live) if kind is ChildKind.AGENT_EVALUATION else None,
         job=runs.observe(live) if kind is ChildKind.JOB else None,
     )
 
@@ -84,6 +86,7 @@ _OWNED: Mapping[ChildKind, Callable[[Mapping[str, Any]], str]] = {
     ChildKind.DEPLOYMENT: _deployment_owned,
     ChildKind.STATEFUL_SET: adoption.owned,
     ChildKind.AGENT_REVISION: revision.owned,
+    ChildKind.AGENT_EVALUATION: evaluation.owned,
     ChildKind.JOB: run_job.owned,
 }
 

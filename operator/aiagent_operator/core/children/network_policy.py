@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import Connection, Egress
+from aiagent_operator.api.connections import Connection, Egress
 from aiagent_operator.core.children import common
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiagent_operator.api import jobtemplate, meta, runs
-from aiagent_operator.api.aiagent import Connection
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.core import injection as injections
 from aiagent_operator.core import texts

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiagent_operator.api import runs
-from aiagent_operator.api.aiagent import Connection
+from aiagent_operator.api.connections import Connection
 from aiagent_operator.core.children import network_policy
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.objects import AgentIdentity, Desired

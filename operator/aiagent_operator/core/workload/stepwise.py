@@ -162,7 +162,7 @@ def _steady(o: Observed, case: _Case) -> WorkloadPlan:
         verdict = case.seen.verdict or not_ready(Reason.PROGRESSING, "Waiting for Services to select what serves")
     return WorkloadPlan(
         (*_writes(o, [run]), *requests.writes(o, to), *map(delete, gone)),
-        verdict=said.verdict if case.down else telling.rejected(case.choice, verdict),
+        verdict=said.verdict if case.down else verdict,
         complete=complete,
         settled=complete and not former,
         status={"rollout": standing.over(case.kept, o.steering, NO_ROLLOUT, moved)},

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.plan import Observed
-from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rollout.decision import Decision, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts
 from aiagent_operator.core.workload import template
@@ -35,16 +34,3 @@ def stopped(o: Observed, runs: Iterable[template.Run]) -> Verdict | None:
     """What is said of the work of a suspended agent."""
     each = [template.said_of(o, run) for run in runs]
     return next((plan.verdict for plan in each if not plan.complete), each[-1].verdict)
-
-
-def rejected(choice: Choice, verdict: Verdict | None) -> Verdict | None:
-    """That the spec asks for what has failed is said as long as it does, once the work is otherwise as it should be."""
-    if choice.rejected is None or choice.stable is None or not (verdict and verdict.status):
-        return verdict
-    number = facts(choice.rejected).number
-    text = (
-        f"{choice.rejected.key}, which the spec asks for, was rejected, and says why in its status; revision "
-        f"{facts(choice.stable).number} goes on serving. Ask for other work in the spec, or try it again with an "
-        f"AgentAction Rollback to revision {number}"
-    )
-    return not_ready(Reason.REVISION_REJECTED, text)

@@ -1,0 +1,180 @@
+"""Runs of evaluations that are Jobs: what they need, when they begin, and what becomes of their result.
+
+Order: the record; account and network of the runs; the Job; its beginning is written down, so that a Job that is
+missing afterwards was removed; the verdict is written down; the Job is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from aiagent_operator.api import runs
+from aiagent_operator.api.agentevaluation import Provider
+from aiagent_operator.api.runs import RunKind
+from aiagent_operator.core import evaluating
+from aiagent_operator.core.children import run_account, run_job, run_network
+from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
+from aiagent_operator.core.evaluating import Seen, Step
+from aiagent_operator.core.evaluation import jobs
+from aiagent_operator.core.evaluation.jobs import JobState, SeenJob
+from aiagent_operator.core.evaluation.record import RecordError, job_of
+from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey
+from aiagent_operator.core.plan import Observed, Write, create, delete
+from aiagent_operator.core.revisions import facts as revision_facts
+from aiagent_operator.core.runs.outcome import Failed, Outcome, Running, Succeeded, Waiting, outcome
+
+LOOK_AGAIN: Final = 30.0
+"""Seconds before the pods of a run that does not get on are looked at again: nothing tells of them."""
+
+_CONNECTIONS: Final = "spec.retraining.connections"
+
+
+def base(o: Observed, *, wanted: bool) -> tuple[Desired, ...]:
+    """Account and network of the runs; `wanted`: the spec has evaluations that are Jobs."""
+    if not wanted and not _jobs(o):
+        return ()
+    account = run_account.build(o.identity, RunKind.EVALUATION)
+    return account, run_network.build(o.identity, o.agent.spec.connections, o.environment.dns)
+
+
+def leave(o: Observed, *, wanted: bool) -> list[Write]:
+    """Removes the Jobs of runs that are over, and what runs needed once there are none any more."""
+    open_runs = {_key(o, child) for child in evaluating.known(o) if _is_open(child)}
+    found = _jobs(o)
+    over = [delete(child) for child in found if child.key not in open_runs and not child.deleting]
+    if wanted or found:
+        return over
+    names = [runs.account_name(o.identity.name, RunKind.EVALUATION)]
+    # Trainings have the same network.
+    if o.agent.spec.retraining is None:
+        names.append(runs.network_name(o.identity.name))
+    kinds = (ChildKind.SERVICE_ACCOUNT, ChildKind.NETWORK_POLICY)
+    return [delete(c) for k, c in sorted(o.children.items()) if k.kind in kinds and k.name in names and not c.deleting]
+
+
+def rests(o: Observed, child: Child) -> Step:
+    """The step of a run whose revision is not asked for now: none begins, but one that has goes on to its end."""
+    return _go_on(o, child, o.children[_key(o, child)]) if _key(o, child) in o.children else Step()
+
+
+def carry(o: Observed, child: Child, record: Child, stable: Child | None) -> Step:
+    """The next step of a run of the revision `record`, while `stable` serves."""
+    job = o.children.get(_key(o, child))
+    if job is not None:
+        return _go_on(o, child, job)
+    seen = evaluating.read(o, child)
+    if isinstance(seen, Step):
+        return seen
+    if seen.status.started_at is not None:
+        return _written(seen, outcome(None, ()), o)
+    compared = stable and revision_facts(stable).number == seen.record.spec.stable_revision
+    return _begin(o, seen, record, stable if compared else None)
+
+
+def _go_on(o: Observed, child: Child, job: Child) -> Step:
+    seen = evaluating.read(o, child)
+    if isinstance(seen, Step):
+        return seen
+    if seen.status.started_at is None:
+        begun = jobs.begin(seen.record.spec.template.metrics, evaluating.now(o))
+        return Step((evaluating.written(seen, begun),))
+    if job.key not in o.pods:
+        return Step(needs_pods=frozenset({job.key}))
+    return _written(seen, outcome(job.job, o.pods[job.key]), o)
+
+
+def _written(seen: Seen, found: Outcome, o: Observed) -> Step:
+    spec = seen.record.spec
+    compared = spec.stable_revision is not None
+    status = jobs.record(spec.template.metrics, seen.status, _seen(found), evaluating.now(o), compared=compared)
+    if status != seen.status:
+        return Step((evaluating.written(seen, status),))
+    return Step(due=LOOK_AGAIN if isinstance(found, Waiting | Running) else None)
+
+
+def _seen(found: Outcome) -> SeenJob:
+    match found:
+        case Waiting(reason=_, message=message):
+            return SeenJob(JobState.WAITING, reason=message)
+        case Running(problem=problem):
+            return SeenJob(JobState.RUNNING, reason=problem)
+        case Succeeded(result=result):
+            return SeenJob(JobState.SUCCEEDED, result)
+        case Failed(reason=reason, message=message, tail=tail):
+            return SeenJob(JobState.FAILED, tail or message, reason)
+
+
+def _begin(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Step:
+    """The Job, once the account that it runs as and the network that limits it are as they should be."""
+    for desired in base(o, wanted=True):
+        child = o.children.get(desired.key)
+        if child is None or child.digest != desired.digest or child.deleting:
+            failure = o.failures.get(desired.key)
+            return Step(trouble=failure.message if failure and failure.digest == desired.digest else "")
+    told = [each.key for each in (record, stable) if each]
+    if unread := frozenset(told) - o.live.keys():
+        return Step(needs=unread)
+    try:
+        desired = _job(o, seen, record, stable)
+    except (RecordError, RunTemplateError) as error:
+        return Step(trouble=f"evaluation {seen.record.spec.template.name}: {error}")
+    failure = o.failures.get(desired.key)
+    told_why = failure.message if failure and failure.digest == desired.digest else ""
+    return Step((create(desired),), trouble=told_why)
+
+
+def _job(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Desired:
+    """Raises RecordError and RunTemplateError."""
+    spec, how = seen.record.spec, o.agent.spec.retraining
+    template = job_of(spec.template)
+    if template is None:
+        raise RecordError(f"evaluation {spec.template.name} has no job")
+    live = o.live[record.key] or {}
+    image, artifact = _made_of(live)
+    serving = None
+    if stable is not None:
+        before = _made_of(o.live[stable.key] or {})
+        serving = Stable(revision_facts(stable).number, artifact=before[1], image=before[0])
+    trigger = (live.get("spec") or {}).get("trigger", "")
+    env = run_job.environment(o.identity, RunKind.EVALUATION, spec.revision, serving, trigger)
+    env |= {runs.ENV_IMAGE: image, runs.ENV_ARTIFACT: artifact}
+    names = how.connections if how else ()
+    run = replace(
+        _run(spec.revision, spec.template.name),
+        env=env,
+        handbook=revision_facts(record).handbook,
+        connections=run_job.named(names, o.agent.spec.connections, _CONNECTIONS),
+    )
+    return run_job.desired(o.identity, run, template.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
+
+def _made_of(live: Mapping[str, Any]) -> tuple[str, str]:
+    """Image of the first container and artifact of a revision; what a training made of it goes before its beginning."""
+    spec, status = live.get("spec") or {}, live.get("status") or {}
+    work: Manifest = status.get("work") or spec.get("work") or {}
+    containers = orjson.loads(work.get("template") or "{}").get("spec", {}).get("containers") or [{}]
+    artifact = (status.get("result") or {}).get("artifact") or (spec.get("learned") or {}).get("artifact")
+    return containers[0].get("image") or "", artifact or ""
+
+
+def _run(number: int, evaluation: str) -> Run:
+    return Run(RunKind.EVALUATION, number, f"eval-{evaluation}", {})
+
+
+def _key(o: Observed, child: Child) -> ObjectKey:
+    its = evaluating.facts(child)
+    return run_job.key_of(o.identity, _run(its.revision, its.name))
+
+
+def _is_open(child: Child) -> bool:
+    its = evaluating.facts(child)
+    return its.provider is Provider.JOB and not its.phase.completed
+
+
+def _jobs(o: Observed) -> list[Child]:
+    """The Jobs of evaluations."""
+    return [child for _, child in sorted(o.children.items()) if child.job and child.job.run == RunKind.EVALUATION.value]
