@@ -99,9 +99,9 @@ class Fleet:
         self._touch()
 
     def seen(self, key: AgentKey, view: View | None, policies: tuple[str, ...]) -> None:
-        """What was just decided about an agent; None where no training is wanted or demanded of it."""
+        """What was just decided about an agent; one that no policy selects is nobody else's affair."""
         old = self._entries.get(key)
-        if view is None:
+        if view is None or not policies:
             self.forget(key)
             return
         new = self._entries[key] = _Entry(view, policies)

@@ -23,7 +23,10 @@ def look(o: Observed) -> Observed:
     """What is observed, with what is true of the agent's training. Nothing is, where nothing is demanded of it."""
     if not o.policies.names and not o.retrains and o.agent.spec.retraining is None:
         return o
-    return replace(o, training=view(facts(o), o.now))
+    found = facts(o)
+    if found.cadence is None and not found.policies.names and found.ordered is None and not found.runs:
+        return o
+    return replace(o, training=view(found, o.now))
 
 
 def facts(o: Observed) -> Facts:
