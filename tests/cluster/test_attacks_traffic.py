@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from aiagent_operator.api import meta
-from support import chart
+from support import chart, gateway
+from support.cluster import Cluster
 from support.kube import Object
 from support.tenancy import Office, refused
 
@@ -18,6 +20,10 @@ AIAGENTS = {"apiGroups": [meta.GROUP], "resources": ["aiagents"], "verbs": ["get
 CREATE_DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"]}
 TEMPLATE = {"template": {"spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}}}
 BLUE_GREEN = {"strategy": "BlueGreen", "blueGreen": {"activeService": "triage"}}
+ROUTED = {
+    "strategy": "Canary",
+    "trafficRouting": {"httpRoute": {"name": "triage"}, "stableService": "triage", "canaryService": "canary"},
+}
 OURS = {meta.LABEL_AGENT: "triage", "app": "triage"}
 
 
@@ -137,3 +143,100 @@ def test_an_author_who_may_update_services_names_one(office: Office) -> None:
     services = {"apiGroups": [""], "resources": ["services"], "verbs": ["update"]}
     author = office.person(AIAGENTS, CREATE_DEPLOYMENTS, services)
     author.create(office.agent(workload=TEMPLATE, retraining={"rollout": BLUE_GREEN}))
+
+
+def test_routing_by_weights_needs_the_right_on_routes_too(office: Office) -> None:
+    services = {"apiGroups": [""], "resources": ["services"], "verbs": ["update"]}
+    routes = {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["httproutes"], "verbs": ["update"]}
+    agent = office.agent(workload=TEMPLATE, retraining={"rollout": ROUTED})
+    with refused("author-rights", "may not update httproutes"):
+        office.person(AIAGENTS, CREATE_DEPLOYMENTS, services).create(agent)
+    with refused("author-rights", "may not update services"):
+        office.person(AIAGENTS, CREATE_DEPLOYMENTS, routes).create(agent)
+    office.person(AIAGENTS, CREATE_DEPLOYMENTS, services, routes).create(agent)
+
+
+# Routes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gateway_api(kernel: Cluster) -> Iterator[None]:
+    gateway.install(kernel.admin)
+    yield
+    gateway.remove(kernel.admin)
+
+
+@pytest.fixture
+def route(office: Office, gateway_api: None) -> Object:
+    """A route of the tenant's, as it is in the cluster."""
+    match = {"path": {"type": "PathPrefix", "value": "/triage"}}
+    return office.admin.create(gateway.route(office.namespace, "triage", "canary", matches=[match]))
+
+
+def rerouted(office: Office, route: Object, change: Callable[[Object], Any]) -> Object:
+    """The route as the operator's account would have it."""
+    spec = copy.deepcopy(route["spec"])
+    change(spec)
+    patch = {"spec": spec}
+    return office.operator.patch(gateway.API, "httproutes", "triage", patch, namespace=office.namespace)
+
+
+def test_a_rollout_sets_weights(office: Office, route: Object) -> None:
+    def weigh(spec: Object) -> None:
+        spec["rules"][0]["backendRefs"][0]["weight"] = 80
+        spec["rules"][0]["backendRefs"][1]["weight"] = 20
+
+    assert gateway.weights(rerouted(office, route, weigh)) == {"triage": 80, "canary": 20}
+
+
+@pytest.mark.parametrize("field", [{"name": "payroll"}, {"namespace": "kube-system"}, {"port": 22}, {"kind": "Pool"}])
+def test_sending_requests_to_other_backends(office: Office, route: Object, field: Object) -> None:
+    with refused("operator-routes", "sets only the weights of an HTTPRoute's backendRefs"):
+        rerouted(office, route, lambda spec: spec["rules"][0]["backendRefs"][1].update(field))
+
+
+def test_adding_and_dropping_backends(office: Office, route: Object) -> None:
+    with refused("operator-routes", "its owner says which Services these are"):
+        rerouted(office, route, lambda spec: spec["rules"][0]["backendRefs"].append({"name": "mine", "port": 80}))
+    with refused("operator-routes", "its owner says which Services these are"):
+        rerouted(office, route, lambda spec: spec["rules"][0]["backendRefs"].pop())
+
+
+def test_changing_rules(office: Office, route: Object) -> None:
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "mine", "port": 80}}}
+    changes: list[Callable[[Object], Any]] = [
+        lambda spec: spec["rules"][0].update(filters=[mirror]),
+        lambda spec: spec["rules"][0].update(matches=[{"path": {"type": "PathPrefix", "value": "/"}}]),
+        lambda spec: spec["rules"].append({"backendRefs": [{"name": "mine", "port": 80}]}),
+        lambda spec: spec["rules"][0]["matches"].append({"path": {"type": "Exact", "value": "/payroll"}}),
+    ]
+    for change in changes:
+        with refused("operator-routes", "leaves the rules of an HTTPRoute as they are"):
+            rerouted(office, route, change)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"hostnames": ["payroll.example"]}, {"hostnames": None}, {"parentRefs": [{"name": "public"}]}], ids=str
+)
+def test_answering_for_others(office: Office, route: Object, fields: Object) -> None:
+    with refused("operator-routes", "its owner changes hostnames, gateways and the rest"):
+        rerouted(office, route, lambda spec: spec.update(fields))
+
+
+def test_marking_a_route(office: Office, route: Object) -> None:
+    patch = {"metadata": {"annotations": {"gateway.example/policy": "none"}}}
+    with refused("operator-routes", "changes nothing of an HTTPRoute but weights"):
+        office.operator.patch(gateway.API, "httproutes", "triage", patch, namespace=office.namespace)
+
+
+@pytest.mark.usefixtures("gateway_api")
+def test_routes_where_no_agent_runs(office: Office) -> None:
+    obj = gateway.route("kube-system", "triage", "canary", name=office.namespace)
+    office.admin.create(obj)
+    obj["spec"]["rules"][0]["backendRefs"][0]["weight"] = 0
+    try:
+        with refused("operator-routes", "no HTTPRoute there is any business of the operator"):
+            patch = {"spec": obj["spec"]}
+            office.operator.patch(gateway.API, "httproutes", office.namespace, patch, namespace="kube-system")
+    finally:
+        office.admin.delete(gateway.API, "httproutes", office.namespace, namespace="kube-system")

@@ -36,7 +36,7 @@ def served(kube: Kube, definition: Object) -> None:
 
 def established(definition: Object) -> Any:
     """Whether the API server has accepted the names and the schema, without a complaint about either."""
-    conditions = {c["type"]: c for c in definition.get("status", {}).get("conditions", [])}
+    conditions = {c["type"]: c for c in definition.get("status", {}).get("conditions") or []}
     if "NonStructuralSchema" in conditions:
         raise AssertionError(f"{definition['metadata']['name']}: {conditions['NonStructuralSchema']['message']}")
     return all(conditions.get(kind, {}).get("status") == "True" for kind in ("Established", "NamesAccepted"))

@@ -10,6 +10,7 @@ ROLLOUT: dict[str, Any] = {
     "strategy": "Canary",
     "steps": [{"weight": 20}, {"pause": {"duration": "10m"}}, {"weight": 50}],
 }
+ROUTING = {"httpRoute": {"name": "triage"}, "stableService": "triage", "canaryService": "canary"}
 BLUE_GREEN: dict[str, Any] = {"strategy": "BlueGreen", "blueGreen": {"activeService": "triage"}}
 
 
@@ -31,6 +32,12 @@ ROLLOUT_RULES = [
     _of({"strategy": "Canary", "steps": [{"weight": 9}, {"weight": 8}]}, "weights must rise", "steps"),
     _of({"strategy": "Canary", "steps": [{"weight": 9}, {"weight": 9}]}, "each weight stands in one step", "steps"),
     _of({"strategy": "Recreate", "onFailure": "Freeze"}, "and Freeze would leave it so", "onFailure"),
+    _of({**BLUE_GREEN, "trafficRouting": ROUTING}, "trafficRouting goes with strategy Canary", "trafficRouting"),
+    _of(
+        {**ROLLOUT, "trafficRouting": {**ROUTING, "canaryService": "triage"}},
+        "must be two Services: by one",
+        "trafficRouting.canaryService",
+    ),
     _of({"strategy": "BlueGreen"}, "strategy BlueGreen needs blueGreen", "blueGreen"),
     _of({**BLUE_GREEN, "steps": [{"weight": 9}]}, "steps go with strategy Canary", "steps"),
     _of(_active(previewService="triage"), "must be two Services: a preview", "blueGreen.previewService"),

@@ -240,6 +240,13 @@ def _retraining() -> Strategy:
                 {"strategy": st.just("Canary")},
                 steps=steps,
                 onFailure=st.sampled_from(["Rollback", "Freeze"]),
+                trafficRouting=_obj(
+                    {
+                        "httpRoute": _obj({"name": subdomain()}),
+                        "stableService": st.just("stable"),
+                        "canaryService": st.just("canary"),
+                    }
+                ),
                 progressDeadlineSeconds=st.sampled_from([1, 86_400]),
             ),
             st.just({"strategy": "Recreate"}),

@@ -58,7 +58,12 @@ class Agent:
 
     def _traffic(self) -> dict[ObjectKey, Any]:
         wanted = {"triage", "preview", *self.services}
-        return {
+        route: Any = self.route
+        if self.route:
+            refs = [{"name": name, "weight": weight} for name, weight in self.route.items()]
+            metadata = {"namespace": "home", "resourceVersion": "1", "uid": "route"}
+            route = {"metadata": metadata, "spec": {"rules": [{"backendRefs": refs}]}}
+        return {ObjectKey(TrafficKind.HTTP_ROUTE, "home", "triage"): route} | {
             ObjectKey(TrafficKind.SERVICE, "home", name): {
                 "metadata": {"resourceVersion": "1", "uid": name},
                 "spec": {"selector": dict(self.services[name])},
@@ -91,16 +96,19 @@ class Agent:
         for write in plan.writes:
             if write.key.kind is ChildKind.AGENT_REVISION and write.body and "spec" in write.body:
                 self.bodies[write.key] = write.body
-            if isinstance(write.key.kind, TrafficKind) and write.body:
+            if write.key.kind is TrafficKind.HTTP_ROUTE and write.body:
+                self.route = {ref["name"]: ref["weight"] for ref in write.body["spec"]["rules"][0]["backendRefs"]}
+            if write.key.kind is TrafficKind.SERVICE and write.body:
                 selector = {**self.services[write.key.name], **write.body["spec"]["selector"]}
                 self.services[write.key.name] = {key: value for key, value in selector.items() if value is not None}
         ours = replace(plan, writes=tuple(w for w in plan.writes if isinstance(w.key.kind, ChildKind)))
         self.children = after(self.children, ours, ready=False)
 
     def _answered(self) -> None:
-        """No Service ever selects what has no ready pod, once it selects a revision."""
+        """Nobody is asked who has no ready pod, once a Service selects a revision."""
+        weights = self.route or {"triage": 100}
         for name, selector in self.services.items():
-            if (number := selector.get("workforce.dev/revision")) and name != "preview":
+            if (number := selector.get("workforce.dev/revision")) and weights.get(name):
                 self.unanswered += not self.ready.get(f"triage-{number}")
 
     def _pods(self, child: Child) -> Child:
@@ -115,6 +123,8 @@ class Agent:
 
     ready: dict[str, int] = field(default_factory=dict)
     services: dict[str, dict[str, str]] = field(default_factory=dict)
+    route: dict[str, int] | None = None
+    """Weights of the route's one rule; empty where the cluster has no HTTPRoutes."""
     unanswered: int = 0
 
     def order(self, kind: OrderKind) -> None:

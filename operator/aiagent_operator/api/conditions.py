@@ -72,6 +72,7 @@ class Reason(StrEnum):
     ROLLOUT_PAUSED = "RolloutPaused"
     ROLLOUT_STOPPED = "RolloutStopped"
     TRAFFIC_NOT_FOUND = "TrafficNotFound"
+    GATEWAY_API_MISSING = "GatewayApiMissing"
     REVISION_REJECTED = "RevisionRejected"
     # evaluations
     EVALUATING = "Evaluating"

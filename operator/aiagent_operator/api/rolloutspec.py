@@ -14,18 +14,15 @@ from aiagent_operator.api.rollout import (
     OnFailure,
     RolloutSpec,
     Step,
-    TrafficRouting,
 )
 
-_ABSENT: Final = ("self.analysis", "self.trafficRouting")
+_ABSENT: Final = "self.analysis"
 
 
 def _rules_of(model: type[RolloutSpec]) -> list[dict[str, str]]:
     """The model's rules, but for those about fields that agents do not have."""
     extra: Any = model.model_config["json_schema_extra"]
-    return [
-        entry for entry in extra["x-kubernetes-validations"] if not any(field in entry["rule"] for field in _ABSENT)
-    ]
+    return [entry for entry in extra["x-kubernetes-validations"] if _ABSENT not in entry["rule"]]
 
 
 class PlainStep(Step):
@@ -46,20 +43,7 @@ class PlainStep(Step):
 class Rollout(RolloutSpec):
     """How a new revision takes over from the stable one."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            *_rules_of(RolloutSpec),
-            *(
-                cel(
-                    f"!has(self.{field}) || self.strategy == 'BlueGreen'",
-                    f"{field} waits for traffic to move, so it goes with BlueGreen: otherwise pods answer for as "
-                    "long as they run",
-                    path=f".{field}",
-                )
-                for field in ("scaleDownDelaySeconds", "abortScaleDownDelaySeconds")
-            ),
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=rules(*_rules_of(RolloutSpec)))
 
     steps: Annotated[
         tuple[PlainStep, ...],
@@ -77,4 +61,3 @@ class Rollout(RolloutSpec):
         ),
     ] = OnFailure.ROLLBACK
     analysis: SkipJsonSchema[tuple[EvaluationRef, ...]] = ()
-    traffic_routing: SkipJsonSchema[TrafficRouting | None] = None

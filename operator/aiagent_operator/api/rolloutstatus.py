@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.fields import ATOMIC, Model, described, map_by
 from aiagent_operator.api.rollout import MOST_STEPS
@@ -44,8 +44,16 @@ class RolloutOrderStatus(Model):
     message: Annotated[Words, described("What was done, or why not.")]
 
 
+def _no_defaults(schema: dict[str, Any]) -> None:
+    """What is as at the beginning is left out. The API server must not put it back, or it would look like a change."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class RolloutProgress(Model):
     """How far a rollout is."""
+
+    model_config = ConfigDict(json_schema_extra=_no_defaults)
 
     steps_hash: Annotated[str, StringConstraints(max_length=64)] = described(
         "Digest of the steps that step counts; other steps begin at the first one.", default=""

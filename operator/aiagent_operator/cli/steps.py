@@ -37,6 +37,8 @@ class Right(Enum):
     CREATE_DEPLOYMENT = ("create", "deployments", "apps", True)
     EDIT_DEPLOYMENT = ("patch", "deployments", "apps", True)
     EDIT_SERVICE = ("patch", "services", "", True)
+    EDIT_ROUTE = ("patch", "httproutes", "gateway.networking.k8s.io", True)
+    CREATE_CRD = ("create", "customresourcedefinitions", "apiextensions.k8s.io", False)
     EDIT_NETWORK_POLICY = ("patch", "networkpolicies", "networking.k8s.io", True)
     READ_OPERATOR = ("get", "pods", "", False)
     READ_PODS = ("get", "pods", "", True)
@@ -167,7 +169,12 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     ),
     Reason.TRAFFIC_NOT_FOUND: (
         Step("create the Service, or let it select workforce.dev/agent: NAME", Right.EDIT_SERVICE),
+        Step("create the HTTPRoute, or let a rule of it name both Services in backendRefs", Right.EDIT_ROUTE),
         Step("name another in spec.retraining.rollout", _EDIT),
+    ),
+    Reason.GATEWAY_API_MISSING: (
+        Step("install the Gateway API (https://gateway-api.sigs.k8s.io), with a controller for it", Right.CREATE_CRD),
+        Step("take trafficRouting out of spec.retraining.rollout: weights are numbers of pods then", _EDIT),
     ),
     Reason.REVISION_REJECTED: (
         Step("ask for other work in the spec, which is then rolled out", _EDIT),
@@ -226,6 +233,7 @@ WAITED_FOR: Final = frozenset(
         Reason.HANDBOOK_NOT_FOUND,
         Reason.TARGET_NOT_FOUND,
         Reason.TRAFFIC_NOT_FOUND,
+        Reason.GATEWAY_API_MISSING,
     }
 )
 """Reasons where something has to come into being, and the operator goes on by itself when it does."""

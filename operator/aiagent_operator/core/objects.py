@@ -51,6 +51,7 @@ class TrafficKind(StrEnum):
     """
 
     SERVICE = "Service"
+    HTTP_ROUTE = "HTTPRoute"
 
     @property
     def api_version(self) -> str:
@@ -63,7 +64,10 @@ class TrafficKind(StrEnum):
         return _TRAFFIC[self][1]
 
 
-_TRAFFIC: Mapping[TrafficKind, tuple[str, str]] = {TrafficKind.SERVICE: ("v1", "services")}
+_TRAFFIC: Mapping[TrafficKind, tuple[str, str]] = {
+    TrafficKind.SERVICE: ("v1", "services"),
+    TrafficKind.HTTP_ROUTE: ("gateway.networking.k8s.io/v1", "httproutes"),
+}
 _RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
     ChildKind.SERVICE_ACCOUNT: ("v1", "serviceaccounts"),
     ChildKind.ROLE: ("rbac.authorization.k8s.io/v1", "roles"),

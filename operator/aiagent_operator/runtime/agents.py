@@ -196,9 +196,11 @@ class AgentReconciler:
         return await prove(self._api, observed.identity, held, offboarding.namespaces_held(observed), uid)
 
     def _count_repairs(self, observed: Observed, writes: Iterable[Write], sent: set[ObjectKey]) -> None:
-        """A child that the inventory names and that is created or replaced without the spec having changed."""
+        """A child that the inventory names and that is created or replaced, though neither the spec changed nor another
+        revision takes over."""
         status = observed.agent.status
-        if status.get("observedGeneration") != observed.agent.metadata.generation:
+        rolling = (status.get("revision") or {}).get("rollingOut")
+        if rolling or status.get("observedGeneration") != observed.agent.metadata.generation:
             return
         names = {(e["kind"], e["namespace"], e["name"]) for e in status.get("inventory") or ()}
         for write in writes:

@@ -19,11 +19,11 @@ from aiagent_operator.core.children import handbook
 from aiagent_operator.core.evaluation.asking import Measured
 from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.grants import CompiledRole
-from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey, TrafficKind
 from aiagent_operator.core.plan import Environment, Failure, Observed, Proof
 from aiagent_operator.core.runs.facts import PodFacts
 from aiagent_operator.runtime import paths
-from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.report import now
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
@@ -179,10 +179,21 @@ class NotYetSeenError(Exception):
 
 
 async def live_objects(api: Api, keys: frozenset[ObjectKey]) -> dict[ObjectKey, Manifest | None]:
-    """The objects as they are now; None for those that do not exist."""
-
+    """The objects as they are now; None for those that do not exist, nothing in those whose kind the cluster does not
+    have."""
     ordered = sorted(keys)
-    return dict(zip(ordered, await asyncio.gather(*(api.find(paths.item(key)) for key in ordered)), strict=True))
+    return dict(zip(ordered, await asyncio.gather(*(_live(api, key) for key in ordered)), strict=True))
+
+
+async def _live(api: Api, key: ObjectKey) -> Manifest | None:
+    try:
+        return await api.request("GET", paths.item(key))
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        # Of a kind that it does not serve the API server says so in plain text, and not in a Status.
+        unserved = isinstance(key.kind, TrafficKind) and error.body.get("kind") != "Status"
+        return {} if unserved else None
 
 
 async def pod_problems(api: Api, agent: AgentIdentity) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def plan(o: Observed, choice: Choice, work: Work | None, handbook: str, *, down:
 
 def _unsteered(o: Observed, what: WorkloadPlan) -> WorkloadPlan:
     """Without a rollout in the spec there are no steps to keep, and no Services to select anything."""
-    left = stepwise.none(o, "spec.retraining.rollout is not set")
+    left = stepwise.none(o)
     return replace(what, writes=(*what.writes, *left.writes), needs=what.needs | left.needs, status=left.status)
 
 

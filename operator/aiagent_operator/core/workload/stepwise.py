@@ -31,6 +31,7 @@ from aiagent_operator.core.workload import traffic as requests
 from aiagent_operator.core.workload.result import WorkloadPlan, not_ready, waiting
 
 NO_ROLLOUT = "no revision takes over: nothing is left to promote or abort"
+WITHOUT = "spec.retraining.rollout is not set, so nothing has a pause or an end: a Rollback goes back to what served"
 # Seconds between two looks at Services of others while it matters what they say.
 _LOOK = 15.0
 
@@ -76,7 +77,7 @@ def plan(o: Observed, choice: Choice, work: Work | None, spec: RolloutSpec, *, d
     )
 
 
-def none(o: Observed, why: str) -> WorkloadPlan:
+def none(o: Observed) -> WorkloadPlan:
     """What is left of rollouts where the spec has none: orders about them fail, and Services are given back."""
     try:
         kept = standing.read(o.agent.status)
@@ -84,7 +85,7 @@ def none(o: Observed, why: str) -> WorkloadPlan:
         kept = Standing()
     released = requests.release(o)
     status: dict[str, Any] = {
-        "rollout": standing.over(kept, o.steering, f"{NO_ROLLOUT}; {why}"),
+        "rollout": standing.over(kept, o.steering, WITHOUT),
         "services": list(released.services) or None,
     }
     return WorkloadPlan(released.writes, released.needs - o.live.keys(), status=status)
@@ -112,7 +113,7 @@ def _rolling(o: Observed, case: _Case) -> WorkloadPlan:
         runs.append(template.run_of(o, target, case.work, decision.candidate))
     gone, rest = _passed(o, case, f, decision.traffic, moved)
     return WorkloadPlan(
-        (*_writes(o, runs), *requests.writes(o, decision.traffic), *map(delete, gone)),
+        (*_writes(o, runs), *requests.writes(o, case.seen, decision.traffic), *map(delete, gone)),
         verdict=telling.stopped(o, runs) if case.down else verdict,
         status=status,
         requeue_after=_soonest(decision.requeue_after, rest, _LOOK if motion.routed(case.spec) else None),
@@ -161,7 +162,7 @@ def _steady(o: Observed, case: _Case) -> WorkloadPlan:
     if elsewhere and verdict and verdict.status:
         verdict = case.seen.verdict or not_ready(Reason.PROGRESSING, "Waiting for Services to select what serves")
     return WorkloadPlan(
-        (*_writes(o, [run]), *requests.writes(o, to), *map(delete, gone)),
+        (*_writes(o, [run]), *requests.writes(o, case.seen, to), *map(delete, gone)),
         verdict=said.verdict if case.down else verdict,
         complete=complete,
         settled=complete and not former,

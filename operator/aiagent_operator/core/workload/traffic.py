@@ -1,7 +1,8 @@
 """Who gets requests, where the author names Services for it: what the cluster says, and the writes that change it.
 
-The objects are their author's. The operator sets one key in a Service's selector, `workforce.dev/revision`, and sees to
-it again whenever it looks at the agent. Which Services it has set is kept in the agent's status, so that the key goes
+The objects are their author's. The operator sets one key in a Service's selector, `workforce.dev/revision`, and in an
+HTTPRoute the weights of backendRefs to the two Services of a Canary; and sees to it again whenever it looks at the
+agent. Which Services it has set is kept in the agent's status, so that the key goes
 where the spec no longer names them: what selects a revision that is gone would answer nobody.
 """
 
@@ -19,6 +20,7 @@ from aiagent_operator.core.objects import Manifest, ObjectKey, TrafficKind, dige
 from aiagent_operator.core.plan import Observed, Verb, Write
 from aiagent_operator.core.rollout import traffic
 from aiagent_operator.core.rollout.decision import Traffic
+from aiagent_operator.core.workload import routes
 from aiagent_operator.core.workload.result import not_ready
 
 
@@ -37,24 +39,49 @@ def named(spec: RolloutSpec) -> tuple[str, ...]:
 
 def keys(o: Observed, spec: RolloutSpec) -> frozenset[ObjectKey]:
     """The objects to read before anything is decided."""
-    return frozenset(_service(o, name) for name in named(spec))
+    route = (_route(o, spec.traffic_routing.http_route.name),) if spec.traffic_routing else ()
+    return frozenset((*(_service(o, name) for name in named(spec)), *route))
 
 
 def look(o: Observed, spec: RolloutSpec) -> Seen:
-    """What the objects say now, as a decision says it. A Service without the key selects revision 0."""
+    """What the objects say now, as a decision says it. A Service without the key selects revision 0, and a route whose
+    rules differ has the weight -1."""
     problems = [text for name in named(spec) if (text := _problem(o, name))]
+    weights: routes.Weights = {}
+    if (routing := spec.traffic_routing) is not None:
+        key = _route(o, routing.http_route.name)
+        live = o.live.get(key)
+        if live == {}:
+            return Seen(verdict=not_ready(Reason.GATEWAY_API_MISSING, _no_gateway_api(key)))
+        weights = routes.weights(live, named(spec)) if live else {}
+        if not weights:
+            problems.append(_no_route(key, named(spec), found=live is not None))
     if problems:
         return Seen(verdict=not_ready(Reason.TRAFFIC_NOT_FOUND, texts.some(problems, separator="; ")))
-    return Seen(Traffic(tuple((name, _revision(o.live[_service(o, name)])) for name in named(spec))))
+    selectors = tuple((name, _revision(o.live[_service(o, name)])) for name in named(spec))
+    return Seen(Traffic(selectors, routing.http_route.name if routing else "", tuple(sorted(weights.items()))))
 
 
-def writes(o: Observed, wanted: Traffic) -> list[Write]:
-    """The writes that bring what is there, and fits, to what is wanted."""
-    found = []
+def writes(o: Observed, seen: Seen, wanted: Traffic) -> list[Write]:
+    """The writes that bring what is there, and fits, to what is wanted; each round those that harm nobody.
+
+    A Service that is to get requests selects the right revision before the route sends it any; one that is to get none
+    keeps what it selects until the route sends none.
+    """
+    now = dict(seen.traffic.weights) if seen.traffic else {}
+    then = dict(wanted.weights)
+    found, late = [], False
     for name, number in wanted.selectors:
         live = o.live.get(_service(o, name))
-        if live and not _problem(o, name) and _revision(live) != number:
+        if not live or _problem(o, name) or _revision(live) == number:
+            continue
+        late = late or bool(then.get(name))
+        if not (now.get(name) and not then.get(name)):
             found.append(_select(o, name, live, str(number)))
+    route = o.live.get(_route(o, wanted.route)) if wanted.route else None
+    if route and now and now != then and not late:
+        body = routes.changed(route, then)
+        found.append(Write(Verb.MERGE, _route(o, wanted.route), body, digest=digest(body)))
     return found
 
 
@@ -91,6 +118,24 @@ def release(o: Observed, keep: Iterable[str] = ()) -> Released:
 
 def _service(o: Observed, name: str) -> ObjectKey:
     return ObjectKey(TrafficKind.SERVICE, o.identity.namespace, name)
+
+
+def _route(o: Observed, name: str) -> ObjectKey:
+    return ObjectKey(TrafficKind.HTTP_ROUTE, o.identity.namespace, name)
+
+
+def _no_gateway_api(key: ObjectKey) -> str:
+    return (
+        f"{key}, named by spec.retraining.rollout.trafficRouting, cannot exist: the cluster has no "
+        f"{TrafficKind.HTTP_ROUTE.api_version} HTTPRoute. Install the Gateway API, or take trafficRouting out, for "
+        "weights by numbers of pods"
+    )
+
+
+def _no_route(key: ObjectKey, services: Iterable[str], *, found: bool) -> str:
+    if not found:
+        return f"{key}, named by spec.retraining.rollout.trafficRouting, does not exist: create it, or name another"
+    return f"{key} has no rule with backendRefs to both {' and '.join(services)}: give it one"
 
 
 def _selector(live: Manifest) -> dict[str, str]:
