@@ -12,9 +12,9 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import offboarding, onboarding
 from aiagent_operator.core.objects import ChildKind, Manifest, ObjectKey
-from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Verb, Write
+from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
-from aiagent_operator.runtime import metrics, paths, report
+from aiagent_operator.runtime import paths, repairs, report
 from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
@@ -97,7 +97,7 @@ class AgentReconciler:
             if not plan.revokes and await self._write_first(key, record, plan.first):
                 continue
             await self._send(observed, plan, memory)
-            self._count_repairs(observed, plan.writes, sent)
+            repairs.count(observed, plan.writes, sent)
             live = _untouched(live, plan.writes)
             proof = None
             if plan.revokes and len(self._queue):
@@ -195,20 +195,6 @@ class AgentReconciler:
         held = plan.needs_proof or ()
         return await prove(self._api, observed.identity, held, offboarding.namespaces_held(observed), uid)
 
-    def _count_repairs(self, observed: Observed, writes: Iterable[Write], sent: set[ObjectKey]) -> None:
-        """A child that the inventory names and that is created or replaced, though neither the spec changed nor another
-        revision takes over."""
-        status = observed.agent.status
-        rolling = (status.get("revision") or {}).get("rollingOut")
-        if rolling or status.get("observedGeneration") != observed.agent.metadata.generation:
-            return
-        names = {(e["kind"], e["namespace"], e["name"]) for e in status.get("inventory") or ()}
-        for write in writes:
-            key = write.key
-            if key not in sent and write.verb is not Verb.DELETE and (key.kind.value, key.namespace, key.name) in names:
-                sent.add(key)
-                metrics.REPAIRS_TOTAL.labels(key.kind.value).inc()
-
     async def _look_at_pods(self, key: AgentKey, observed: Observed, plan: Plan, memory: Memory) -> None:
         """After a grace, finds out why pods do not become ready, for the next pass to say."""
         work = next((v for v in plan.verdicts if v.type is Type.WORKLOAD_READY), None)
@@ -235,13 +221,13 @@ class AgentReconciler:
     async def _write_first(self, key: AgentKey, record: AgentRecord, fields: Mapping[str, object]) -> bool:
         """Writes what the status must say before anything else is written; False where it says so already."""
         patch = report.differences(record.load().get("status") or {}, fields)
-        if not patch:
-            return False
+        return bool(patch) and await self._patch_status(key, record, patch)
+
+    async def _patch_status(self, key: AgentKey, record: AgentRecord, patch: Mapping[str, object]) -> bool:
         async with self._execute.slots.take():
             answer = await report.write(self._api, paths.agent(*key), record.uid, patch)
-        if answer is None:
-            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has gone, or is another one now")
-        self._store.observe_agent(answer, notify=False)
+        if answer is not None:
+            self._store.observe_agent(answer, notify=False)
         return True
 
     async def _report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
@@ -272,10 +258,7 @@ class AgentReconciler:
         patch = report.changes(old, fields, verdicts, raw["metadata"].get("generation", 0))
         if not patch:
             return
-        async with self._execute.slots.take():
-            answer = await report.write(self._api, paths.agent(*key), record.uid, patch)
-        if answer is not None:
-            self._store.observe_agent(answer, notify=False)
+        await self._patch_status(key, record, patch)
         regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
         for verdict in report.worth_an_event(old, verdicts):
             await report.event(
