@@ -261,6 +261,22 @@ def _rolled_out(strategy: Object) -> Callable[[Rig, int], Run]:
     return begin
 
 
+def _evaluation(rig: Rig, number: int) -> Run:
+    """A new agent that is measured by a Job before it gets anything; kwok ends the pod in the kubelet's place."""
+    run = _onboarding(rig, number)
+    result = '{"measurements": [{"name": "accuracy", "value": "0.9"}]}'
+    pod: Object = {"metadata": {"annotations": {"localcluster/message": result}}}
+    pod["spec"] = {"containers": [{"name": "measure", "image": "registry.example/measure:1"}]}
+    measured = {"name": "held-out", "job": {"spec": {"template": pod}}, "metrics": [{"name": "accuracy", "min": "0.8"}]}
+
+    def act() -> None:
+        spec = {"retraining": {"evaluations": [measured]}}
+        run.uid = rig.place.employ(run.name, rig.role, *rig.old(), **spec)["metadata"]["uid"]
+
+    run.act = act
+    return run
+
+
 SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "onboarding": _onboarding,
     "update": _update,
@@ -276,6 +292,7 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "bluegreen": _rolled_out(
         {"strategy": "BlueGreen", "blueGreen": {"activeService": "@"}, "scaleDownDelaySeconds": 1}
     ),
+    "evaluation": _evaluation,
 }
 # Writes that two runs may differ by: of what is waited for, as much is reported as is seen in between.
 SLACK = {"canary": 8, "recreate": 8, "bluegreen": 8}

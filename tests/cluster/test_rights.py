@@ -12,10 +12,11 @@ from support.agents import permission, rule
 from support.committee import new_policy
 from support.kube import Object
 from support.operator import Installation
-from support.runs import begin
+from support.runs import begin, template
 from support.workplace import OPERATOR_USER, Workplace
 
 Right = tuple[str, str, str]
+MEASURED = '{"measurements": [{"name": "m", "value": "1"}]}'
 ROLES = ("aiagent-operator", "aiagent-operator-namespaced", "aiagent-operator-apiserver-addresses")
 
 
@@ -107,15 +108,17 @@ def _everything(place: Workplace) -> None:
     place.employ("first", role, permission("refund"), workload=agents.target("deployment"))
     place.employ("second", role, workload=agents.target("statefulset", kind="StatefulSet"))
     place.employ("third", place.name("missing"))
-    for name in ("triage", "first", "second"):
+    measured = {"name": "held-out", "job": template(message=MEASURED), "metrics": [{"name": "m", "min": "1"}]}
+    place.employ("fourth", role, retraining={"evaluations": [measured]})
+    for name in ("triage", "first", "second", "fourth"):
         place.until_ready(name)
     place.until_reason("third", "Ready", "RoleNotFound")
     _changes(place)
     _troubles(place)
     _run(place)
-    for name in ("triage", "first", "second", "third"):
+    for name in ("triage", "first", "second", "third", "fourth"):
         place.dismiss(name)
-    for name in ("triage", "first", "second", "third"):
+    for name in ("triage", "first", "second", "third", "fourth"):
         place.until_gone(name)
 
 

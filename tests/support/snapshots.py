@@ -7,13 +7,15 @@ from typing import Any
 from support import agents
 from support.kube import Object
 
-# What differs between two runs although nothing is different.
+# Kinds whose status the operator writes, and what differs between two runs although nothing is different.
+STATED = ("AIAgent", "AgentRevision", "AgentEvaluation")
+TIMES = ("startedAt", "finishedAt", "completedAt")
 PASSING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid", "annotations")
 
 
 def lasting(obj: Object, name: str, uid: str) -> Object:
     """An object of the agent with this name and UID, as that of any other agent would be."""
-    kept = copy.deepcopy({k: v for k, v in obj.items() if k != "status" or obj["kind"] in ("AIAgent", "AgentRevision")})
+    kept = copy.deepcopy({k: v for k, v in obj.items() if k != "status" or obj["kind"] in STATED})
     for field in PASSING:
         kept["metadata"].pop(field, None)
     for condition in kept.get("status", {}).get("conditions", []):
@@ -22,6 +24,10 @@ def lasting(obj: Object, name: str, uid: str) -> Object:
     for entry in kept.get("status", {}).get("inventory", []):
         entry.pop("uid")
         entry.pop("generation", None)
+    results = kept.get("status", {}).get("metricResults", [])
+    for timed in (kept.get("status", {}), *(m for result in results for m in result["measurements"])):
+        for field in TIMES:
+            timed.pop(field, None)
     kept.get("status", {}).pop("observedGeneration", None)
     kept.get("status", {}).pop("promotionTime", None)
     kept.get("status", {}).pop("completionTime", None)

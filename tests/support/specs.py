@@ -22,6 +22,7 @@ from aiagent_operator.api.owners import Function, Responsibility, SubjectKind
 from aiagent_operator.api.permissions import Grant
 from aiagent_operator.api.selectors import SelectorOperator
 from aiagent_operator.api.workload import OnConflict, TargetKind
+from support.evaluationspecs import evaluations
 
 Manifest = dict[str, Any]
 Strategy = st.SearchStrategy[Any]
@@ -259,6 +260,7 @@ def _retraining() -> Strategy:
                 abortScaleDownDelaySeconds=st.sampled_from([1, 86_400]),
             ),
         ),
+        evaluations=evaluations(job_templates()),
         connections=st.lists(label(40), max_size=3, unique=True),
         imageRepositories=st.lists(repositories, max_size=3, unique=True),
         artifactLocations=st.lists(st.sampled_from(["s3://models/a/", "file:///store/"]), max_size=2, unique=True),
@@ -298,6 +300,7 @@ def _fitting(spec: Manifest) -> Manifest:
         retraining["connections"] = declared[: len(retraining["connections"])]
     if "targetRef" in spec["workload"]:
         retraining.pop("rollout", None)
+        retraining.pop("evaluations", None)
     return spec | {"retraining": retraining} if "retraining" in spec else spec
 
 
