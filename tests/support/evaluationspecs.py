@@ -33,13 +33,6 @@ def evaluations(jobs: Strategy) -> Strategy:
     return st.lists(st.one_of(by_query, by_job), max_size=3, unique_by=lambda each: each["name"])
 
 
-def gated(spec: dict[str, Any]) -> dict[str, Any]:
-    """The spec of an agent; adopted workloads have no evaluations."""
-    if "targetRef" in spec["workload"] and "retraining" in spec:
-        spec["retraining"] = {k: v for k, v in spec["retraining"].items() if k != "evaluations"}
-    return spec
-
-
 def _many(metric: Strategy) -> Strategy:
     return st.lists(metric, min_size=1, max_size=2, unique_by=lambda each: each["name"])
 

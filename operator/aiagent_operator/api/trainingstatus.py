@@ -40,7 +40,7 @@ class TrainingUnderWay(Model):
     """The training that is under way."""
 
     revision: Annotated[int, Field(ge=1, le=2**31 - 1), described("Number of the revision that is trained.")]
-    message: Annotated[str, StringConstraints(max_length=2048), described("What it does, or waits for.")] = ""
+    message: Annotated[str, StringConstraints(max_length=2048), described("What it does, or waits for.")]
 
 
 class TrainingEnded(Model):

@@ -48,12 +48,12 @@ def leave(o: Observed, *, wanted: bool) -> list[Write]:
     over = [delete(child) for child in found if child.key not in open_runs and not child.deleting]
     if wanted or found:
         return over
-    names = [runs.account_name(o.identity.name, RunKind.EVALUATION)]
-    # Trainings have the same network.
-    if o.agent.spec.retraining is None:
-        names.append(runs.network_name(o.identity.name))
-    kinds = (ChildKind.SERVICE_ACCOUNT, ChildKind.NETWORK_POLICY)
-    return [delete(c) for k, c in sorted(o.children.items()) if k.kind in kinds and k.name in names and not c.deleting]
+    # Their network goes by what is decided about trainings, which have the same.
+    account = ObjectKey(
+        ChildKind.SERVICE_ACCOUNT, o.identity.namespace, runs.account_name(o.identity.name, RunKind.EVALUATION)
+    )
+    child = o.children.get(account)
+    return [delete(child)] if child and not child.deleting else []
 
 
 def rests(o: Observed, child: Child) -> Step:

@@ -80,15 +80,18 @@ def _trains(child: Child) -> bool:
     return child.job is not None and child.job.run == RunKind.TRAINING.value
 
 
-def _no_longer(o: Observed, jobs: list[Child]) -> Iterable[Write]:
-    """Account and network of the runs, once the spec does not say any more how to train, and no run is left."""
+def _no_longer(o: Observed, jobs: list[Child]) -> list[Write]:
+    """Account and network of the runs, once nothing says any more how to train, and no run is left. Evaluations that
+    are Jobs have the same network."""
     if _how(o) is not None or jobs:
         return []
-    account = ObjectKey(
-        ChildKind.SERVICE_ACCOUNT, o.identity.namespace, runs.account_name(o.identity.name, RunKind.TRAINING)
-    )
-    network = ObjectKey(ChildKind.NETWORK_POLICY, o.identity.namespace, runs.network_name(o.identity.name))
-    return [delete(child) for key in (account, network) if (child := o.children.get(key)) and not child.deleting]
+    kind, namespace, name = RunKind.TRAINING, o.identity.namespace, o.identity.name
+    gone = [ObjectKey(ChildKind.SERVICE_ACCOUNT, namespace, runs.account_name(name, kind))]
+    how = o.agent.spec.retraining
+    evaluated = how is not None and any(each.job is not None for each in how.evaluations)
+    if not evaluated and not any(key.kind is ChildKind.JOB for key in o.children):
+        gone.append(ObjectKey(ChildKind.NETWORK_POLICY, namespace, runs.network_name(name)))
+    return [delete(child) for key in gone if (child := o.children.get(key)) and not child.deleting]
 
 
 def _how(o: Observed) -> Retraining | None:
