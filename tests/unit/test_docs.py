@@ -11,6 +11,8 @@ from aiagent_operator.api.agentpolicy import AgentPolicy
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.api.kinds import KINDS
+from aiagent_operator.api.meta import GROUP
 from aiagent_operator.core import forbidden
 from aiagent_operator.core.ledger import MOST_RIGHTS
 from aiagent_operator.runtime import metrics
@@ -138,6 +140,13 @@ def test_chart_values_exist() -> None:
         for part in name.split("."):
             assert part in node, f"the chart has no value {name}"
             node = node[part]
+
+
+def test_the_way_out_names_every_definition() -> None:
+    lines = [line for line in commands(INSTALL) if line.startswith(("kubectl annotate crd", "kubectl delete crd"))]
+    assert len(lines) == 2
+    for line in lines:
+        assert re.findall(r"\w+\.workforce\.dev", line) == sorted(f"{kind.plural}.{GROUP}" for kind in KINDS)
 
 
 @each

@@ -155,9 +155,6 @@ def test_what_runs_needed_goes_with_the_last_evaluation_of_the_spec() -> None:
     desk.spec["retraining"] = {"evaluations": [template("live")]}
     desk.settle()
     assert set(desk.of(ChildKind.SERVICE_ACCOUNT)) == {"aiagent.triage"}
-    assert "aiagent.triage.runs" in desk.of(ChildKind.NETWORK_POLICY), "trainings have it too"
-    del desk.spec["retraining"]
-    desk.settle()
     assert set(desk.of(ChildKind.NETWORK_POLICY)) == {"aiagent.triage"}
 
 
