@@ -94,7 +94,7 @@ class AgentReconciler:
                 continue
             if not plan.writes:
                 break
-            if not plan.revokes and await self._write_first(key, record, plan.first):
+            if not plan.revokes and await self._write_first(key, record, observed, plan.first):
                 continue
             await self._send(observed, plan, memory)
             repairs.count(observed, plan.writes, sent)
@@ -218,9 +218,11 @@ class AgentReconciler:
 
     # Reports
 
-    async def _write_first(self, key: AgentKey, record: AgentRecord, fields: Mapping[str, object]) -> bool:
+    async def _write_first(
+        self, key: AgentKey, record: AgentRecord, observed: Observed, fields: Mapping[str, object]
+    ) -> bool:
         """Writes what the status must say before anything else is written; False where it says so already."""
-        patch = report.differences(record.load().get("status") or {}, fields)
+        patch = report.differences(observed.agent.status, fields)
         return bool(patch) and await self._patch_status(key, record, patch)
 
     async def _patch_status(self, key: AgentKey, record: AgentRecord, patch: Mapping[str, object]) -> bool:
