@@ -42,13 +42,16 @@ def record(number: int, state: str = "Superseded", message: str = "", **work: An
 def agent(
     *, work: tuple[str, Reason, str] = ("True", Reason.AVAILABLE, "fine"), ready: Reason = Reason.ONBOARDED, **spec: Any
 ) -> Object:
-    revision = {key: spec.pop(key) for key in ("stable", "rollingOut", "heldBack", "rejected") if key in spec}
+    names = ("stable", "rollingOut", "heldBack", "candidate", "rejected")
+    revision = {key: spec.pop(key) for key in names if key in spec}
     rollout = spec.pop("rollout", None)
     seen, deleted = spec.pop("seen", 3), spec.pop("deleted", None)
     conditions = [
         {"type": "Ready", "status": str(ready is Reason.ONBOARDED), "reason": ready.value, "message": "because"},
         {"type": "WorkloadReady", "status": work[0], "reason": work[1].value, "message": work[2]},
     ]
+    if "candidate" in revision or "rejected" in revision:
+        conditions.append({"type": "RevisionAccepted", "status": "False", "reason": ready.value, "message": "because"})
     metadata = {"name": "triage", "namespace": "home", "generation": 3}
     return {
         "metadata": metadata | ({"deletionTimestamp": deleted} if deleted else {}),
@@ -89,6 +92,8 @@ def test_the_first_revision_takes_over_from_nobody() -> None:
     assert str(Standing.of(agent(rollingOut=1))) == "1 starts"
     assert str(Standing.of(agent(stable=1, rollingOut=2))) == "1 serves, 2 takes over"
     assert str(Standing.of(agent(stable=1, heldBack=2))) == "1 serves, 2 is held back"
+    assert str(Standing.of(agent(stable=1, candidate=2))) == "1 serves, 2 is evaluated"
+    assert str(Standing.of(agent(stable=1, rejected=2))) == "1 serves, 2 is rejected"
     assert str(Standing.of({"status": {}})) == str(Standing.of({})) == ""
 
 
@@ -261,12 +266,18 @@ def test_steps_are_told_with_what_they_wait_for() -> None:
 
 
 def test_a_rejected_revision_is_not_waited_for() -> None:
-    rejected = agent(stable=1, rejected=2, ready=Reason.REVISION_REJECTED)
-    text = "Revision 2 is rejected: status.message of AgentRevision home/triage-2 says why"
-    said = {"type": "RevisionAccepted", "status": "False", "reason": "RevisionRejected", "message": text}
-    rejected["status"]["conditions"].append(said)
-    found = progress(rejected, {1: Pods(1, 1)})
-    assert (found.done, found.over, found.lines[-1]) == (False, True, text)
+    found = progress(agent(stable=1, rejected=2, ready=Reason.REVISION_REJECTED), {1: Pods(1, 1)})
+    assert (found.done, found.over, found.lines[-1]) == (False, True, "because")
+
+
+@pytest.mark.parametrize(
+    ("reason", "over"),
+    [(Reason.EVALUATING, False), (Reason.EVALUATION_FAILED, True), (Reason.EVALUATION_INCONCLUSIVE, True)],
+)
+def test_what_is_evaluated_is_waited_for_and_what_is_rejected_is_not(reason: Reason, over: bool) -> None:
+    standing = {"rejected": 2} if reason is Reason.EVALUATION_FAILED else {"candidate": 2}
+    found = progress(agent(stable=1, ready=reason, **standing), {1: Pods(1, 1)})
+    assert found == Progress(("Revision 1 serves: 1 of 1 pods ready", "because"), over=over)
 
 
 def test_waiting_does_not_release_what_is_held_back() -> None:
