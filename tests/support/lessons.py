@@ -126,6 +126,9 @@ class Desk:
             return
         body = copy.deepcopy(write.body)
         assert body is not None
+        if write.verb is Verb.MERGE:  # of work without its role or handbook: to no pods
+            live = self.manifests[write.key]
+            body = {**live, "spec": {**live["spec"], **body["spec"]}}
         made = {"uid": f"uid-{write.key.name}", "creationTimestamp": f"{self.now:%Y-%m-%dT%H:%M:%SZ}", "generation": 1}
         body["metadata"] = {**made, **body["metadata"], "resourceVersion": str(self._version)}
         if write.key.kind in _WORK:

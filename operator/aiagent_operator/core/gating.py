@@ -53,9 +53,10 @@ def templates(o: Observed) -> tuple[EvaluationTemplate, ...]:
     return spec.retraining.evaluations
 
 
-def base(o: Observed) -> tuple[Desired, ...]:
-    """What the Jobs of evaluations need, before one of them is made."""
-    return evaluating_jobs.base(o, wanted=_by_job(o))
+def base(o: Observed, *, accepted: bool = True) -> tuple[Desired, ...]:
+    """What the Jobs of evaluations need, before one of them is made; without an accepted role, what those that are
+    there need."""
+    return evaluating_jobs.base(o, wanted=accepted and _by_job(o))
 
 
 def look(o: Observed, choice: Choice, known: Sequence[Child], overruled: frozenset[str] = frozenset()) -> Gate:

@@ -19,7 +19,6 @@ from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
 from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete, settle
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.revising import Asked, Versions
-from aiagent_operator.core.training import TrainingPlan
 from aiagent_operator.core.workload import WorkloadPlan
 
 
@@ -41,7 +40,7 @@ def decide(o: Observed) -> Plan:
     versions = revising.look(o, asked, grants.rules)
     bind = accepted and not suspended and not versions.gate.withholds
     moves = rights.plan(o.identity, grants.rules, o.children, bind=bind)
-    lesson = training.step(o, versions, grants.rules) if book else TrainingPlan()
+    lesson = training.step(o, versions, grants.rules) if book else training.kept(o, versions)
     base_writes = [write for desired in base if (write := settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
     down = suspended and not bound
@@ -86,7 +85,7 @@ def _base(o: Observed, *, accepted: bool) -> tuple[tuple[Desired, ...], Asked | 
     spec = o.agent.spec
     account = service_account.build(o.identity)
     policy = network_policy.build(o.identity, spec.connections, o.environment.endpoints, o.environment.dns)
-    runs = gating.base(o) if accepted else ()
+    runs = gating.base(o, accepted=accepted)
     if not accepted or o.role is None or o.instructions_missing:
         return (account, policy, *runs), None
     learned = learning.in_force(revising.known(o))

@@ -20,7 +20,7 @@ from aiagent_operator.core.children import revision, run_account, run_job, run_n
 from aiagent_operator.core.children.revision import Origin
 from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey
-from aiagent_operator.core.plan import Observed, Plan, Write, create, delete, report, settle
+from aiagent_operator.core.plan import Observed, Plan, Verb, Write, create, delete, report, settle
 from aiagent_operator.core.retraining.due import Start
 from aiagent_operator.core.retraining.facts import pending
 from aiagent_operator.core.revising import Granted, Versions
@@ -194,6 +194,16 @@ def _rejected(o: Observed, record: Child, message: str, log: str = "") -> Traini
         "log": log[-_LOG:] or None,
     }
     return TrainingPlan((report(record, status),))
+
+
+def kept(o: Observed, versions: Versions) -> TrainingPlan:
+    """What does not wait for the agent's role and handbook: a run is stopped or read, and its limits are kept.
+
+    No Job is made meanwhile.
+    """
+    here = plan(o, versions)
+    makes = [write for write in here.writes if write.verb is Verb.CREATE and write.key.kind is ChildKind.JOB]
+    return replace(here, writes=tuple(write for write in here.writes if write not in makes))
 
 
 def step(o: Observed, versions: Versions, granted: Granted) -> TrainingPlan:
