@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from aiagent_operator import __version__
 from aiagent_operator.cli import output, rollout
+from aiagent_operator.cli.calendar import calendar
 from aiagent_operator.cli.can_i import can_i
 from aiagent_operator.cli.describe import describe
 from aiagent_operator.cli.diff import diff
@@ -67,6 +68,7 @@ app.command()(lint)
 app.command()(suspend)
 app.command()(resume)
 app.command()(history)
+app.command()(calendar)
 app.command()(diff)
 app.command()(rollback)
 app.command()(retrain)
