@@ -9,7 +9,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.agentevaluation import Purpose, RecordedTemplate
 from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.core.children import evaluation, revision, role
-from aiagent_operator.core.children.revision import Work
+from aiagent_operator.core.children.revision import Origin, Work
 from support.agents import order
 from support.kube import ApiError, Kube, Object
 from support.tenancy import APPS, POD, RBAC, Office, refused, unauthorized
@@ -328,7 +328,7 @@ def on_record(office: Office) -> Object:
     """A revision of an agent, written by the operator's account."""
     work = Work({"spec": POD}, (("app", "registry.example/app:1"),), "aiagent.triage.0123456789", f"sha256:{'0' * 64}")
     none = f"sha256:{'0' * 64}"
-    built = revision.build(office.identity(), 1, work, trigger=Trigger.CREATED, parent=None, permissions=none)
+    built = revision.build(office.identity(), 1, work, Origin(Trigger.CREATED, none))
     return office.operator.create(built.manifest)
 
 

@@ -23,7 +23,7 @@ from aiagent_operator.core.children import (
     role_binding,
     service_account,
 )
-from aiagent_operator.core.children.revision import Work
+from aiagent_operator.core.children.revision import Origin, Work
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.rules import Rule
 from aiagent_operator.core.targets import Patch
@@ -69,7 +69,7 @@ def test_the_operator_makes_changes_and_removes_every_child(office: Office) -> N
         network_policy.build(agent, [connection], [("192.0.2.1", 6443)], network_policy.DnsPeers()),
         role.build(agent, office.namespace, [READ_CONFIG]),
         role_binding.build(agent, office.namespace),
-        revision.build(agent, 1, work, trigger=Trigger.CREATED, parent=None, permissions=none),
+        revision.build(agent, 1, work, Origin(Trigger.CREATED, none)),
         evaluation.build(agent, 1, measured, purpose=Purpose.PROMOTION, stable=None),
         deployment.build(agent, 1, pod, 1, inject),
     ]
