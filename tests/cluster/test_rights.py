@@ -6,13 +6,13 @@ compared with what the API server's audit log says that it did.
 
 import pytest
 
-from aiagent_operator.core.objects import AgentIdentity
-from support import agents, chart
+from support import agents, chart, gateway
 from support.agents import permission, rule
 from support.committee import new_policy
 from support.kube import Object
 from support.operator import Installation
-from support.runs import begin, template
+from support.runs import template
+from support.services import make_services
 from support.workplace import OPERATOR_USER, Workplace
 
 Right = tuple[str, str, str]
@@ -65,12 +65,14 @@ def test_every_right_is_used_and_none_is_missing(place: Workplace, installed: In
     mark = plane.audit_mark()
     operator = installed.process(scan_interval="5", retry_period="1")
     operator.forget_lease()  # the first operator of a cluster makes it
+    gateway.install(place.admin)
     with operator:
         _everything(place)
         operator.until_idle()
         renewed = operator.metric("aiagent_api_requests_total", verb="PUT", resource="leases", code="200")
         assert renewed > 0
 
+    gateway.remove(place.admin)
     calls = plane.audit(mark, user=OPERATOR_USER)
     refused = [f"{e.verb} {e.uri}: {e.annotations}" for e in calls if e.code == 403 and not _of_another(place, e.uri)]
     assert refused == []
@@ -115,22 +117,37 @@ def _everything(place: Workplace) -> None:
     place.until_reason("third", "Ready", "RoleNotFound")
     _changes(place)
     _troubles(place)
+    _rollout(place)
     _run(place)
-    for name in ("triage", "first", "second", "third", "fourth"):
+    for name in ("triage", "first", "second", "third", "fourth", "fifth"):
         place.dismiss(name)
-    for name in ("triage", "first", "second", "third", "fourth"):
+    for name in ("triage", "first", "second", "third", "fourth", "fifth"):
         place.until_gone(name)
 
 
 def _run(place: Workplace) -> None:
-    """A run of an agent, made with the operator's account; the operator removes it when the agent leaves."""
-    account = place.admin.as_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
-    begin(account, AgentIdentity(place.namespace, "triage", place.get("triage")["metadata"]["uid"]))
+    """A training that is under way when the agent leaves."""
+    place.change("triage", retraining={"jobTemplate": template(hold=True)})
+    place.order("Retrain", "again", "triage")
 
     def known(agent: Object) -> bool:
         return any(entry["kind"] == "Job" for entry in agent["status"]["inventory"])
 
     place.until("triage", known, what="the run to be known as the agent's")
+
+
+def _rollout(place: Workplace) -> None:
+    """A revision that takes over by the weights of a route."""
+    make_services(place, "stable", "canary", **{"workforce.dev/agent": "fifth"})
+    place.admin.create(gateway.route(place.namespace, "stable", "canary", name="fifth"))
+    routing = {"httpRoute": {"name": "fifth"}, "stableService": "stable", "canaryService": "canary"}
+    steps = [{"weight": 50}, {"pause": {"duration": "1s"}}]
+    delays = {"scaleDownDelaySeconds": 1, "abortScaleDownDelaySeconds": 1}
+    rollout = {"strategy": "Canary", "steps": steps, "trafficRouting": routing, **delays}
+    place.employ("fifth", place.get("triage")["spec"]["roleRef"]["name"], retraining={"rollout": rollout})
+    place.until_ready("fifth")
+    place.change("fifth", handbook={"instructions": {"inline": "Be brief."}})
+    place.until("fifth", lambda a: a["status"]["revision"].get("stable") == 2, what="the revision to have taken over")
 
 
 def _changes(place: Workplace) -> None:
