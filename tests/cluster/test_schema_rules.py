@@ -12,6 +12,7 @@ from support.cluster import Cluster
 from support.definitions import install
 from support.evaluationcases import EVALUATION_CONSTRAINTS, EVALUATION_RULES, EVALUATIONS, RECORD, RECORD_RULES
 from support.kube import ApiError, Kube, Object
+from support.policycases import POLICY, POLICY_RULES
 from support.rolloutcases import ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES
 from support.schemacases import GONE, RETRAINING, RETRAINING_CONSTRAINTS, RETRAINING_RULES, Case, rule
 
@@ -79,7 +80,13 @@ ORDER: Object = {
 SEVERAL: Object = copy.deepcopy(ORDER)
 SEVERAL["spec"]["selector"] = {"matchLabels": {"team": "crm"}}
 del SEVERAL["spec"]["agentRef"]
-BASES = {"AIAgent": AGENT, "AgentRole": ROLE, "AgentAction": ORDER, "AgentAction/several": SEVERAL}
+BASES = {
+    "AIAgent": AGENT,
+    "AgentRole": ROLE,
+    "AgentAction": ORDER,
+    "AgentAction/several": SEVERAL,
+    "AgentPolicy": POLICY,
+}
 RECORDS = {"AgentEvaluation": RECORD}
 
 
@@ -88,6 +95,7 @@ RULES = [
     *RETRAINING_RULES,
     *ROLLOUT_RULES,
     *EVALUATION_RULES,
+    *POLICY_RULES,
     rule("metadata.name", "x" * 41, "must be a DNS label of at most 40 characters"),
     rule("metadata.name", "support.triage", "must be a DNS label of at most 40 characters"),
     rule("spec.owners.0.responsibility", "Responsible", "exactly one owner must be Accountable", "spec.owners"),
