@@ -69,12 +69,7 @@ def facts(child: Child) -> EvaluationFacts:
 
 def known(o: Observed) -> tuple[Child, ...]:
     """The agent's evaluations."""
-    return tuple(child for key, child in sorted(o.children.items()) if key.kind is ChildKind.AGENT_EVALUATION)
-
-
-def now(o: Observed) -> dt.datetime:
-    """The time of the observation."""
-    return dt.datetime.fromisoformat(o.time)
+    return o.of(ChildKind.AGENT_EVALUATION)
 
 
 def read(o: Observed, child: Child) -> Seen | Step:
@@ -96,7 +91,7 @@ def ask(o: Observed, child: Child) -> Step:
     seen = read(o, child)
     if isinstance(seen, Step):
         return seen
-    metrics, status, at = seen.record.spec.template.metrics, seen.status, now(o)
+    metrics, status, at = seen.record.spec.template.metrics, seen.status, o.now
     if not status.metric_results:
         status = run.begin(metrics, _created(o, child) or at)
     if status.phase is not None and status.phase.completed:
@@ -126,7 +121,7 @@ def end(o: Observed, child: Child, why: str) -> Step:
         return seen
     metrics = seen.record.spec.template.metrics
     over = jobs.end if facts(child).provider is Provider.JOB else run.end
-    return Step((written(seen, over(metrics, seen.status, why, now(o))),))
+    return Step((written(seen, over(metrics, seen.status, why, o.now)),))
 
 
 def sort_out(o: Observed, revisions: Iterable[Child]) -> tuple[Step, list[Child]]:

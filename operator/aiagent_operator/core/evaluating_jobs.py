@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
@@ -25,12 +25,7 @@ from aiagent_operator.core.evaluation.record import RecordError, job_of
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Write, create, delete
 from aiagent_operator.core.revisions import facts as revision_facts
-from aiagent_operator.core.runs.outcome import Failed, Outcome, Running, Succeeded, Waiting, outcome
-
-LOOK_AGAIN: Final = 30.0
-"""Seconds before the pods of a run that does not get on are looked at again: nothing tells of them."""
-
-_CONNECTIONS: Final = "spec.retraining.connections"
+from aiagent_operator.core.runs.outcome import LOOK_AGAIN, Failed, Outcome, Running, Succeeded, Waiting, outcome
 
 
 def base(o: Observed, *, wanted: bool) -> tuple[Desired, ...]:
@@ -80,7 +75,7 @@ def _go_on(o: Observed, child: Child, job: Child) -> Step:
     if isinstance(seen, Step):
         return seen
     if seen.status.started_at is None:
-        begun = jobs.begin(seen.record.spec.template.metrics, evaluating.now(o))
+        begun = jobs.begin(seen.record.spec.template.metrics, o.now)
         return Step((evaluating.written(seen, begun),))
     if job.key not in o.pods:
         return Step(needs_pods=frozenset({job.key}))
@@ -90,7 +85,7 @@ def _go_on(o: Observed, child: Child, job: Child) -> Step:
 def _written(seen: Seen, found: Outcome, o: Observed) -> Step:
     spec = seen.record.spec
     compared = spec.stable_revision is not None
-    status = jobs.record(spec.template.metrics, seen.status, _seen(found), evaluating.now(o), compared=compared)
+    status = jobs.record(spec.template.metrics, seen.status, _seen(found), o.now, compared=compared)
     if status != seen.status:
         return Step((evaluating.written(seen, status),))
     return Step(due=LOOK_AGAIN if isinstance(found, Waiting | Running) else None)
@@ -113,8 +108,8 @@ def _begin(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Step
     for desired in base(o, wanted=True):
         child = o.children.get(desired.key)
         if child is None or child.digest != desired.digest or child.deleting:
-            failure = o.failures.get(desired.key)
-            return Step(trouble=failure.message if failure and failure.digest == desired.digest else "")
+            failure = o.refusal(desired)
+            return Step(trouble=failure.message if failure else "")
     told = [each.key for each in (record, stable) if each]
     if unread := frozenset(told) - o.live.keys():
         return Step(needs=unread)
@@ -122,9 +117,8 @@ def _begin(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Step
         desired = _job(o, seen, record, stable)
     except (RecordError, RunTemplateError) as error:
         return Step(trouble=f"evaluation {seen.record.spec.template.name}: {error}")
-    failure = o.failures.get(desired.key)
-    told_why = failure.message if failure and failure.digest == desired.digest else ""
-    return Step((create(desired),), trouble=told_why)
+    failure = o.refusal(desired)
+    return Step((create(desired),), trouble=failure.message if failure else "")
 
 
 def _job(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Desired:
@@ -147,7 +141,7 @@ def _job(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Desire
         _run(spec.revision, spec.template.name),
         env=env,
         handbook=revision_facts(record).handbook,
-        connections=run_job.named(names, o.agent.spec.connections, _CONNECTIONS),
+        connections=run_job.named(names, o.agent.spec.connections, run_job.CONNECTIONS),
     )
     return run_job.desired(o.identity, run, template.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
@@ -177,4 +171,5 @@ def _is_open(child: Child) -> bool:
 
 def _jobs(o: Observed) -> list[Child]:
     """The Jobs of evaluations."""
-    return [child for _, child in sorted(o.children.items()) if child.job and child.job.run == RunKind.EVALUATION.value]
+    own = [child for child in o.children.values() if child.job and child.job.run == RunKind.EVALUATION.value]
+    return sorted(own, key=lambda child: child.key)

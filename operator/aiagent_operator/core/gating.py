@@ -131,8 +131,8 @@ def _next(o: Observed, choice: Choice, target: Child, template: EvaluationTempla
         return Step(trouble=str(error))
     stable = facts(choice.stable).number if choice.stable else None
     desired = evaluation.build(o.identity, facts(target).number, record, purpose=Purpose.PROMOTION, stable=stable)
-    failure = o.failures.get(desired.key)
-    return Step((create(desired),), trouble=failure.message if failure and failure.digest == desired.digest else "")
+    failure = o.refusal(desired)
+    return Step((create(desired),), trouble=failure.message if failure else "")
 
 
 def _under_way(o: Observed, choice: Choice, number: int, waiting: list[Child]) -> Verdict:

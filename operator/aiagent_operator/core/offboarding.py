@@ -166,7 +166,7 @@ def _step(o: Observed, keys: Iterable[ObjectKey], waiting: str) -> Plan:
 
 def _without_refused(o: Observed, plan: Plan) -> Plan:
     """Leaves out what the API server has refused a moment ago, and says so; it is tried again later."""
-    refused = [f for write in plan.writes if (f := o.failures.get(write.key)) and f.digest == write.digest]
+    refused = [failure for write in plan.writes if (failure := o.refusal(write))]
     if not refused:
         return plan
     text = f"Refused, and tried again: {'; '.join(failure.message for failure in refused[:4])}"

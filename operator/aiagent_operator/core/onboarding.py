@@ -7,7 +7,7 @@ have, never more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
@@ -15,8 +15,8 @@ from aiagent_operator.core import gating, governing, learning, revising, rights,
 from aiagent_operator.core import grants as granting
 from aiagent_operator.core.children import handbook, network_policy, service_account
 from aiagent_operator.core.grants import Grants
-from aiagent_operator.core.objects import ChildKind, Desired, ObjectKey
-from aiagent_operator.core.plan import Failure, Observed, Plan, Verb, Write, create, delete, settle
+from aiagent_operator.core.objects import ChildKind, Desired
+from aiagent_operator.core.plan import Observed, Plan, Verb, Write, create, delete, settle
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.revising import Asked, Versions
 from aiagent_operator.core.workload import WorkloadPlan
@@ -118,7 +118,7 @@ def _work(
             )
         )
     for desired in base:
-        if (failure := o.failures.get(desired.key)) and failure.digest == desired.digest:
+        if failure := o.refusal(desired):
             return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, failure.reason, failure.message))
     if base_writes:
         waiting = ", ".join(str(write.key) for write in base_writes)
@@ -128,7 +128,7 @@ def _work(
     if versions.gate.withholds and versions.gate.verdict and not workload.exists(o):
         return replace(what, verdict=replace(versions.gate.verdict, type=Type.WORKLOAD_READY, status=False))
     attempts = (*what.writes, create(versions.make)) if versions.make else what.writes
-    failed = next((f for write in attempts if (f := _failure(o.failures, write))), None)
+    failed = next((f for write in attempts if (f := o.refusal(write))), None)
     if failed is None:
         return what
     return replace(what, verdict=Verdict(Type.WORKLOAD_READY, False, failed.reason, failed.message))
@@ -147,18 +147,13 @@ def _old_handbooks(o: Observed, book: Desired | None, versions: Versions) -> lis
     ]
 
 
-def _failure(failures: Mapping[ObjectKey, Failure], write: Write) -> Failure | None:
-    failure = failures.get(write.key)
-    return failure if failure and failure.digest == write.digest else None
-
-
 def _worthwhile(o: Observed, writes: Iterable[Write]) -> tuple[Write, ...]:
     """Leaves out what was refused and would be again, and what a terminating namespace would refuse."""
     kept = []
     for write in writes:
         home = o.namespaces.get(write.key.namespace)
         gone = home is None or home.terminating
-        if _failure(o.failures, write) or (gone and write.verb is Verb.CREATE):
+        if o.refusal(write) or (gone and write.verb is Verb.CREATE):
             continue
         kept.append(write)
     return tuple(kept)

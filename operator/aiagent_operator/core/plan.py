@@ -186,6 +186,15 @@ class Observed:
         """Whether the agent's own spec, an order, or the age of its training takes its rights away."""
         return self.agent.spec.suspended or bool(self.orders) or (self.training is not None and self.training.suspend)
 
+    def of(self, kind: ChildKind) -> tuple[Child, ...]:
+        """The children of a kind, in the order of their keys."""
+        return tuple(self.children[key] for key in sorted(key for key in self.children if key.kind is kind))
+
+    def refusal(self, write: Write | Desired) -> Failure | None:
+        """What the API server said to this very write, or to making this child, where it refused it a moment ago."""
+        failure = self.failures.get(write.key)
+        return failure if failure and failure.digest == write.digest else None
+
     @property
     def now(self) -> datetime:
         """The time, as decisions about times need it."""

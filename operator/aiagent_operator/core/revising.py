@@ -69,7 +69,7 @@ class Versions:
 
 def known(o: Observed) -> tuple[Child, ...]:
     """The records of the agent."""
-    return tuple(child for key, child in sorted(o.children.items()) if key.kind is ChildKind.AGENT_REVISION)
+    return o.of(ChildKind.AGENT_REVISION)
 
 
 def ask(o: Observed, effective: EffectiveHandbook, learned: Learned | None) -> Asked:

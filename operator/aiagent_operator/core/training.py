@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from aiagent_operator.api import runs
 from aiagent_operator.api.agentrevision import RevisionState, Trigger
-from aiagent_operator.api.retraining import Retraining
+from aiagent_operator.api.retraining import Retraining, raw_job_template
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.core import revising
 from aiagent_operator.core.children import revision, run_account, run_job, run_network
@@ -25,15 +25,12 @@ from aiagent_operator.core.retraining.due import Start
 from aiagent_operator.core.retraining.facts import pending
 from aiagent_operator.core.revising import Granted, Versions
 from aiagent_operator.core.revisions import facts
-from aiagent_operator.core.runs.outcome import Failed, Outcome, Running, Succeeded, Waiting, outcome
+from aiagent_operator.core.runs.outcome import LOOK_AGAIN, Failed, Outcome, Running, Succeeded, Waiting, outcome
 from aiagent_operator.core.trained import Rejected, accept
 
 _SUFFIX = "train"
-_CONNECTIONS = "spec.retraining.connections"
 # Characters that a revision's message and its log may have.
 _MESSAGE, _LOG = 1024, 2048
-# Seconds before the pods of a run that does not get on are looked at again: nothing tells of them.
-_LOOK_AGAIN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +112,21 @@ def _under_way(o: Observed, versions: Versions, record: Child) -> TrainingPlan:
         return TrainingPlan((report(record, status | {"message": f"Training stopped: {why}"[:_MESSAGE]}),))
     wanted = base(o)
     for desired in wanted:
-        if (failure := o.failures.get(desired.key)) and failure.digest == desired.digest:
+        if failure := o.refusal(desired):
             return _rejected(o, record, failure.message)
     if put := [write for desired in wanted if (write := settle(o, desired))]:
         return TrainingPlan(tuple(put), message=f"Waiting for {put[0].key}")
     its = facts(record)
     try:
         run = _run(o, versions, record)
-        desired = run_job.desired(o.identity, run, o.raw_spec["retraining"]["jobTemplate"])
+        desired = run_job.desired(o.identity, run, raw_job_template(o.raw_spec))
     except RunTemplateError as error:
         return _rejected(o, record, f"no Job can be made from spec.retraining.jobTemplate: {error}")
     job = o.children.get(desired.key)
     if its.training and not its.training.made:
         if job is not None:
             return TrainingPlan((report(record, {"state": RevisionState.TRAINING.value}),))
-        failure = o.failures.get(desired.key)
-        if failure and failure.digest == desired.digest:
+        if failure := o.refusal(desired):
             return _rejected(o, record, failure.message)
         return TrainingPlan((create(desired),), message=f"Waiting for {desired.key} to be created")
     if job and desired.key not in o.pods:
@@ -152,16 +148,16 @@ def _run(o: Observed, versions: Versions, record: Child) -> Run:
         _SUFFIX,
         run_job.environment(o.identity, RunKind.TRAINING, its.number, stable, its.training.trigger),
         handbook=its.handbook,
-        connections=run_job.named(how.connections, o.agent.spec.connections, _CONNECTIONS),
+        connections=run_job.named(how.connections, o.agent.spec.connections, run_job.CONNECTIONS),
     )
 
 
 def _after(o: Observed, versions: Versions, record: Child, found: Outcome, job: ObjectKey) -> TrainingPlan:
     match found:
         case Waiting(message=message):
-            return TrainingPlan(message=message, requeue_after=_LOOK_AGAIN)
+            return TrainingPlan(message=message, requeue_after=LOOK_AGAIN)
         case Running(problem=problem):
-            return TrainingPlan(message=problem or f"{job} runs", requeue_after=_LOOK_AGAIN if problem else None)
+            return TrainingPlan(message=problem or f"{job} runs", requeue_after=LOOK_AGAIN if problem else None)
         case Failed(message=message, tail=tail):
             return _rejected(o, record, message, tail)
         case Succeeded(result=result):

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from aiagent_operator.core import texts
 from aiagent_operator.core.cadence.schedule import Cron
-from aiagent_operator.core.texts import quoted
 
 HORIZON: Final = timedelta(days=5 * 366)
 """How far an opening is looked for: yearly windows are found, also where some of them are frozen."""
@@ -140,7 +140,7 @@ def _frozen(policy: PolicyWindows, at: datetime) -> _Block | None:
     if not ends:
         return None
     end, name = max(ends)
-    return _Block(end, f'freeze window "{name}" of AgentPolicy "{policy.policy}" holds until {_text(end)}')
+    return _Block(end, f'freeze window "{name}" of AgentPolicy "{policy.policy}" holds until {texts.moment(end)}')
 
 
 def _outside(policy: PolicyWindows, at: datetime) -> _Block | None:
@@ -150,17 +150,13 @@ def _outside(policy: PolicyWindows, at: datetime) -> _Block | None:
     starts = [(start, window.name) for window in windows if (start := window.start.next_after(at))]
     where = f'allow windows of AgentPolicy "{policy.policy}"'
     if not starts:
-        return _Block(None, f"outside the {where}: {quoted(window.name for window in windows)} never open")
+        return _Block(None, f"outside the {where}: {texts.quoted(window.name for window in windows)} never open")
     start, name = min(starts)
-    return _Block(start, f'outside the {where}: the next, "{name}", opens at {_text(start)}')
+    return _Block(start, f'outside the {where}: the next, "{name}", opens at {texts.moment(start)}')
 
 
 def _never(reason: str, searched: datetime) -> str:
     return (
-        f"{reason}, and no moment was found before {_text(searched)} at which all windows let training start: "
+        f"{reason}, and no moment was found before {texts.moment(searched)} at which all windows let training start: "
         "shorten the freeze windows, or widen the allow windows"
     )
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -27,7 +28,7 @@ _STATES: Mapping[str, RevisionState] = {state.value: state for state in Revision
 _TRAININGS = frozenset(trigger.value for trigger in TRAININGS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Work:
     """What an agent is: the author's pod template, or the images of an adopted target, and the handbook.
 
@@ -41,9 +42,9 @@ class Work:
     handbook_digest: str
     model: Manifest | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """What identifies it: the same work is the same revision."""
+        """What identifies it: the same work is the same revision. Over the whole template, and asked often: once."""
         what = self.images if self.template is None else self.template
         return f"sha256:{digest([what, self.handbook_digest])}"
 

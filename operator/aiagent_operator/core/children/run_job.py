@@ -30,6 +30,9 @@ ACTIVE_DEADLINE_SECONDS: Final = 21_600
 BACKOFF_LIMIT: Final = 2
 """Retries, where the author says nothing. Kubernetes' own default of 6 repeats an expensive mistake too often."""
 
+CONNECTIONS: Final = "spec.retraining.connections"
+"""Where an author names the connections whose files runs get."""
+
 TERMINATION_LOG: Final = "/dev/termination-log"
 """Where a container leaves its message (core/v1, Container.terminationMessagePath)."""
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from aiagent_operator.api.retraining import CadenceFields
+from aiagent_operator.core import texts
 from aiagent_operator.core.cadence import due, windows
 from aiagent_operator.core.cadence import spec as cadence_spec
 from aiagent_operator.core.cadence.due import BackingOff, Cadence, Decision, Held, History, NotYet
 from aiagent_operator.core.cadence.promise import Kept, Overdue, OverdueBeyondGrace, Promise
 from aiagent_operator.core.policies.merged import NOTHING, Limit, Merged, Strictest
-from aiagent_operator.core.texts import some
 
 
 class RunState(StrEnum):
@@ -201,7 +201,7 @@ def _held(agent: Facts) -> Wait | None:
     if agent.suspended:
         return Wait(Hold.AGENT_SUSPENDED, f"a suspended agent is not trained: {agent.suspended}")
     if agent.policies.broken:
-        return Wait(Hold.POLICY_UNREADABLE, some(agent.policies.broken, separator="; "))
+        return Wait(Hold.POLICY_UNREADABLE, texts.some(agent.policies.broken, separator="; "))
     return None
 
 
@@ -215,7 +215,7 @@ def _by_order(agent: Facts, ordered: datetime, decided: Decision, now: datetime)
     """Windows and slots hold for orders too; plan, pause and the pause after a failure do not."""
     since = ordered if isinstance(decided.start, NotYet) else min(ordered, decided.start.since)
     if any(run.state is RunState.IN_FLIGHT for run in agent.runs):
-        return _in_flight(f"ordered at {_text(ordered)}")
+        return _in_flight(f"ordered at {texts.moment(ordered)}")
     here = windows.opening(agent.policies.windows, now)
     if here.at == now:
         return Start(since)
@@ -231,9 +231,9 @@ def _by_time(agent: Facts, decided: Decision) -> Step:
         case NotYet(following, planned):
             if following is None:
                 return Idle()
-            return Wait(Hold.NOT_DUE, f"planned for {_text(planned or following)}", following)
+            return Wait(Hold.NOT_DUE, f"planned for {texts.moment(planned or following)}", following)
         case start if any(run.state is RunState.IN_FLIGHT for run in agent.runs):
-            return _in_flight(f"due since {_text(start.since)}")
+            return _in_flight(f"due since {texts.moment(start.since)}")
         case Held(_, until, _, reason):
             return Wait(Hold.WINDOW, reason, until)
         case BackingOff(_, until, failed):
@@ -265,15 +265,12 @@ def _announcement(promise: Promise, holds: Merged, suspend_at: datetime | None, 
     beyond = ""
     if isinstance(promise, OverdueBeyondGrace):
         whose = holds.beyond.sources if holds.beyond else ()
-        beyond = f", beyond the grace of {' and '.join(map(str, whose))} since {_text(promise.grace_ended)}"
-    text = f"overdue since {_text(promise.since)}, when training was {holds.max_age} old{beyond}"
+        beyond = f", beyond the grace of {' and '.join(map(str, whose))} since {texts.moment(promise.grace_ended)}"
+    text = f"overdue since {texts.moment(promise.since)}, when training was {holds.max_age} old{beyond}"
     if suspend_at is None or holds.suspends is None:
         return f"{text}: see why training does not start or succeed"
-    whose = holds.suspends.sources
+    suspending = " and ".join(map(str, holds.suspends.sources))
+    moment = texts.moment(suspend_at)
     if now < suspend_at:
-        return f"{text}: {' and '.join(map(str, whose))} suspends the agent at {_text(suspend_at)} unless one succeeds"
-    return f"{text}: suspended by {' and '.join(map(str, whose))} since {_text(suspend_at)}, until a training succeeds"
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"{text}: {suspending} suspends the agent at {moment} unless one succeeds"
+    return f"{text}: suspended by {suspending} since {moment}, until a training succeeds"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
@@ -43,8 +43,8 @@ def _broken(view: View) -> Reason:
 
 def _kept(promise: Kept, view: View, due: datetime) -> str:
     if promise.until is None:
-        return f"Planned for {_text(due)}; no age is promised"
-    return f"Current until {_text(promise.until)}: training may get {view.max_age} old"
+        return f"Planned for {texts.moment(due)}; no age is promised"
+    return f"Current until {texts.moment(promise.until)}: training may get {view.max_age} old"
 
 
 def summary(o: Observed) -> dict[str, Any] | None:
@@ -53,7 +53,7 @@ def summary(o: Observed) -> dict[str, Any] | None:
     if view is None:
         return None
     found = {
-        "due": _text(view.due) if view.due else None,
+        "due": texts.moment(view.due) if view.due else None,
         "maxAge": _age(view.max_age) if view.max_age else None,
         "waitsFor": _waits_for(o, view),
         "suspendedBy": list(_suspending(o)) or None,
@@ -81,7 +81,7 @@ def _waits_for(o: Observed, view: View) -> dict[str, Any] | None:
 
 def _wait(wait: Wait) -> dict[str, Any]:
     said = {"reason": wait.hold.value, "message": wait.reason[:_MESSAGE]}
-    return said | ({"until": _text(wait.until)} if wait.until else {})
+    return said | ({"until": texts.moment(wait.until)} if wait.until else {})
 
 
 def _suspending(o: Observed) -> tuple[str, ...]:
@@ -113,7 +113,3 @@ def again(o: Observed) -> float | None:
     if o.training is None or o.training.again is None:
         return None
     return min(o.training.again - o.now, LONGEST).total_seconds()
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -15,6 +15,10 @@ TAIL: Final = 1024
 """Characters of a log that are kept. It is shown in status, and what matters stands at the end."""
 
 
+LOOK_AGAIN: Final = 30.0
+"""Seconds before the pods of a run that does not get on are looked at again: nothing tells of them."""
+
+
 class RunReason(StrEnum):
     """Why a run waits, or has failed where the Job itself gives no reason; else Job conditions' reasons stand."""
 
