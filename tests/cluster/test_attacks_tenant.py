@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.agentevaluation import Purpose, RecordedTemplate
+from aiagent_operator.api.agentevaluation import RecordedTemplate
 from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.core.children import evaluation, revision, role
 from aiagent_operator.core.children.revision import Origin, Work
@@ -354,7 +354,7 @@ def evaluated(office: Office) -> Object:
     template = RecordedTemplate.model_validate(
         {"name": "live", "prometheus": {}, "metrics": [{"name": "up", "query": "up", "min": "1"}]}
     )
-    built = evaluation.build(office.identity(), 1, template, purpose=Purpose.PROMOTION, stable=None)
+    built = evaluation.build(office.identity(), 1, template, stable=None)
     return office.operator.create(built.manifest)
 
 

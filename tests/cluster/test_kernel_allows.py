@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.agentevaluation import Purpose, RecordedTemplate
+from aiagent_operator.api.agentevaluation import RecordedTemplate
 from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.api.agentrole import AgentRoleSpec
 from aiagent_operator.api.aiagent import AIAgentSpec
@@ -70,7 +70,7 @@ def test_the_operator_makes_changes_and_removes_every_child(office: Office) -> N
         role.build(agent, office.namespace, [READ_CONFIG]),
         role_binding.build(agent, office.namespace),
         revision.build(agent, 1, work, Origin(Trigger.CREATED, none)),
-        evaluation.build(agent, 1, measured, purpose=Purpose.PROMOTION, stable=None),
+        evaluation.build(agent, 1, measured, stable=None),
         deployment.build(agent, 1, pod, 1, inject),
     ]
     for child in children:

@@ -8,6 +8,7 @@ import pytest
 from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose
 from aiagent_operator.core import gating, revisions
 from aiagent_operator.core.children import evaluation
+from aiagent_operator.core.children.evaluation import GATE, Occasion
 from aiagent_operator.core.gating import Gate
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, EvaluationFacts
 from aiagent_operator.core.plan import Observed, Verb
@@ -316,3 +317,15 @@ def test_names_of_two_agents_never_meet() -> None:
     first, other = AgentIdentity("home", "a", "1"), AgentIdentity("home", "a-1", "2")
     assert evaluation.name_of(first, 1, "2-x") != evaluation.name_of(other, 2, "x")
     assert len(evaluation.name_of(AgentIdentity("home", "a" * 40, "1"), 2**31 - 1, "x" * 40)) == 63
+
+
+def test_runs_of_one_evaluation_have_names_of_their_own() -> None:
+    analysis = Occasion(Purpose.ANALYSIS, "a0")
+    for name in ("held-out", "x" * 40, "2-x"):
+        long = AgentIdentity("home", "a" * 40, "1")
+        for agent in (IDENTITY, long):
+            names = {evaluation.name_of(agent, 1, name, each) for each in (GATE, analysis, Occasion(suffix="a1"))}
+            assert len(names) == 3
+            assert all(len(each) <= 63 for each in names)
+    # An evaluation has no dot in its name, so that none is called as a run of another one.
+    assert evaluation.name_of(IDENTITY, 1, "held-out", analysis) == "triage-1-held-out.a0"

@@ -16,13 +16,13 @@ from aiagent_operator.api import runs
 from aiagent_operator.api.agentevaluation import Provider
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.core import evaluating
-from aiagent_operator.core.children import run_account, run_job, run_network
+from aiagent_operator.core.children import evaluation, run_account, run_job, run_network
 from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
 from aiagent_operator.core.evaluating import Seen, Step
 from aiagent_operator.core.evaluation import jobs
 from aiagent_operator.core.evaluation.jobs import JobState, SeenJob
 from aiagent_operator.core.evaluation.record import RecordError, job_of
-from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey
+from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey, digest
 from aiagent_operator.core.plan import Observed, Write, create, delete
 from aiagent_operator.core.revisions import facts as revision_facts
 from aiagent_operator.core.runs.outcome import LOOK_AGAIN, Failed, Outcome, Running, Succeeded, Waiting, outcome
@@ -138,7 +138,7 @@ def _job(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Desire
     env |= {runs.ENV_IMAGE: image, runs.ENV_ARTIFACT: artifact}
     names = how.connections if how else ()
     run = replace(
-        _run(spec.revision, spec.template.name),
+        _run(o, seen.child),
         env=env,
         handbook=revision_facts(record).handbook,
         connections=run_job.named(names, o.agent.spec.connections, run_job.CONNECTIONS),
@@ -155,13 +155,16 @@ def _made_of(live: Mapping[str, Any]) -> tuple[str, str]:
     return containers[0].get("image") or "", artifact or ""
 
 
-def _run(number: int, evaluation: str) -> Run:
-    return Run(RunKind.EVALUATION, number, f"eval-{evaluation}", {})
+def _run(o: Observed, record: Child) -> Run:
+    """The run of a record. Its Job's name says of which run it is where there may be several: in a hash, since pods are
+    called after it, and a dot is not for these."""
+    its, name = evaluating.facts(record), record.key.name
+    plain = name == evaluation.name_of(o.identity, its.revision, its.name)
+    return Run(RunKind.EVALUATION, its.revision, f"eval-{its.name}" + ("" if plain else f"-{digest(name)[:8]}"), {})
 
 
-def _key(o: Observed, child: Child) -> ObjectKey:
-    its = evaluating.facts(child)
-    return run_job.key_of(o.identity, _run(its.revision, its.name))
+def _key(o: Observed, record: Child) -> ObjectKey:
+    return run_job.key_of(o.identity, _run(o, record))
 
 
 def _is_open(child: Child) -> bool:

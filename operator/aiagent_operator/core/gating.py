@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose
+from aiagent_operator.api.agentevaluation import Phase, Provider
 from aiagent_operator.api.aiagent import PermissionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.evaluation import EvaluationTemplate
@@ -130,7 +130,7 @@ def _next(o: Observed, choice: Choice, target: Child, template: EvaluationTempla
     except RecordError as error:
         return Step(trouble=str(error))
     stable = facts(choice.stable).number if choice.stable else None
-    desired = evaluation.build(o.identity, facts(target).number, record, purpose=Purpose.PROMOTION, stable=stable)
+    desired = evaluation.build(o.identity, facts(target).number, record, stable=stable)
     failure = o.refusal(desired)
     return Step((create(desired),), trouble=failure.message if failure else "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose, RecordedTemplate
@@ -18,32 +19,49 @@ _LONGEST: Final = 512
 """Characters of a message that are kept: thousands of these stay in memory."""
 
 
-def name_of(agent: AgentIdentity, number: int, evaluation: str) -> str:
-    """`<agent>-<number>-<evaluation>`; cut and ended in a hash where it is too long, or could be another agent's."""
-    name = f"{agent.name}-{number}-{evaluation}"
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Which run of an evaluation of one revision it is: by default the one before it serves.
+
+    `suffix` tells it from other runs of the same evaluation of the same revision.
+    """
+
+    purpose: Purpose = Purpose.PROMOTION
+    suffix: str = ""
+
+
+GATE: Final = Occasion()
+
+
+def name_of(agent: AgentIdentity, number: int, evaluation: str, occasion: Occasion = GATE) -> str:
+    """`<agent>-<number>-<evaluation>[.<suffix>]`; cut and ended in a hash where it is too long, or could be another
+    agent's."""
+    ends = f".{occasion.suffix}" if occasion.suffix else ""
+    name = f"{agent.name}-{number}-{evaluation}{ends}"
     # Evaluation "2-x" of agent "a" would be named as evaluation "x" of agent "a-1" is.
     if len(name) <= LONGEST_NAME and not evaluation[0].isdigit():
         return name
-    return f"{name[: LONGEST_NAME - 9].rstrip('-')}-{digest([agent.name, number, evaluation])[:8]}"
+    told = [agent.name, number, evaluation, *([occasion.suffix] if occasion.suffix else [])]
+    return f"{name[: LONGEST_NAME - 9].rstrip('-.')}-{digest(told)[:8]}"
 
 
-def key_of(agent: AgentIdentity, number: int, evaluation: str) -> ObjectKey:
+def key_of(agent: AgentIdentity, number: int, evaluation: str, occasion: Occasion = GATE) -> ObjectKey:
     """Where the record is."""
-    return ObjectKey(ChildKind.AGENT_EVALUATION, agent.namespace, name_of(agent, number, evaluation))
+    return ObjectKey(ChildKind.AGENT_EVALUATION, agent.namespace, name_of(agent, number, evaluation, occasion))
 
 
 def build(
-    agent: AgentIdentity, number: int, template: RecordedTemplate, *, purpose: Purpose, stable: int | None
+    agent: AgentIdentity, number: int, template: RecordedTemplate, *, stable: int | None, occasion: Occasion = GATE
 ) -> Desired:
     """The AgentEvaluation of a revision, which `stable` is compared with where there is one."""
-    name = name_of(agent, number, template.name)
+    name = name_of(agent, number, template.name, occasion)
     manifest = common.header(ChildKind.AGENT_EVALUATION, agent, agent.namespace, name)
     provider = Provider.JOB if template.job is not None else Provider.PROMETHEUS
     written = template.model_dump(mode="json", by_alias=True, exclude_none=True)
     manifest["spec"] = {
         "agentRef": {"name": agent.name, "uid": agent.uid},
         "revision": number,
-        "purpose": purpose.value,
+        "purpose": occasion.purpose.value,
         "provider": provider.value,
         "template": written,
     } | ({"stableRevision": stable} if stable else {})
