@@ -8,44 +8,12 @@ import pytest
 from support import agents
 from support.kube import ApiError, Object
 from support.operator import OperatorProcess
+from support.versions import deployments, ready, revisions, states
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
 
 HANDBOOK = {"instructions": {"inline": "Be brief."}}
-
-
-def revisions(place: Workplace, name: str = "triage") -> dict[int, Object]:
-    """The agent's revisions by number."""
-    uid = place.get(name)["metadata"]["uid"]
-    found = place.admin.list(
-        agents.API, "agentrevisions", namespace=place.namespace, labels=f"workforce.dev/agent-uid={uid}"
-    )
-    return {each["spec"]["number"]: each for each in found}
-
-
-def states(place: Workplace, name: str = "triage") -> dict[int, str]:
-    return {number: each["status"]["state"] for number, each in sorted(revisions(place, name).items())}
-
-
-def deployments(place: Workplace) -> dict[str, int]:
-    """Pods asked for, by Deployment, of those that are not on their way out."""
-    found = place.admin.list("apps/v1", "deployments", namespace=place.namespace)
-    return {
-        each["metadata"]["name"]: each["spec"]["replicas"]
-        for each in found
-        if "deletionTimestamp" not in each["metadata"]
-    }
-
-
-def ready(place: Workplace) -> int:
-    """Ready pods of the agent, whatever their revision."""
-    pods = place.admin.list("v1", "pods", namespace=place.namespace, labels="workforce.dev/agent=triage")
-    return sum(
-        any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
-        for pod in pods
-        if "deletionTimestamp" not in pod["metadata"]
-    )
 
 
 def employ(place: Workplace, **spec: Any) -> Object:

@@ -8,6 +8,7 @@ import pytest
 from support import agents
 from support.kube import ApiError, Object
 from support.operator import OperatorProcess
+from support.versions import revisions, states
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
@@ -26,16 +27,6 @@ def trains(message: Any = None, *, exit_code: int = 0, hold: bool = False, **job
     container = {"name": "train", "image": "registry.example/train:1"}
     pods = {"metadata": {"annotations": annotations}, "spec": {"containers": [container]}}
     return {"jobTemplate": {"spec": {"template": pods, "backoffLimit": 0, **job}}}
-
-
-def revisions(place: Workplace) -> dict[int, Object]:
-    """The agent's revisions by number."""
-    found = place.admin.list(agents.API, "agentrevisions", namespace=place.namespace)
-    return {each["spec"]["number"]: each for each in found}
-
-
-def states(place: Workplace) -> dict[int, str]:
-    return {number: each["status"]["state"] for number, each in sorted(revisions(place).items())}
 
 
 def jobs(place: Workplace) -> list[Object]:

@@ -14,6 +14,7 @@ from aiagent_operator.cli import options, output
 from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.kube import Cluster, Object, agents_path, path
 from aiagent_operator.cli.output import Format
+from aiagent_operator.core import texts
 from aiagent_operator.core.cadence.windows import PolicyWindows
 from aiagent_operator.core.policies.compiled import CompiledPolicy
 
@@ -62,9 +63,7 @@ def calendar(
     days: Annotated[int, typer.Option("--days", help="Days to look ahead.", min=1, max=366)] = 14,
     namespace: options.Namespace = None,
     all_namespaces: options.AllNamespaces = False,
-    selector: Annotated[
-        str, typer.Option("--selector", "-l", help="Label selector.", metavar="SELECTOR", show_default=False)
-    ] = "",
+    selector: options.Selector = "",
     form: options.Output = Format.TABLE,
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
@@ -207,7 +206,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _wire(moment: datetime | None) -> str | None:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else None
+    return texts.moment(moment) if moment else None
 
 
 def _text(moment: datetime) -> str:

@@ -29,9 +29,7 @@ def get(
     *,
     namespace: options.Namespace = None,
     all_namespaces: options.AllNamespaces = False,
-    selector: Annotated[
-        str, typer.Option("--selector", "-l", help="Label selector.", metavar="SELECTOR", show_default=False)
-    ] = "",
+    selector: options.Selector = "",
     form: options.Output = Format.TABLE,
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,

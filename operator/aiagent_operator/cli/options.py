@@ -25,4 +25,7 @@ Namespace = Annotated[
 ]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Agents of all namespaces.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="What to print.")]
+Selector = Annotated[
+    str, typer.Option("--selector", "-l", help="Label selector.", metavar="SELECTOR", show_default=False)
+]
 AgentName = Annotated[str, typer.Argument(help="Name of the AIAgent.", show_default=False, autocompletion=names.agents)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Type, Verdict, merge
+from aiagent_operator.core import texts
 from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ _NEWS = {Type.STALLED: True, Type.IDENTITY_EXPOSED: True, Type.TRAINING_CURRENT:
 
 def now() -> str:
     """The time in UTC as Kubernetes writes it, to the second."""
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return texts.moment(dt.datetime.now(dt.UTC))
 
 
 def changes(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aiagent_operator.api.durations import format_duration
+from aiagent_operator.core import texts
 from aiagent_operator.core.cadence.due import Cadence
 from aiagent_operator.core.cadence.schedule import Every
 
@@ -42,6 +43,6 @@ def _longest_pause(cadence: Cadence, now: datetime) -> tuple[timedelta | None, s
         if time is None or following is None or time > now + _YEARS:
             break
         if longest is None or following - time > longest:
-            longest, when = following - time, f" after {time:%Y-%m-%dT%H:%M:%SZ}"
+            longest, when = following - time, f" after {texts.moment(time)}"
         time = following
     return longest, when

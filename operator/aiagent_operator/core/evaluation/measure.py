@@ -88,4 +88,4 @@ def _made(
 
 def stamp(at: dt.datetime) -> str:
     """The moment as a status holds it (metav1.Time: RFC 3339 in UTC, whole seconds)."""
-    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return texts.moment(at)

@@ -39,7 +39,7 @@ def traffic(wanted: Traffic) -> Wait:
 
 def time(f: Facts, index: int, until: datetime) -> Wait:
     """A pause with an end."""
-    text = f"Step {index} of {f.candidate.name} pauses until {until:%Y-%m-%dT%H:%M:%SZ}; {_RELEASE}"
+    text = f"Step {index} of {f.candidate.name} pauses until {texts.moment(until)}; {_RELEASE}"
     return Wait(WaitsFor.TIME, text)
 
 
