@@ -51,7 +51,7 @@ def measure(names: Sequence[str], runs: int, *, total: int = TOTAL, namespaces: 
         # Before the suspensions: they take bindings away, and the watches alone wait for all that there is.
         if "restart_10k" in names:
             yield _restart(fleet, operator, runs, total)
-            fleet.operator()
+            fleet.operator().until_idle(seconds=300)
         if "suspend_latency" in names:
             yield suspension.latency(fleet, wanted, runs)
 

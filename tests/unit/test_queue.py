@@ -35,6 +35,24 @@ async def test_a_key_added_while_at_work_is_done_again_afterwards_and_not_before
     work.done("a")
 
 
+async def test_what_is_urgent_goes_first_wherever_it_waited() -> None:
+    work = queue()
+    for key in "abc":
+        work.add(key)
+    work.add("c", urgent=True)
+    work.add("d", urgent=True)
+    work.add("d")
+    assert len(work) == 4
+    taken = [await work.get() for _ in range(4)]
+    assert taken == ["c", "d", "a", "b"]
+    work.add("e")
+    work.add("a", urgent=True)
+    for key in taken:
+        work.done(key)
+    assert [await work.get(), await work.get()] == ["a", "e"], "urgent also where it was at work when it became so"
+    assert len(work) == 0
+
+
 async def test_the_earlier_of_two_times_holds() -> None:
     work = queue()
     work.add_after("a", 60)
@@ -79,7 +97,7 @@ async def test_many_workers_each_get_a_key_of_their_own() -> None:
         assert sorted(await asyncio.gather(*getters)) == list("abcde")
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "get", "done"]), st.sampled_from("abc")), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from(["add", "hurry", "get", "done"]), st.sampled_from("abc")), max_size=60))
 def test_every_addition_is_followed_by_work(steps: list[tuple[str, str]]) -> None:
     """Whatever the order: no key is at work twice, and none that was added after its work began is forgotten."""
 
@@ -87,13 +105,17 @@ def test_every_addition_is_followed_by_work(steps: list[tuple[str, str]]) -> Non
         work = queue()
         at_work: set[str] = set()
         owed: set[str] = set()
+        hurried: set[str] = set()
         for step, key in steps:
-            if step == "add":
-                work.add(key)
+            if step in ("add", "hurry"):
+                work.add(key, urgent=step == "hurry")
                 owed.add(key)
+                hurried |= {key} if step == "hurry" and key not in at_work else set()
             elif step == "get" and len(work):
                 got = await work.get()
                 assert got not in at_work
+                assert got in hurried or not hurried
+                hurried.discard(got)
                 at_work.add(got)
                 owed.discard(got)
             elif step == "done" and key in at_work:

@@ -54,7 +54,7 @@ class Leading:
             backoff_initial=settings.backoff_initial, backoff_max=settings.backoff_max
         )
         self._open = False
-        self.store = Store(self._notify)
+        self.store = Store(self._notify, self._hurry)
         self._world = World(settings, self.store, self._notify)
         self._watches = reflectors(api, settings, self.store, self._world)
         self._executor = Executor(api, self.store, in_flight=settings.writes_in_flight, lease=lease)
@@ -90,6 +90,10 @@ class Leading:
         # Before everything is known a decision would be wrong; all agents are gone through once it is.
         if self._open:
             self.queue.add(key)
+
+    def _hurry(self, key: AgentKey) -> None:
+        if self._open:
+            self.queue.add(key, urgent=True)
 
     def _exposures(self, agent: AgentIdentity) -> tuple[Exposure, ...]:
         return self._scanner.facts.for_agent(agent)
@@ -211,6 +215,7 @@ class Leading:
         return found
 
     def _enqueue_all(self) -> None:
+        self.store.orders.recall()
         for key in self.store.all_keys():
             self.queue.add(key)
 

@@ -124,6 +124,12 @@ class OrderBook:
         mine = sorted((order for order in found if order.covers(name, {})), key=lambda order: order.age)
         return tuple(RolloutOrder(order.uid, _kind(order), str(order)) for order in mine)
 
+    def recall(self) -> None:
+        """Tells of all orders that are not carried out yet, as if they had just been given."""
+        for record in self.records.values():
+            if record.order and record.order.phase not in (*FINISHED, ActionPhase.IN_FORCE):
+                self._tell(record)
+
     def agent_changed(self, namespace: str, name: str) -> None:
         """An agent came, went, or has other labels, or became suspended or not: orders that may be about it say so."""
         for key in self._inside.get(namespace, ()):

@@ -1,5 +1,6 @@
 """The work queue: each key at most once waiting and once at work, with one heap for all due times.
 
+What is urgent goes before all that waits: after a start ten thousand agents do, and an order is not to wait for them.
 The rules are those of client-go's workqueue: a key added while it is at work is done again afterwards; failures back
 off exponentially per key. Nothing here survives a restart, since everything is observed anew then.
 """
@@ -18,14 +19,16 @@ K = TypeVar("K", bound=Hashable)
 
 
 class WorkQueue(Generic[K]):
-    """Keys to be worked on, in the order of their arrival. For use within one event loop."""
+    """Keys to be worked on: the urgent ones first, each lot in the order of arrival. For use within one event loop."""
 
     def __init__(self, *, backoff_initial: float, backoff_max: float) -> None:
         self._initial, self._max = backoff_initial, backoff_max
+        # A key that became urgent while it waited is in both; where it is met the second time, it no longer waits.
         self._ready: deque[K] = deque()
-        self._waiting: set[K] = set()
+        self._urgent: deque[K] = deque()
+        self._waiting: dict[K, bool] = {}
         self._working: set[K] = set()
-        self._again: set[K] = set()
+        self._again: dict[K, bool] = {}
         self._failures: dict[K, int] = {}
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
@@ -34,7 +37,7 @@ class WorkQueue(Generic[K]):
         self._alarm: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self._waiting)
 
     @property
     def working(self) -> int:
@@ -46,13 +49,13 @@ class WorkQueue(Generic[K]):
         """Keys that have a due time."""
         return len(self._due)
 
-    def add(self, key: K) -> None:
-        """The key is to be worked on now."""
+    def add(self, key: K, *, urgent: bool = False) -> None:
+        """The key is to be worked on now; `urgent`: before those that are not."""
         if key in self._working:
-            self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.append(key)
+            self._again[key] = urgent or self._again.get(key, False)
+        elif urgent > self._waiting.get(key, -1):
+            self._waiting[key] = urgent
+            (self._urgent if urgent else self._ready).append(key)
             self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -80,21 +83,21 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """The next key; the caller must call `done` with it."""
-        while not self._ready:
+        while not self._waiting:
             self._wake.clear()
             await self._wake.wait()
-        key = self._ready.popleft()
-        self._waiting.discard(key)
+        while (key := (self._urgent or self._ready).popleft()) not in self._waiting:
+            pass
+        del self._waiting[key]
         self._working.add(key)
         return key
 
     def done(self, key: K) -> None:
         """The work on the key is over."""
         self._working.discard(key)
-        if key in self._again:
-            self._again.discard(key)
-            self.add(key)
-        elif self._ready:
+        if (urgent := self._again.pop(key, None)) is not None:
+            self.add(key, urgent=urgent)
+        elif self._waiting:
             self._wake.set()
 
     def _arm(self) -> None:

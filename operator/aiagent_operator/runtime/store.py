@@ -87,10 +87,11 @@ class RoleRecord:
 
 
 class Store:
-    """The cluster as far as the operator knows it. `notify` is called with each key that a change concerns."""
+    """The cluster as far as the operator knows it. `notify` is called with each key that a change concerns, `hurry`
+    with each agent that an order does."""
 
-    def __init__(self, notify: Callable[[Key], None]) -> None:
-        self.notify = notify
+    def __init__(self, notify: Callable[[Key], None], hurry: Callable[[AgentKey], None] | None = None) -> None:
+        self.notify, self._hurry = notify, hurry or notify
         self.agents: dict[AgentKey, AgentRecord] = {}
         self.roles: dict[str, RoleRecord] = {}
         self.orders = OrderBook(notify, self._order_concerns)
@@ -171,7 +172,7 @@ class Store:
 
     def _order_concerns(self, order: Order) -> None:
         for key in self.covered(order):
-            self.notify(key)
+            self._hurry(key)
 
     # Policies
 
