@@ -70,7 +70,8 @@ def test_a_rollout_is_followed_promoted_and_aborted(ask: Ask, place: Workplace) 
     assert done.code == 0, done
     over = ask("rollout status triage --watch --timeout 100")
     assert over.code == 1
-    words = f"Revision 3 is rejected: status.message of AgentRevision {place.namespace}/triage-3 says why"
-    assert over.out.splitlines()[-1].startswith(words)
+    last = over.out.splitlines()[-1]
+    assert last.startswith("Revision 3 is rejected: AgentAction abort-triage-")
+    assert f"(Too brief) (AgentRevision {place.namespace}/triage-3); revision 2 serves" in last
     late = ask("promote triage --full --reason x", promoter)
     assert (late.code, "No revision takes over" in late.err) == (1, True)

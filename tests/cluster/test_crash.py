@@ -238,7 +238,7 @@ def _forgiven(rig: Rig, number: int) -> Run:
     return run
 
 
-def _rolled_out(strategy: Object) -> Callable[[Rig, int], Run]:
+def _rolled_out(strategy: Object, *evaluations: Object) -> Callable[[Rig, int], Run]:
     """An edit that takes over by this strategy; @ stands for the agent's name in the names of Services."""
 
     def begin(rig: Rig, number: int) -> Run:
@@ -247,7 +247,8 @@ def _rolled_out(strategy: Object) -> Callable[[Rig, int], Run]:
         services = [given["blueGreen"]["activeService"]] if "blueGreen" in given else []
         for name in services:
             make_services(rig.place, name, **{"workforce.dev/agent": run.name})
-        run.uid = rig.place.employ(run.name, rig.role, *rig.old(), retraining={"rollout": given})["metadata"]["uid"]
+        how = {"rollout": given, "evaluations": list(evaluations)}
+        run.uid = rig.place.employ(run.name, rig.role, *rig.old(), retraining=how)["metadata"]["uid"]
         rig.place.until_ready(run.name)
         run.old = run.new
 
@@ -266,18 +267,28 @@ def _rolled_out(strategy: Object) -> Callable[[Rig, int], Run]:
 def _evaluation(rig: Rig, number: int) -> Run:
     """A new agent that is measured by a Job before it gets anything; kwok ends the pod in the kubelet's place."""
     run = _onboarding(rig, number)
-    result = '{"measurements": [{"name": "accuracy", "value": "0.9"}]}'
-    pod: Object = {"metadata": {"annotations": {"localcluster/message": result}}}
-    pod["spec"] = {"containers": [{"name": "measure", "image": "registry.example/measure:1"}]}
-    measured = {"name": "held-out", "job": {"spec": {"template": pod}}, "metrics": [{"name": "accuracy", "min": "0.8"}]}
 
     def act() -> None:
-        spec = {"retraining": {"evaluations": [measured]}}
+        spec = {"retraining": {"evaluations": [_held_out()]}}
         run.uid = rig.place.employ(run.name, rig.role, *rig.old(), **spec)["metadata"]["uid"]
 
     run.act = act
     return run
 
+
+def _held_out() -> Object:
+    result = '{"measurements": [{"name": "accuracy", "value": "0.9"}]}'
+    pod: Object = {"metadata": {"annotations": {"localcluster/message": result}}}
+    pod["spec"] = {"containers": [{"name": "measure", "image": "registry.example/measure:1"}]}
+    return {"name": "held-out", "job": {"spec": {"template": pod}}, "metrics": [{"name": "accuracy", "min": "0.8"}]}
+
+
+# The analysis begins with the first weight, and its Job is over before that of the step begins.
+ANALYSED: Object = {
+    "strategy": "Canary",
+    "steps": [{"weight": 50}, {"pause": {"duration": "3s"}}, {"evaluation": {"name": "held-out"}}],
+    "analysis": [{"name": "held-out"}],
+}
 
 SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "onboarding": _onboarding,
@@ -295,9 +306,10 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
         {"strategy": "BlueGreen", "blueGreen": {"activeService": "@"}, "scaleDownDelaySeconds": 1}
     ),
     "evaluation": _evaluation,
+    "analysis": _rolled_out(ANALYSED, _held_out()),
 }
 # Writes that two runs may differ by: of what is waited for, as much is reported as is seen in between.
-SLACK = {"retraining": 8, "evaluation": 8, "canary": 8, "recreate": 8, "bluegreen": 8}
+SLACK = {"retraining": 8, "evaluation": 8, "canary": 8, "recreate": 8, "bluegreen": 8, "analysis": 16}
 _BASIC = ("onboarding", "update", "deletion")
 CRASHES = [(When.BEFORE, name) for name in SCENARIOS] + [(When.AFTER, name) for name in _BASIC]
 

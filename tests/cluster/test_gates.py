@@ -216,9 +216,7 @@ def test_what_is_no_number_waits_for_a_person(bench: Bench) -> None:
     bench.gated()
     bench.until_serves(1)
     bench.change("triage", handbook=BRIEF)
-    bench.until_reason(
-        "triage", "Ready", "EvaluationInconclusive", "waits for a person", "NaN", "Rollback to revision 2"
-    )
+    bench.until_reason("triage", "Ready", "EvaluationInconclusive", "waits for a person", "NaN", "AgentAction Promote")
     bench.operator.until_idle()
     assert bench.states() == {1: "Stable", 2: "Candidate"}
     assert bench.deployments() == {"triage-1"}

@@ -13,7 +13,7 @@ from support.definitions import install
 from support.evaluationcases import EVALUATION_CONSTRAINTS, EVALUATION_RULES, EVALUATIONS, RECORD, RECORD_RULES
 from support.kube import ApiError, Kube, Object
 from support.policycases import POLICY, POLICY_RULES
-from support.rolloutcases import ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES
+from support.rolloutcases import ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES, WATCHED
 from support.schemacases import GONE, RETRAINING, RETRAINING_CONSTRAINTS, RETRAINING_RULES, Case, rule
 
 pytestmark = pytest.mark.cluster
@@ -266,6 +266,10 @@ def test_the_manifest_that_the_cases_change_is_right(kube: Kube, manifest: Objec
     if "requestedBy" in manifest["spec"]:  # with the chart, orders are given in one's own name
         manifest = {**manifest, "spec": manifest["spec"] | {"requestedBy": kube.whoami()}}
     assert kube.create(manifest, dry_run=True)["metadata"]["uid"]
+
+
+def test_what_watches_a_canary_needs_no_end(kube: Kube) -> None:
+    assert kube.create(changed(Case("spec.retraining", WATCHED, "")), dry_run=True)["metadata"]["uid"]
 
 
 @pytest.mark.parametrize("case", [*RULES, *RECORD_RULES, *CONSTRAINTS], ids=str)

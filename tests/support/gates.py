@@ -73,7 +73,8 @@ class Desk:
 
     def look(self, live: Mapping[ObjectKey, Manifest | None], measured: Mapping[AskedFor, Measurement]) -> Observed:
         """What is known of the agent now."""
-        o = observed(*self.permissions, status=self.status, spec=self.spec, time=stamp(self.at), **self.facts)
+        now: dict[str, Any] = {"time": stamp(self.at), "moment": self.at}
+        o = observed(*self.permissions, status=self.status, spec=self.spec, **now, **self.facts)
         pods = {key: self.pods.get(key.name, ()) for key in self.bodies if key.kind is ChildKind.JOB}
         return replace(o, children=self.children(), live=dict(live), measured=dict(measured), pods=pods)
 

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from support.evaluationcases import EVALUATIONS, LIVE
 from support.schemacases import Case, rule
 
 WHERE = "spec.retraining.rollout"
 TARGET = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "triage"}}
 ROLLOUT: dict[str, Any] = {
     "strategy": "Canary",
-    "steps": [{"weight": 20}, {"pause": {"duration": "10m"}}, {"weight": 50}],
+    "steps": [{"weight": 20}, {"pause": {"duration": "10m"}}, {"evaluation": {"name": "held-out"}}, {"weight": 50}],
 }
 ROUTING = {"httpRoute": {"name": "triage"}, "stableService": "triage", "canaryService": "canary"}
 BLUE_GREEN: dict[str, Any] = {"strategy": "BlueGreen", "blueGreen": {"activeService": "triage"}}
@@ -22,7 +23,32 @@ def _of(value: dict[str, Any], words: str, field: str = "") -> Case:
     return rule(WHERE, value, words, f"{WHERE}.{field}" if field else WHERE)
 
 
+_ENDLESS = [EVALUATIONS[0], {**EVALUATIONS[1], "metrics": [{**LIVE, "interval": "1m"}]}]
+_WATCHED = {**ROLLOUT, "analysis": [{"name": "live"}]}
+_TOO_LONG = "set count where interval is set"
+
+
+def _unended(rollout: dict[str, Any]) -> Case:
+    """An endless evaluation with this rollout."""
+    return rule("spec.retraining", retraining(rollout), _TOO_LONG, "spec.retraining.evaluations")
+
+
+def retraining(rollout: dict[str, Any]) -> dict[str, Any]:
+    """An evaluation by a Job, and one by Prometheus that something has to end."""
+    return {"rollout": rollout, "evaluations": _ENDLESS}
+
+
+WATCHED = retraining(_WATCHED)
+"""What is right: analysis of a Canary goes on as long as the rollout."""
+
 ROLLOUT_RULES = [
+    _unended(ROLLOUT),
+    _unended({**BLUE_GREEN, "analysis": [{"name": "live"}]}),
+    _unended({**_WATCHED, "steps": [{"weight": 20}, {"evaluation": {"name": "live"}}]}),
+    _of({**ROLLOUT, "steps": [{"evaluation": {"name": "ghost"}}]}, "is not among spec.retraining.evaluations", "steps"),
+    _of({**ROLLOUT, "analysis": [{"name": "ghost"}]}, "is not among spec.retraining.evaluations", "analysis"),
+    _of({"strategy": "Recreate", "analysis": [{"name": "live"}]}, "with Recreate is gone by then", "analysis"),
+    _of({"strategy": "Canary", "analysis": [{"name": "live"}]}, "begins with the first weight above 0", "analysis"),
     rule("spec.workload", TARGET, "the pods of a targetRef are its owner's", WHERE),
     rule("spec.retraining", {"rollout": ROLLOUT, "every": "720h"}, "say when the Job of jobTemplate runs"),
     rule("spec.retraining", {"suspend": False}, "needs a jobTemplate to train by, or a rollout"),

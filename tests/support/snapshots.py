@@ -46,4 +46,5 @@ def renamed(value: Any, name: str, uid: str) -> Any:
     if not isinstance(value, str):
         return value
     value = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", value)
+    value = re.sub(r"\.(analysis|step-\d+)-[0-9a-f]{8}", r".\1-TIME", value)
     return value.replace(agents.foreign_name(name, uid), "ABROAD").replace(uid, "UID").replace(name, "NAME")

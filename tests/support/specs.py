@@ -293,7 +293,7 @@ def agents() -> st.SearchStrategy[Manifest]:
 
 def _fitting(spec: Manifest) -> Manifest:
     """Trainings get files of connections that the agent declares: as many of these as it named of others. The pods of
-    a target are not rolled out."""
+    a target are not rolled out. The first evaluation is of the rollout, where this has steps."""
     retraining = dict(spec.get("retraining", {}))
     if "connections" in retraining:
         declared = [connection["name"] for connection in spec.get("connections", [])]
@@ -301,6 +301,10 @@ def _fitting(spec: Manifest) -> Manifest:
     if "targetRef" in spec["workload"]:
         retraining.pop("rollout", None)
         retraining.pop("evaluations", None)
+    if retraining.get("evaluations") and "steps" in retraining.get("rollout", {}):
+        rollout, (first, *_) = retraining["rollout"], retraining["evaluations"]
+        named = {"name": first["name"]}
+        retraining["rollout"] = rollout | {"steps": [*rollout["steps"], {"evaluation": named}], "analysis": [named]}
     return spec | {"retraining": retraining} if "retraining" in spec else spec
 
 

@@ -20,6 +20,7 @@ from aiagent_operator.cli.lint.documents import Document, parse
 from aiagent_operator.cli.lint.findings import Issue, Rule
 from cluster.test_schema_rules import AGENT, CONSTRAINTS, ROLE, RULES, Case, changed
 from support.edges import nearly
+from support.rolloutcases import WATCHED
 from support.specs import Manifest, actions, agents, policies, roles
 
 OWN = {Rule.UNKNOWN_FIELD, Rule.DUPLICATE_ENTRY, Rule.BROKEN_RULE}
@@ -39,6 +40,10 @@ def found(value: Manifest) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("value", [AGENT, ROLE], ids=lambda value: value["kind"])
 def test_right_manifests_have_no_findings(value: Manifest) -> None:
     assert found(value) == []
+
+
+def test_what_watches_a_canary_needs_no_end() -> None:
+    assert found(changed(Case("spec.retraining", WATCHED, ""))) == []
 
 
 @pytest.mark.parametrize("case", RULES, ids=str)

@@ -1,6 +1,7 @@
 """The gate before a revision serves: each row of its table in docs/revisions.md, and what an agent goes through."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from aiagent_operator.core.gating import Gate
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, EvaluationFacts
 from aiagent_operator.core.plan import Observed, Verb
 from aiagent_operator.core.revisions import Choice, RollbackOrder, facts
+from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from support.agents import permission
 from support.decisions import IDENTITY, observed, reported, said
 from support.documents import ROOT, table
@@ -37,17 +39,21 @@ def gate_of(cell: str, work: str, order: str, **facts_: Any) -> tuple[Gate, list
     parts = cell.split(", ") if cell else []
     runs = [run(int(m[1]), m[2], Phase(m[3])) for part in parts if (m := _EVALUATION.fullmatch(part))]
     known = read(", ".join(part for part in parts if not _EVALUATION.fullmatch(part)))
-    rollback = (
-        RollbackOrder("back", "new", "AgentAction back by jane", int(order.removeprefix("to "))) if order else None
-    )
-    o = observed(children=[*known, *runs], spec=BOTH, **facts_)
+    rollback = None
+    if order.startswith("to "):
+        rollback = RollbackOrder("back", "new", "AgentAction back by jane", int(order.removeprefix("to ")))
+    steering = (RolloutOrder("one", OrderKind.PROMOTE, "AgentAction one by jane"),) if order == "promote" else ()
+    live: dict[Any, Any] = {child.key: {} for child in known}
+    o = observed(children=[*known, *runs], spec=BOTH, steering=steering, live=live, **facts_)
     return gating.look(o, revisions.choose(known, work, 0, rollback), known), known
 
 
 @pytest.mark.parametrize(("before", "work", "order", "gate", "reason", "then"), ROWS)
 def test_row(before: str, work: str, order: str, gate: str, reason: str, then: str) -> None:
     found, known = gate_of(before, work, order)
+    over = ", ".join(each["evaluation"] for each in found.overrules.get("overruled", ()))
     stands = "rejects" if found.rejects else "shut" if found.shut else "open"
+    stands = f"passes over {over}" if over else stands
     assert (stands, found.verdict.reason.value if found.verdict else "") == (gate, reason)
     if found.rejects:
         assert found.choice.gated is not None
@@ -61,15 +67,16 @@ def test_row(before: str, work: str, order: str, gate: str, reason: str, then: s
 
 def test_every_phase_and_every_outcome_has_a_row() -> None:
     assert {phase.value for phase in Phase} == {m[3] for row in ROWS for m in _EVALUATION.finditer(row[0])}
-    assert {row[3] for row in ROWS} == {"open", "shut", "rejects"}
+    assert {row[3] for row in ROWS} == {"open", "shut", "rejects", "passes over a"}
 
 
 def test_a_person_may_pass_over_what_is_inconclusive_and_nothing_else() -> None:
     def opens(phase: Phase) -> bool:
-        known = read("1:A Stable#1, 2:B Candidate")
+        stable, candidate = read("1:A Stable#1, 2:B Candidate")
+        known = [stable, replace(candidate, revision=replace(facts(candidate), overruled=(("a", "uid"),)))]
         runs = [run(2, "a", phase), run(2, "b", Phase.SUCCESSFUL)]
         o: Observed = observed(children=[*known, *runs], spec=BOTH)
-        found = gating.look(o, revisions.choose(known, "B", 0), known, frozenset({"a"}))
+        found = gating.look(o, revisions.choose(known, "B", 0), known)
         return not found.shut
 
     assert [phase for phase in Phase if opens(phase)] == [Phase.SUCCESSFUL, Phase.INCONCLUSIVE]

@@ -241,7 +241,8 @@ def test_every_wait_names_what_is_waited_for() -> None:
             "the stable revision"
         ),
         WaitsFor.EVALUATION: (
-            'Waiting for evaluation "accuracy" of triage-5; an AgentAction Promote with full passes over it'
+            'Waiting for verdicts on triage-5: evaluation "accuracy" is Pending; an AgentAction Promote with full '
+            "passes over them"
         ),
         WaitsFor.PERSON: (
             "Step 3 of triage-5 pauses for a person: an AgentAction Promote goes on, Abort goes back to the stable "

@@ -9,11 +9,13 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.agentaction import AgentRef
 from aiagent_operator.api.aiagent import HandbookStatus, ModelRef
-from aiagent_operator.api.fields import ATOMIC, Model, cel, described, rules
+from aiagent_operator.api.evaluation import TemplateName
+from aiagent_operator.api.fields import ATOMIC, Model, cel, described, map_by, rules
 from aiagent_operator.api.runs import UpdateKind
 
 # Characters. The longest pod template that an object of etcd's usual limit (1.5 MiB) can hold twice.
 TEMPLATE_LIMIT = 524_288
+MOST_OVERRULED = 64
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 
@@ -131,6 +133,14 @@ class RevisionOrder(Model):
     instead_of: Annotated[Digest, described("Work that the spec asks for instead, and that is held back.")]
 
 
+class Overruled(Model):
+    """An evaluation whose verdict Inconclusive a person has passed over."""
+
+    evaluation: Annotated[TemplateName, described("Name of the evaluation.")]
+    order: Annotated[str, StringConstraints(min_length=1, max_length=64), described("UID of the AgentAction Promote.")]
+    message: Annotated[str, StringConstraints(max_length=1024), described("The order, who gave it, and why.")]
+
+
 class Result(Model):
     """What a training said it has made."""
 
@@ -190,6 +200,14 @@ class AgentRevisionStatus(Model):
         "When it last became Stable.", default=None
     )
     order: RevisionOrder | None = described("The AgentAction that made it serve, where one did.", default=None)
+    overruled: Annotated[
+        tuple[Overruled, ...],
+        described(
+            "Evaluations before it serves that were Inconclusive, and that a person has passed over.",
+            max_length=MOST_OVERRULED,
+            json_schema_extra=map_by("evaluation"),
+        ),
+    ] = ()
     result: Result | None = described("What the training said it has made.", default=None)
     work: TrainedWork | None = described("What the agent is after the training.", default=None)
     completion_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)] | None = described(

@@ -22,8 +22,9 @@ from aiagent_operator.api.workload import Workload
 HISTORY = 10
 MOST_HISTORY = 50
 # An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, what is its
-# own, and the evaluations of each revision. A shorter inventory would forget objects that offboarding has to find.
-INVENTORY_LIMIT = 2 * 512 + 256 + MOST_EVALUATIONS * (MOST_HISTORY + 6)
+# own, and the evaluations of each revision: those at its gate, and as many of its rollouts. A shorter inventory would
+# forget objects that offboarding has to find.
+INVENTORY_LIMIT = 2 * 512 + 256 + 2 * MOST_EVALUATIONS * (MOST_HISTORY + 6)
 
 
 class RoleRef(Model):

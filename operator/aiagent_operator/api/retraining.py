@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api import durations
-from aiagent_operator.api.evaluation import ENDS, EvaluationTemplate
+from aiagent_operator.api.evaluation import ENDLESS, EvaluationTemplate
 from aiagent_operator.api.fields import AS_SET, Label, Model, cel, described, map_by, rules
 from aiagent_operator.api.jobtemplate import JobTemplate
-from aiagent_operator.api.rolloutspec import Rollout
+from aiagent_operator.api.rollout import RolloutSpec
 from aiagent_operator.api.runs import ArtifactLocations, ImageRepositories
 
 LONGEST: Final = durations.format_duration(durations.LONGEST)
@@ -90,12 +90,42 @@ MOST_EVALUATIONS: Final = 16
 Evaluations = Annotated[
     tuple[EvaluationTemplate, ...],
     described(
-        "What work has to pass before it serves for the first time, whether an edit of the spec or a training made it: "
-        "all of these.",
+        "How work is evaluated, whether an edit of the spec or a training made it. What a step or analysis of rollout "
+        "names runs there; work has to pass all others before it serves for the first time.",
         max_length=MOST_EVALUATIONS,
-        json_schema_extra=map_by("name", validations=(ENDS,)),
+        json_schema_extra=map_by("name"),
     ),
 ]
+
+
+def _defined(of: str, name: str, path: str) -> dict[str, str]:
+    """The rule that each name stands for an evaluation; `of` is CEL for a list in the rollout, `name` for one in it."""
+    return cel(
+        f"!has(self.rollout) || !has(self.rollout.{of}) || self.rollout.{of}.all(r, {name})",
+        "names an evaluation that is not among spec.retraining.evaluations: define it there, or take its name out",
+        path=f".rollout.{path}",
+    )
+
+
+_KNOWN: Final = "has(self.evaluations) && self.evaluations.exists(e, e.name == {})"
+_IN_STEP: Final = (
+    "(has(self.rollout.steps) && self.rollout.steps.exists(s, has(s.evaluation) && s.evaluation.name == t.name))"
+)
+_WATCHES: Final = (
+    "(has(self.rollout) && self.rollout.strategy == 'Canary' && has(self.rollout.analysis) && "
+    f"self.rollout.analysis.exists(a, a.name == t.name) && !{_IN_STEP})"
+)
+EVALUATION_RULES: Final = (
+    _defined("steps", f"!has(r.evaluation) || ({_KNOWN.format('r.evaluation.name')})", "steps"),
+    _defined("analysis", _KNOWN.format("r.name"), "analysis"),
+    cel(
+        f"!has(self.evaluations) || self.evaluations.all(t, t.metrics.all(m, !{ENDLESS}) || {_WATCHES})",
+        "set count where interval is set: without it a metric is measured for as long as a rollout takes, so nothing "
+        "waits for its verdict, and only analysis of a Canary may name it",
+        path=".evaluations",
+    ),
+)
+"""What a rollout names is defined, and what something waits for ends."""
 
 
 class Retraining(CadenceFields):
@@ -113,6 +143,7 @@ class Retraining(CadenceFields):
                 "has(self.jobTemplate) || has(self.rollout) || has(self.evaluations)",
                 "retraining needs a jobTemplate to train by, or a rollout or evaluations for edits of the spec",
             ),
+            *EVALUATION_RULES,
         )
     )
 
@@ -132,7 +163,7 @@ class Retraining(CadenceFields):
     ] = ()
     image_repositories: ImageRepositories = ()
     artifact_locations: ArtifactLocations = ()
-    rollout: Rollout | None = described(
+    rollout: RolloutSpec | None = described(
         "How a new revision takes over, whether the spec was edited or the agent was trained. Without it, pod by pod.",
         default=None,
     )

@@ -260,3 +260,9 @@ class RolloutSpec(Model):
         default=None,
     )
     blue_green: BlueGreen | None = described("Services of strategy BlueGreen.", default=None)
+
+    @property
+    def evaluations(self) -> frozenset[str]:
+        """Names of the evaluations that run in it."""
+        steps = (step.evaluation.name for step in self.steps if step.evaluation is not None)
+        return frozenset((*steps, *(entry.name for entry in self.analysis)))

@@ -100,6 +100,10 @@ class AgentRollout(RolloutProgress):
     order: Annotated[str, StringConstraints(max_length=64)] = described(
         "UID of the AgentAction Rollback by which it takes over, where one did.", default=""
     )
+    started_at: Moment | None = described(
+        "Since when it takes over. What was measured in an earlier rollout of the revision does not count.",
+        default=None,
+    )
     steps: Annotated[int, Field(ge=0, le=MOST_STEPS + 1)] | None = described("Number of its steps.", default=None)
     traffic: Annotated[str, StringConstraints(max_length=64)] = described(
         "Digest of what Services and HTTPRoute were last asked to say.", default=""

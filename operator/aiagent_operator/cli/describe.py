@@ -10,7 +10,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import PermissionState
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.api.owners import Responsibility
-from aiagent_operator.cli import options, output, reviews, steps, view
+from aiagent_operator.cli import evaluations, options, output, reviews, steps, view
 from aiagent_operator.cli.errors import CliError, ExitCode
 from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.output import Format, plain
@@ -52,14 +52,16 @@ def describe(
     troubles = list(_troubles(agent))
     todo = _todo(agent, troubles)
     mine = _mine(cluster, agent, todo)
+    measured = evaluations.of(cluster, agent)
     if form.structured:
-        output.dump(_report(agent, troubles, todo, mine), form)
+        output.dump(_report(agent, troubles, todo, mine) | {"evaluations": evaluations.report(measured)}, form)
         return
     _head(agent)
     _print_troubles("Why not ready", [trouble for trouble in troubles if not trouble.waits])
     _print_troubles("What it waits for", [trouble for trouble in troubles if trouble.waits])
     _print_warnings(agent)
     _print_todo(agent, todo, mine)
+    evaluations.section(measured)
     details(agent, wide=form is Format.WIDE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from aiagent_operator.api.conditions import Reason, Type
-from aiagent_operator.cli import options, output, view, waiting
+from aiagent_operator.cli import evaluations, options, output, view, waiting
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
 from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.revisions import Standing
@@ -56,17 +56,19 @@ def status(
     cluster = Cluster.connect(kubeconfig, context)
     place = namespace or cluster.namespace
     said: tuple[str, ...] = ()
-    version, found = "", Progress(())
+    version: str = ""
+    pods: Mapping[int, Pods] | None = None
     for _ in waiting.looks(timeout if watch else 0):
         agent = read_agent(cluster, place, name)
         if agent["metadata"]["resourceVersion"] != version:
-            # The operator counts pods in the agent's status, so that nothing changes without it.
+            # The operator counts pods in the agent's status, so that none come or go without it.
             version = agent["metadata"]["resourceVersion"]
-            found = progress(agent, _deployments(cluster, agent))
-            for line in found.lines:
-                if line not in said:
-                    output.say(output.plain(line))
-            said = found.lines
+            pods = _deployments(cluster, agent)
+        found = progress(agent, pods, evaluations.of_rollout(evaluations.of(cluster, agent)))
+        for line in found.lines:
+            if line not in said:
+                output.say(output.plain(line))
+        said = found.lines
         if found.done:
             return
         if found.over or not watch:
@@ -78,9 +80,10 @@ def status(
     )
 
 
-def progress(agent: Object, deployments: Mapping[int, Pods] | None) -> Progress:
+def progress(agent: Object, deployments: Mapping[int, Pods] | None, measured: Iterable[str] = ()) -> Progress:
     """How far the agent is. `deployments` has the pods by number of the revision; None where they cannot be read, or
-    where the work is adopted, and has no Deployment for each revision."""
+    where the work is adopted, and has no Deployment for each revision. `measured`: what evaluations of its rollout
+    say."""
     metadata = agent["metadata"]
     if metadata.get("deletionTimestamp"):
         return Progress((f"AIAgent {metadata['namespace']}/{metadata['name']} is being deleted",), over=True)
@@ -101,7 +104,7 @@ def progress(agent: Object, deployments: Mapping[int, Pods] | None) -> Progress:
         return Progress((*lines, accepted.get("message", "")), over=True)
     work, ready = view.condition(agent, Type.WORKLOAD_READY), view.condition(agent, Type.READY)
     stepwise = _step(agent, now)
-    lines += [stepwise] if stepwise else []
+    lines += [stepwise, *measured] if stepwise else []
     counted = not stepwise and bool(deployments) and now.takes_over and work.get("reason") == Reason.PROGRESSING.value
     if work.get("status") != "True":
         # That pods are waited for has been said with their number.

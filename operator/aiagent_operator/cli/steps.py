@@ -187,7 +187,7 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     ),
     Reason.EVALUATION_INCONCLUSIVE: (
         Step("change the work, in spec.workload.template or spec.handbook: other work is evaluated anew", _EDIT),
-        Step("let it serve all the same: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
+        Step("let it pass all the same: kubectl aiagent promote NAME --reason WHY", Right.PROMOTE),
     ),
     Reason.EVALUATION_INVALID: (
         Step("correct spec.retraining.evaluations as the message says", _EDIT),

@@ -162,7 +162,8 @@ class RevisionFacts:
     `work` is the digest of what the agent is in it, empty before a training has made it; `handbook` the name of its
     ConfigMap, `handbook_digest` that of its content, `promotion` 0 where it never served, `order` the UID of the
     AgentAction by which it serves or is to, `instead` the digest of the work that the spec asked for then. `adopted`:
-    the work was a target of somebody else's.
+    the work was a target of somebody else's. `message`: why it is Rejected. `overruled`: evaluations whose verdict a
+    person has passed over, each with the UID of the order.
     """
 
     number: int
@@ -176,6 +177,8 @@ class RevisionFacts:
     adopted: bool = False
     learned: Learned | None = None
     training: Training | None = None
+    message: str = ""
+    overruled: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def decide(o: Observed) -> Plan:
     else:
         records = revising.writes(o, versions, work) if book else ()
         old = _old_handbooks(o, book, versions) if work.settled else ()
-        writes = (*base_writes, *moves.grant, *records, *work.writes, *lesson.writes, *old)
+        writes = (*base_writes, *moves.grant, *records, *work.writes, *work.step.writes, *lesson.writes, *old)
     composed = status.compose(
         o,
         role_verdict,
@@ -66,7 +66,7 @@ def decide(o: Observed) -> Plan:
         bindings_left=bound,
         revokes=bool(revoke),
     )
-    return gating.joined(training.told(composed, versions, lesson), versions.gate)
+    return gating.joined(training.told(composed, versions, lesson), versions.gate.step + work.step)
 
 
 def _grants(o: Observed) -> Grants:
@@ -124,7 +124,8 @@ def _work(
         waiting = ", ".join(str(write.key) for write in base_writes)
         return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for {waiting}"))
     choice, asked = versions.choice, versions.asked.work if versions.asked else None
-    what = governing.held(o, choice, workload.plan(o, choice, asked, book.key.name, down=down))
+    steered = gating.unsettled(o, versions.gate)
+    what = governing.held(o, choice, workload.plan(steered, choice, asked, book.key.name, down=down))
     if versions.gate.withholds and versions.gate.verdict and not workload.exists(o):
         return replace(what, verdict=replace(versions.gate.verdict, type=Type.WORKLOAD_READY, status=False))
     attempts = (*what.writes, create(versions.make)) if versions.make else what.writes

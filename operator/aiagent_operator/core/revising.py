@@ -128,6 +128,8 @@ def writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:
         return [create(versions.make)]
     if choice.gated and gate.rejects:
         return [report(choice.gated, revisions.rejection(gate.rejects))]
+    if choice.gated and gate.overrules:
+        return [report(choice.gated, gate.overrules)]
     return [*gate.step.writes, *_writes(o, versions, work)]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiagent_operator.api.agentrevision import RevisionState, Trigger
+from aiagent_operator.core import texts
 from aiagent_operator.core.objects import Child, Manifest, RevisionFacts
 
 _OPEN = (RevisionState.CANDIDATE, RevisionState.ROLLING_OUT)
@@ -122,6 +123,21 @@ def aim(revisions: Iterable[Child], order: RollbackOrder) -> Child | None:
     promoted = sorted((c for c in kept if facts(c).promotion), key=lambda c: facts(c).promotion)
     before = [c for c in promoted[:-1] if facts(c).state not in _BAD]
     return before[-1] if before else None
+
+
+def overruled(choice: Choice) -> Mapping[str, str]:
+    """The orders that passed over evaluations of what serves, is to serve, or waits to: what was done, by UID."""
+    found: dict[str, list[str]] = {}
+    numbers: dict[str, int] = {}
+    for child in filter(None, (choice.stable, choice.target, choice.gated)):
+        for evaluation, order in facts(child).overruled:
+            numbers[order] = facts(child).number
+            found.setdefault(order, []).append(evaluation)
+    return {
+        order: f"revision {numbers[order]} goes on in spite of evaluation {texts.quoted(sorted(set(names)))}, which is "
+        "Inconclusive"
+        for order, names in found.items()
+    }
 
 
 def trigger(choice: Choice, *, target: bool, handbook: str) -> Trigger:

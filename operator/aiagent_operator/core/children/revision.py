@@ -26,6 +26,7 @@ from aiagent_operator.core.objects import (
 Images = tuple[tuple[str, str], ...]
 _STATES: Mapping[str, RevisionState] = {state.value: state for state in RevisionState}
 _TRAININGS = frozenset(trigger.value for trigger in TRAININGS)
+_LONGEST = 512
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,8 @@ def facts(live: Mapping[str, Any]) -> RevisionFacts:
         adopted="template" not in spec["work"],
         learned=_has_learned(spec, status),
         training=training,
+        message=status.get("message", "")[:_LONGEST] if state is RevisionState.REJECTED else "",
+        overruled=tuple((each["evaluation"], each["order"]) for each in status.get("overruled") or ()),
     )
 
 

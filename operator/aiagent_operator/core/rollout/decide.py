@@ -36,6 +36,9 @@ def _act(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> Decision:
         decision = _made(motion.hold(f, status), status, waits.person(f, status))
         transition = Transition.FREEZE if status.paused_for is PausedFor.FAILED else Transition.NONE
         return replace(decision, transition=transition, runs=verdicts.running(f, status, steps))
+    if f.unmeasured and (runs := verdicts.running(f, status, steps)):
+        status = replace(status, waiting=None)
+        return replace(_made(motion.hold(f, status), status, waits.unmeasured(f)), runs=runs)
     return _forward(f, status, steps)
 
 

@@ -76,7 +76,8 @@ class Facts:
     """Everything that a decision about one rollout rests on.
 
     `replicas` is what the agent wants. `stable` is None where there is no stable revision yet. `traffic` is what the
-    cluster's Services and HTTPRoute say, in the form in which a decision says it; None where it is not known.
+    cluster's Services and HTTPRoute say, in the form in which a decision says it; None where it is not known. `said` is
+    what there is to say of evaluations. `unmeasured`: why evaluations that must run do not; meanwhile nothing moves.
     """
 
     spec: RolloutSpec
@@ -89,3 +90,5 @@ class Facts:
     orders: tuple[RolloutOrder, ...] = ()
     traffic: Traffic | None = None
     suspended: bool = False
+    said: Mapping[Run, str] = field(default_factory=dict)
+    unmeasured: str = ""

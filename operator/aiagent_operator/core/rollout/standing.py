@@ -6,7 +6,7 @@ What was done about orders is kept while these stand, also after the rollout tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,8 @@ class Moved:
 class Standing:
     """What is kept. `revision` is None where none takes over; `order` is the UID of the Rollback by which it does.
 
-    `traffic` identifies what Services were last asked to say, `since` when.
+    `began`: when it was first seen to take over, which tells its evaluations from those of another time. `traffic`
+    identifies what Services were last asked to say, `since` when.
     """
 
     revision: int | None = None
@@ -41,6 +42,7 @@ class Standing:
     status: RolloutStatus = field(default_factory=RolloutStatus)
     traffic: str = ""
     since: datetime | None = None
+    began: str = ""
 
     def moved(self, traffic: str, now: datetime) -> Moved:
         """What is asked for now, and since when."""
@@ -60,6 +62,7 @@ def read(status: Mapping[str, Any]) -> Standing:
         stored.load(raw),
         raw.get("traffic", ""),
         stored.moment(since) if since else None,
+        raw.get("startedAt", ""),
     )
 
 
@@ -73,12 +76,19 @@ def begun(found: Standing, revision: int, order: str) -> RolloutStatus:
     return RolloutStatus(full=bool(order), orders=found.status.orders)
 
 
-def under_way(f: Facts, order: str, decision: Decision, moved: Moved | None) -> dict[str, Any]:
+def began(found: Standing, revision: int, order: str, now: datetime) -> str:
+    """When the rollout of this revision, by this order, began: now, where it is not the one that is kept."""
+    same = (found.revision, found.order) == (revision, order)
+    return found.began if same and found.began else stored.written(now)
+
+
+def under_way(f: Facts, order: str, since: str, decision: Decision, moved: Moved | None) -> dict[str, Any]:
     """What the agent's status is to say of a rollout."""
     steps = {"steps": len(course(f.spec))} if f.stable is not None else {}
     return {
         "revision": f.candidate.revision,
         **({"order": order} if order else {}),
+        "startedAt": since,
         **steps,
         **stored.dump(decision.status),
         **(moved.dump() if moved else {}),
@@ -86,17 +96,31 @@ def under_way(f: Facts, order: str, decision: Decision, moved: Moved | None) -> 
     }
 
 
+def acknowledged(status: RolloutStatus, orders: Iterable[RolloutOrder], done: Mapping[str, str]) -> RolloutStatus:
+    """The status, with orders that were carried out before it began; `done` says what was done, by UID of the order."""
+    known = {carried.uid for carried in status.orders}
+    new = [Carried(order.uid, True, done[order.uid]) for order in orders if order.uid in done.keys() - known]
+    return replace(status, orders=(*status.orders, *new)[:MOST_ORDERS]) if new else status
+
+
 def over(
-    found: Standing, orders: Iterable[RolloutOrder], text: str, moved: Moved | None = None
+    found: Standing,
+    orders: Iterable[RolloutOrder],
+    text: str,
+    moved: Moved | None = None,
+    done: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
-    """What it is to say where no revision takes over by steps; None where nothing. `text` is why new orders fail.
+    """What it is to say where no revision takes over by steps; None where nothing. `text` is why new orders fail, but
+    for those in `done`, which says by UID what was done.
 
     `moved` is kept while pods of those who have lost requests wait for the delay.
     """
     there = {order.uid: order for order in orders}
     kept = {carried.uid: carried for carried in found.status.orders if carried.uid in there}
     room = MOST_ORDERS - len(kept)
-    new = {uid: Carried(uid, False, text) for uid in [uid for uid in sorted(there) if uid not in kept][:room]}
+    made = done or {}
+    unseen = [uid for uid in sorted(there) if uid not in kept][:room]
+    new = {uid: Carried(uid, uid in made, made.get(uid, text)) for uid in unseen}
     if not kept and not new and moved is None:
         return None
     return stored.dump(RolloutStatus(orders=(*kept.values(), *new.values()))) | (moved.dump() if moved else {})

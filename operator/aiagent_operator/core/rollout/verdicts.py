@@ -10,7 +10,7 @@ from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.rollout import OnFailure, Strategy
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core import texts
-from aiagent_operator.core.rollout.course import Evaluate, Step
+from aiagent_operator.core.rollout.course import Evaluate, Step, course
 from aiagent_operator.core.rollout.decision import RolloutStatus
 from aiagent_operator.core.rollout.facts import Facts
 from aiagent_operator.core.rollout.run import Run
@@ -37,8 +37,18 @@ def of_step(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> Run | N
     return Run(step.name, status.step, status.round)
 
 
+def known(f: Facts) -> tuple[Run, ...]:
+    """All that the rollout may ask for before it begins anew."""
+    now = f.status.round
+    steps = [Run(step.name, index, now) for index, step in enumerate(course(f.spec)) if isinstance(step, Evaluate)]
+    return (*(Run(entry.name, None, now) for entry in f.spec.analysis), *steps)
+
+
 def running(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> tuple[Run, ...]:
-    """All that must exist and go on now. Finished ones stay what they are."""
+    """All that must exist and go on now. Finished ones stay what they are. The first revision of all takes over from
+    nobody, and has none."""
+    if f.stable is None:
+        return ()
     own = of_step(f, status, steps)
     return (*background(f, status), *((own,) if own else ()))
 
@@ -83,4 +93,10 @@ def _with(f: Facts, runs: Iterable[Run], verdicts: tuple[Phase, ...]) -> list[Ru
 
 
 def _named(f: Facts, runs: Iterable[Run]) -> str:
-    return texts.some(f'evaluation "{run.name}" is {f.verdicts[run].value}' for run in runs)
+    return texts.some((named(f, run) for run in runs), separator="; ")
+
+
+def named(f: Facts, run: Run) -> str:
+    """How far an evaluation is, in words."""
+    phase, said = f.verdicts.get(run, Phase.PENDING), f.said.get(run)
+    return f'evaluation "{run.name}" is {phase.value}' + (f": {said}" if said else "")

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from aiagent_operator.api.durations import format_duration
 from aiagent_operator.core import texts
 from aiagent_operator.core.rollout import traffic as traffics
+from aiagent_operator.core.rollout import verdicts
 from aiagent_operator.core.rollout.decision import RolloutStatus, Traffic, Wait, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts, Pods
 from aiagent_operator.core.rollout.motion import Motion
@@ -55,9 +56,16 @@ def person(f: Facts, status: RolloutStatus) -> Wait:
 
 def evaluations(f: Facts, runs: Iterable[Run]) -> Wait:
     """Verdicts that are not there yet."""
-    names = texts.quoted(run.name for run in runs)
-    text = f"Waiting for evaluation {names} of {f.candidate.name}; an AgentAction Promote with full passes over it"
+    under_way = texts.some((verdicts.named(f, run) for run in runs), separator="; ")
+    text = f"Waiting for verdicts on {f.candidate.name}: {under_way}; an AgentAction Promote with full passes over them"
     return Wait(WaitsFor.EVALUATION, text)
+
+
+def unmeasured(f: Facts) -> Wait:
+    """Evaluations that must run and do not: without them nobody would see that the candidate is bad."""
+    text = f"{f.candidate.name} is not given more before it is measured: {f.unmeasured}"
+    ways = "an AgentAction Promote with full passes over its evaluations, Abort goes back to the stable revision"
+    return Wait(WaitsFor.EVALUATION, f"{text}; {ways}")
 
 
 def resume(f: Facts) -> Wait:

@@ -32,20 +32,21 @@ def plan(o: Observed, choice: Choice, work: Work | None, handbook: str, *, down:
         if rollout:
             own = stepwise.plan(o, choice, work, rollout, down=down)
         else:
-            own = _unsteered(o, templates.plan(o, choice, work, down=down))
+            own = _unsteered(o, choice, templates.plan(o, choice, work, down=down))
         return _with(own, leave(o, templates.deployments_of(o)))
     key = targets.key_of(o, target)
     given = injection.build(o.identity, handbook, o.agent.spec.connections)
     what = targets.plan(o, target, given, down=down)
     if what.verdict and what.verdict.status and (former := _lingering(o, key)):
         what = replace(what, verdict=former)
-    return _with(_unsteered(o, what), leave(o, (key,)))
+    return _with(_unsteered(o, choice, what), leave(o, (key,)))
 
 
-def _unsteered(o: Observed, what: WorkloadPlan) -> WorkloadPlan:
+def _unsteered(o: Observed, choice: Choice, what: WorkloadPlan) -> WorkloadPlan:
     """Without a rollout in the spec there are no steps to keep, and no Services to select anything."""
-    left = stepwise.none(o)
-    return replace(what, writes=(*what.writes, *left.writes), needs=what.needs | left.needs, status=left.status)
+    left = stepwise.none(o, choice)
+    writes, needs = (*what.writes, *left.writes), what.needs | left.needs
+    return replace(what, writes=writes, needs=needs, status=left.status, step=left.step)
 
 
 def _with(what: WorkloadPlan, left: WorkloadPlan) -> WorkloadPlan:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core.adoption import Patch, PatchType
+from aiagent_operator.core.evaluating import Step
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, Rollout
 from aiagent_operator.core.plan import Observed, Verb, Write
 
@@ -21,7 +22,8 @@ class WorkloadPlan:
 
     `complete`: what should serve does, with all its pods. `settled`: and nothing of what served before is left.
     `rejected`: why what was to take over does not. `status` are fields of the agent's status that have to stand there
-    before any of the writes is sent. `requeue_after` is in seconds.
+    before any of the writes is sent. `requeue_after` is in seconds. `step` is about evaluations
+    of a rollout.
     """
 
     writes: tuple[Write, ...] = ()
@@ -33,6 +35,7 @@ class WorkloadPlan:
     rejected: str = ""
     status: Mapping[str, Any] = field(default_factory=dict)
     requeue_after: float | None = None
+    step: Step = field(default_factory=Step)
 
 
 def patches(key: ObjectKey, steps: Iterable[Patch]) -> list[Write]:

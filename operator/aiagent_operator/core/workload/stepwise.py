@@ -14,24 +14,25 @@ from typing import Any
 
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.api.rollout import SCALE_DOWN_DELAY, RolloutSpec, Strategy
+from aiagent_operator.core import analysing, revisions
 from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import Child
 from aiagent_operator.core.plan import Observed, Write, delete
 from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rollout import clock, motion, standing
-from aiagent_operator.core.rollout.decide import decide
 from aiagent_operator.core.rollout.decision import Traffic, Transition
 from aiagent_operator.core.rollout.facts import Facts, Pods
 from aiagent_operator.core.rollout.retire import retire
 from aiagent_operator.core.rollout.standing import Moved, Standing
 from aiagent_operator.core.rollout.stored import StoredRolloutError
 from aiagent_operator.core.rollout.traffic import steady
-from aiagent_operator.core.workload import telling, template
+from aiagent_operator.core.workload import measured, telling, template
 from aiagent_operator.core.workload import traffic as requests
 from aiagent_operator.core.workload.result import WorkloadPlan, not_ready, waiting
 
 NO_ROLLOUT = "no revision takes over: nothing is left to promote or abort"
 WITHOUT = "spec.retraining.rollout is not set, so nothing has a pause or an end: a Rollback goes back to what served"
+_OVER = "its rollout is over"
 # Seconds between two looks at Services of others while it matters what they say.
 _LOOK = 15.0
 
@@ -77,18 +78,20 @@ def plan(o: Observed, choice: Choice, work: Work | None, spec: RolloutSpec, *, d
     )
 
 
-def none(o: Observed) -> WorkloadPlan:
-    """What is left of rollouts where the spec has none: orders about them fail, and Services are given back."""
+def none(o: Observed, choice: Choice) -> WorkloadPlan:
+    """What is left of rollouts where the spec has none: orders about them fail, evaluations end, and Services are given
+    back."""
     try:
         kept = standing.read(o.agent.status)
     except StoredRolloutError:
         kept = Standing()
     released = requests.release(o)
     status: dict[str, Any] = {
-        "rollout": standing.over(kept, o.steering, WITHOUT),
+        "rollout": _over(o, choice, kept, WITHOUT),
         "services": list(released.services) or None,
     }
-    return WorkloadPlan(released.writes, released.needs - o.live.keys(), status=status)
+    step = analysing.leave(o, _OVER)
+    return WorkloadPlan(released.writes, released.needs - o.live.keys(), status=status, step=step)
 
 
 def _rolling(o: Observed, case: _Case) -> WorkloadPlan:
@@ -98,11 +101,12 @@ def _rolling(o: Observed, case: _Case) -> WorkloadPlan:
     if stable and facts(stable).adopted:
         stable = None
     order = case.choice.order.uid if case.choice.order else ""
+    since = standing.began(case.kept, facts(target).number, order, o.moment)
     f = _facts(o, case, stable, target, order)
-    decision = decide(f)
+    f, decision, step = measured.decided(o, f, target, stable, since)
     moved = _moved(o, case, decision.traffic)
-    status = {"rollout": standing.under_way(f, order, decision, moved)}
-    verdict = telling.rolling(o, f, decision, case.seen.verdict)
+    status = {"rollout": standing.under_way(f, order, since, decision, moved)}
+    verdict = telling.rolling(o, f, decision, case.seen.verdict, invalid=bool(step.trouble))
     if decision.transition is Transition.PROMOTE:
         return WorkloadPlan(verdict=verdict, complete=True, status=status)
     if decision.transition is Transition.ROLL_BACK:
@@ -117,16 +121,18 @@ def _rolling(o: Observed, case: _Case) -> WorkloadPlan:
         verdict=telling.stopped(o, runs) if case.down else verdict,
         status=status,
         requeue_after=_soonest(decision.requeue_after, rest, _LOOK if motion.routed(case.spec) else None),
+        step=step,
     )
 
 
 def _facts(o: Observed, case: _Case, stable: Child | None, target: Child, order: str) -> Facts:
+    begun = standing.begun(case.kept, facts(target).number, order)
     f = Facts(
         case.spec,
         template.wanted_of(o),
         _pods(o, stable) if stable else None,
         _pods(o, target),
-        standing.begun(case.kept, facts(target).number, order),
+        standing.acknowledged(begun, o.steering, revisions.overruled(case.choice)),
         o.moment,
         orders=o.steering,
         traffic=case.seen.traffic,
@@ -142,9 +148,12 @@ def _facts(o: Observed, case: _Case, stable: Child | None, target: Child, order:
 def _steady(o: Observed, case: _Case) -> WorkloadPlan:
     """While the revision that serves is the one that is to serve."""
     stable, former = case.choice.stable, case.former
+    step = analysing.leave(o, _OVER)
     if stable is None or facts(stable).adopted:
         nothing = not_ready(Reason.PROGRESSING, "Waiting for the first revision to be recorded")
-        return WorkloadPlan(verdict=nothing, status={"rollout": standing.over(case.kept, o.steering, NO_ROLLOUT)})
+        return WorkloadPlan(
+            verdict=nothing, status={"rollout": _over(o, case.choice, case.kept, NO_ROLLOUT)}, step=step
+        )
     pods, wanted = _pods(o, stable), 0 if case.down else template.wanted_of(o)
     asked = wanted
     if case.spec.strategy is Strategy.RECREATE and any(_present(child) for child in former):
@@ -166,9 +175,15 @@ def _steady(o: Observed, case: _Case) -> WorkloadPlan:
         verdict=said.verdict if case.down else verdict,
         complete=complete,
         settled=complete and not former,
-        status={"rollout": standing.over(case.kept, o.steering, NO_ROLLOUT, moved)},
+        status={"rollout": _over(o, case.choice, case.kept, NO_ROLLOUT, moved)},
         requeue_after=_soonest(rest, _LOOK if elsewhere else None),
+        step=step,
     )
+
+
+def _over(o: Observed, choice: Choice, kept: Standing, text: str, moved: Moved | None = None) -> dict[str, Any] | None:
+    done = revisions.overruled(choice)
+    return standing.over(kept, o.steering, telling.nothing(o, choice, text), moved, done)
 
 
 def _writes(o: Observed, runs: Iterable[template.Run]) -> list[Write]:

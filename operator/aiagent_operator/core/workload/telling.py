@@ -7,14 +7,29 @@ from collections.abc import Iterable
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.plan import Observed
+from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rollout.decision import Decision, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts
 from aiagent_operator.core.workload import template
 from aiagent_operator.core.workload.result import not_ready
 
 
-def rolling(o: Observed, f: Facts, decision: Decision, unfit: Verdict | None) -> Verdict:
-    """What is said of the work while one revision takes over. `unfit` is what is wrong with Services."""
+def nothing(o: Observed, choice: Choice, text: str) -> str:
+    """Why an order about a rollout fails where there is none; `text` is what is said where nothing is evaluated."""
+    if choice.gated is None:
+        return text
+    number = facts(choice.gated).number
+    if o.suspended:
+        return f"the agent is suspended, and revision {number} waits: resume it, then order Promote again"
+    return (
+        f"revision {number} has evaluations to pass before it takes over, and none that waits for a person now: "
+        "RevisionAccepted says how they stand; order Promote again when all that are left are Inconclusive"
+    )
+
+
+def rolling(o: Observed, f: Facts, decision: Decision, unfit: Verdict | None, *, invalid: bool) -> Verdict:
+    """What is said of the work while one revision takes over. `unfit` is what is wrong with Services; `invalid`: an
+    evaluation cannot be carried out."""
     wait, status = decision.wait, decision.status
     text = wait.text or f"Revision {f.candidate.revision} is about to end its rollout"
     if status.aborted_at is None:
@@ -22,6 +37,8 @@ def rolling(o: Observed, f: Facts, decision: Decision, unfit: Verdict | None) ->
             return not_ready(Reason.ROLLOUT_STOPPED, text)
         if wait.what in (WaitsFor.TIME, WaitsFor.PERSON):
             return not_ready(Reason.ROLLOUT_PAUSED, text)
+        if wait.what is WaitsFor.EVALUATION and invalid:
+            return not_ready(Reason.EVALUATION_INVALID, text)
     if wait.what is WaitsFor.TRAFFIC and unfit:
         return unfit
     problems = (*filter(None, (f.candidate.failure,)), *o.pod_problems)
