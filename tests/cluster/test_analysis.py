@@ -182,7 +182,12 @@ def test_a_step_goes_on_when_its_job_has_measured_well(bench: Bench, terminal: T
     employ(bench, MEASURED, held_out(GOOD, hold=True))
     bench.change("triage", handbook=BRIEF)
     until_waits(bench, 2, "Evaluation", step=1, weight=25)
-    bench.until_reason("triage", "Ready", "Progressing", 'evaluation "held-out" is', "Promote with full passes over")
+
+    def said(agent: Object) -> bool:
+        message = (agents.condition(agent, "Ready") or {})["message"]
+        return 'evaluation "held-out" is' in message and "Promote with full passes over" in message
+
+    bench.until("triage", said, what="Ready to name the evaluation")
     (name,) = wait_for(bench.jobs, what="its Job")
     assert name.startswith("triage-2-eval-held-out-")
     assert deployments(bench) == {"triage-1": 3, "triage-2": 1}
