@@ -6,6 +6,7 @@ import pytest
 
 from aiagent_operator.api import meta, runs
 from aiagent_operator.api.runs import RunKind
+from support import agents
 from support.kube import ApiError, Kube, Object
 from support.runs import JOBS, account_of, agent_with_run, begin, ground, job, pod_of, template
 from support.tenancy import POD, RBAC, Office, refused
@@ -66,6 +67,45 @@ def evaluated(office: Office, **pod: Any) -> Object:
     plain = {"name": "plain", "job": template(), "metrics": [{"name": "m", "min": "1"}]}
     evaluations = [plain, {**plain, "name": "held-out", "job": template(**pod)}]
     return office.agent(workload={"template": {"spec": POD}}, retraining={"evaluations": evaluations})
+
+
+# A role that reads the namespaces of its agents ----------------------------------------------------------------------
+
+ELSEWHERE = {
+    "claim": {"volumes": [{"name": "loot", "persistentVolumeClaim": {"claimName": "data"}}]},
+    "copy of a claim": {
+        "volumes": [
+            {
+                "name": "loot",
+                "ephemeral": {
+                    "volumeClaimTemplate": {
+                        "spec": {
+                            "accessModes": ["ReadWriteOnce"],
+                            "dataSource": {"kind": "PersistentVolumeClaim", "name": "data"},
+                            "resources": {"requests": {"storage": "1Gi"}},
+                        }
+                    }
+                },
+            }
+        ]
+    },
+    "pull secret": {"imagePullSecrets": [{"name": "registry"}]},
+    "device": {"resourceClaims": [{"name": "loot", "resourceClaimName": "gpu"}]},
+    "token": {"volumes": [{"name": "loot", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]},
+}
+
+
+@pytest.mark.parametrize(
+    "pod", [*SECRET_IN.values(), *CONFIG_IN.values(), *ELSEWHERE.values()], ids=[*SECRET_IN, *CONFIG_IN, *ELSEWHERE]
+)
+def test_reading_agents_namespaces_by_a_hiring_evaluation(office: Office, pod: Object) -> None:
+    plain = {"name": "plain", "job": template(), "metrics": [{"name": "m", "min": "1"}]}
+    made = agents.role("looter", hiringEvaluations=[plain, {**plain, "name": "loot", "job": template(**pod)}])
+    with refused("role-runs", "may read nothing that is there"):
+        office.admin.create(made, dry_run=True)
+    own = {"volumes": [{"name": "scratch", "emptyDir": {}}]}
+    made["spec"]["hiringEvaluations"][1]["job"] = template(**own)
+    office.admin.create(made, dry_run=True)
 
 
 # Forging a run -------------------------------------------------------------------------------------------------------

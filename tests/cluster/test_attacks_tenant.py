@@ -321,6 +321,10 @@ def test_claiming_rights_in_an_agents_status(office: Office) -> None:
             namespace=office.namespace,
             subresource="status",
         )
+    with refused("agent-status", "only the operator writes the status"):
+        hired_as = {"status": {"hiredAs": "support"}}
+        where = {"namespace": office.namespace, "subresource": "status"}
+        author.patch(meta.API_VERSION, "aiagents", "triage", hired_as, **where)
 
 
 @pytest.fixture
@@ -356,6 +360,23 @@ def evaluated(office: Office) -> Object:
     )
     built = evaluation.build(office.identity(), 1, template, stable=None)
     return office.operator.create(built.manifest)
+
+
+def test_forging_what_hires_an_agent(office: Office) -> None:
+    rights = (rule(what, "*", group=meta.GROUP) for what in ("agentevaluations", "agentevaluations/status"))
+    clerk = office.person(*rights)
+    template = RecordedTemplate.model_validate(
+        {"name": "interview", "prometheus": {}, "metrics": [{"name": "up", "query": "up", "min": "1"}]}
+    )
+    built = evaluation.build(office.identity(), 1, template, stable=None, occasion=evaluation.hiring("support"))
+    with refused("agent-records", "only the operator writes and removes"):
+        clerk.create(built.manifest)
+    name, where = office.operator.create(built.manifest)["metadata"]["name"], {"namespace": office.namespace}
+    with refused("agent-status", "only the operator writes the status"):
+        patch = {"status": {"phase": "Successful"}}
+        clerk.patch(meta.API_VERSION, "agentevaluations", name, patch, **where, subresource="status")
+    with refused("agent-records", "only the operator writes and removes"):
+        clerk.delete(meta.API_VERSION, "agentevaluations", name, **where)
 
 
 def test_rewriting_how_good_an_agent_was(office: Office, evaluated: Object) -> None:

@@ -21,6 +21,7 @@ from support.committee import here, new_policy
 from support.kube import Object, wait_for
 from support.operator import Installation, OperatorProcess
 from support.proxy import FaultProxy, When
+from support.runs import template as run_template
 from support.services import make_services, selected
 from support.snapshots import lasting, renamed
 from support.workplace import Workplace
@@ -41,6 +42,7 @@ class Rig:
     archive: str
     finance: str
     role: str
+    hiring: str = ""
 
     def old(self) -> list[Object]:
         """Permissions before the update."""
@@ -70,6 +72,15 @@ class Rig:
             for resource in each["resources"]
             for verb in each["verbs"]
         )
+
+    def hires(self) -> str:
+        """A role like the other, with a hiring evaluation; one for all runs, since records are called after it."""
+        if not self.hiring:
+            job = run_template(message='{"measurements": [{"name": "accuracy", "value": "0.9"}]}')
+            asked = {"name": "interview", "job": job, "metrics": [{"name": "accuracy", "min": "0.8"}]}
+            ceiling = [rule("get list update", "tickets articles contracts invoices")]
+            self.hiring = self.place.new_role("hires", ceiling=ceiling, hiringEvaluations=[asked])
+        return self.hiring
 
     def recover(self) -> None:
         """Begin a test whatever the one before has left."""
@@ -290,6 +301,19 @@ ANALYSED: Object = {
     "analysis": [{"name": "held-out"}],
 }
 
+
+def _hiring(rig: Rig, number: int) -> Run:
+    """A new agent that is hired by an evaluation of its role."""
+    run = _onboarding(rig, number)
+    role = rig.hires()
+
+    def act() -> None:
+        run.uid = rig.place.employ(run.name, role, *rig.old())["metadata"]["uid"]
+
+    run.act = act
+    return run
+
+
 SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "onboarding": _onboarding,
     "update": _update,
@@ -307,9 +331,10 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     ),
     "evaluation": _evaluation,
     "analysis": _rolled_out(ANALYSED, _held_out()),
+    "hiring": _hiring,
 }
 # Writes that two runs may differ by: of what is waited for, as much is reported as is seen in between.
-SLACK = {"retraining": 8, "evaluation": 8, "canary": 8, "recreate": 8, "bluegreen": 8, "analysis": 16}
+SLACK = {"retraining": 8, "evaluation": 8, "canary": 8, "recreate": 8, "bluegreen": 8, "analysis": 16, "hiring": 8}
 _BASIC = ("onboarding", "update", "deletion")
 CRASHES = [(When.BEFORE, name) for name in SCENARIOS] + [(When.AFTER, name) for name in _BASIC]
 

@@ -56,6 +56,7 @@ ROLE: Object = {
         "lifecycle": {"state": "Approved"},
         "namespaces": {"names": ["crm"]},
         "permissionSets": [{"name": "read", "description": "Read.", "rules": [RULE]}],
+        "hiringEvaluations": EVALUATIONS,
         "forbiddenCombinations": [
             {
                 "name": "pay",
@@ -225,6 +226,14 @@ CONSTRAINTS = [
     Case("spec.lifecycle.state", "Retired", 'supported values: "Draft", "Approved", "Deprecated"', base="AgentRole"),
     Case("spec.permissionSets.1", {"name": "read", "description": "x", "rules": [RULE]}, "Duplicate", base="AgentRole"),
     Case("spec.permissionSets.0.rules", [], "should have at least 1 items", base="AgentRole"),
+    Case("spec.hiringEvaluations.1.name", "held-out", "Duplicate value", "spec.hiringEvaluations.1", base="AgentRole"),
+    rule(
+        "spec.hiringEvaluations.1.metrics.0.interval",
+        "1m",
+        "set count where interval is set",
+        "spec.hiringEvaluations",
+        base="AgentRole",
+    ),
     Case("spec.ceiling", [{**RULE, "resources": ["*"]}], "should match", base="AgentRole"),
     Case("spec.forbiddenCombinations.0.duties.1", GONE, "at least 2 items", "duties", base="AgentRole"),
     Case("spec.requiredOwnerFunctions", ["Legal", "Legal"], "Duplicate value", base="AgentRole"),

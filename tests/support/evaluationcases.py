@@ -69,6 +69,8 @@ EVALUATION_CONSTRAINTS = [
 
 RECORD_RULES = [
     rule("spec.stableRevision", 4, "a revision is not compared with itself", base="AgentEvaluation"),
+    rule("spec.role", "customer-service", "role goes with the purpose Hiring", base="AgentEvaluation"),
+    rule("spec.purpose", "Hiring", "role goes with the purpose Hiring", "spec.role", "AgentEvaluation"),
     rule("spec.provider", "Job", "provider is Job where the template has one", base="AgentEvaluation"),
     rule(
         "spec.template.metrics.0.interval",

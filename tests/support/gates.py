@@ -113,6 +113,9 @@ class Desk:
             del self.bodies[write.key]
             return
         body = copy.deepcopy(dict(write.body or {}))
+        if write.verb is Verb.MERGE:  # of one field of the spec, such as replicas
+            old = self.bodies[write.key]
+            body = old | {"spec": {**old["spec"], **body["spec"]}}
         if write.verb is Verb.REPORT:
             old = self.bodies[write.key]
             status = {**old.get("status", {}), **body["status"]}

@@ -326,6 +326,7 @@ def roles() -> st.SearchStrategy[Manifest]:
         forbiddenCombinations=_many(combination, 0, 2, "name"),
         requiredOwnerFunctions=st.lists(_values(Function), max_size=10, unique=True),
         identityIsolation=_values(Isolation),
+        hiringEvaluations=evaluations(job_templates()),
         defaults=_obj({}, permissions=_permissions(), handbook=handbooks(), model=_models()),
     )
     return _manifests("AgentRole", _obj({"name": subdomain()}), spec)
@@ -373,6 +374,7 @@ def policies() -> st.SearchStrategy[Manifest]:
     rest: dict[str, Strategy] = {
         "windows": _many(window, 0, 3, "name"),
         "maxConcurrent": st.sampled_from([1, 5, 10_000]),
+        "requiredEvaluations": _many(_obj({"name": label(40)}), 0, 3, "name"),
         "revisionHistoryLimit": st.sampled_from([0, 20, 100]),
     }
     spec = st.one_of(_obj({**said, "maxAge": ages}, overdue=overdue, **rest), _obj(said, **rest))

@@ -12,6 +12,7 @@ from aiagent_operator.cli.app import app
 from aiagent_operator.cli.lint import documents
 from support import agents
 from support.documents import SAMPLES
+from support.gates import by_job, template
 
 NO_COLOR = {"NO_COLOR": "1"}
 
@@ -252,6 +253,49 @@ def test_all_suffixes_that_kubectl_reads_are_read(tmp_path: Path) -> None:
     for suffix in documents.SUFFIXES:
         (tmp_path / f"a{suffix}").write_text(json.dumps(agent(name=f"a{suffix[1:]}", suspended="yes")))
     assert len(lint(str(tmp_path)).stdout.splitlines()) == 3
+
+
+def test_a_role_whose_hiring_evaluation_reads_the_agents_namespaces() -> None:
+    loot = by_job("interview")
+    loot["job"]["spec"]["template"]["spec"]["volumes"] = [{"name": "v", "secret": {"secretName": "payroll"}}]
+    assert fields(role(hiringEvaluations=[by_job("interview")]), agent()) == []
+    assert fields(role(hiringEvaluations=[loot]), agent()) == [
+        ("AgentRole/support", "spec.hiringEvaluations", "EvaluationInvalid")
+    ]
+
+
+NAMES_SAFETY = {"requiredEvaluations": [{"name": "safety"}]}
+
+
+@pytest.mark.parametrize(
+    ("selector", "of_agent", "of_role", "found"),
+    [
+        ({}, [], [], True),
+        ({}, ["tone"], ["tone"], True),
+        ({}, ["safety"], [], False),
+        ({}, [], ["safety"], False),
+        ({"roles": ["other"]}, [], [], False),
+        ({"agentSelector": {"matchLabels": {"tier": "gold"}}}, [], [], True),
+        ({"agentSelector": {"matchLabels": {"tier": "silver"}}}, [], [], False),
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "home"}}}, [], [], True),
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "other"}}}, [], [], False),
+    ],
+)
+def test_an_evaluation_that_a_policy_requires(selector: Any, of_agent: Any, of_role: Any, found: bool) -> None:
+    retraining = {"retraining": {"evaluations": [template(name) for name in of_agent]}} if of_agent else {}
+    employed = agent(**retraining)
+    employed["metadata"]["labels"] = {"tier": "gold"}
+    rules = agents.policy("corp", selector, **NAMES_SAFETY)
+    manifests = [role(hiringEvaluations=[template(name) for name in of_role]), employed, rules]
+    wanted = [("AIAgent/triage", "spec.retraining.evaluations", "EvaluationRequired")] if found else []
+    assert fields(*manifests) == wanted
+
+
+def test_a_required_evaluation_that_may_not_hold_anything_up_is_a_warning() -> None:
+    adopted = agent(workload=agents.target("router"))
+    result = lint("-", text=yaml.safe_dump_all([role(), adopted, agents.policy("corp", {}, **NAMES_SAFETY)]))
+    assert 'warning: AgentPolicy "corp" requires evaluation "safety"' in result.stdout
+    assert result.exit_code == 0
 
 
 def test_a_policy_that_the_api_server_would_take_and_the_operator_could_not_read(tmp_path: Path) -> None:

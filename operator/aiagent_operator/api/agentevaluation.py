@@ -20,7 +20,7 @@ from aiagent_operator.api.evaluation import (
     PrometheusProvider,
     TemplateName,
 )
-from aiagent_operator.api.fields import ATOMIC, Label, Model, Text, cel, described, map_by, rules
+from aiagent_operator.api.fields import ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 
 MOST_GROUPS: Final = 64
 MOST_GROUP_VALUES: Final = 16
@@ -119,6 +119,11 @@ class AgentEvaluationSpec(Model):
                 path=".template.metrics",
             ),
             cel(
+                "(self.purpose == 'Hiring') == has(self.role)",
+                "role goes with the purpose Hiring, and with no other",
+                path=".role",
+            ),
+            cel(
                 "(self.provider == 'Job') == has(self.template.job)",
                 "provider is Job where the template has one, else Prometheus",
                 path=".provider",
@@ -134,6 +139,7 @@ class AgentEvaluationSpec(Model):
     purpose: Annotated[
         Purpose, described("What it is for: Hiring, Promotion, Analysis, Review, BiasAudit or Handover.")
     ]
+    role: ObjectName | None = described("The AgentRole that the agent is to be hired as.", default=None)
     provider: Annotated[Provider, described("Who measures: Job or Prometheus.")]
     template: Annotated[RecordedTemplate, described("The evaluation as it was defined when the run began.")]
 

@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from aiagent_operator.api.aiagent import ObjectMeta
 from aiagent_operator.api.conditions import Condition
+from aiagent_operator.api.evaluation import TemplateName
 from aiagent_operator.api.fields import AS_SET, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.retraining import CronSchedule, Interval, Span, TimeZone, duration
 from aiagent_operator.api.selectors import LabelSelector
@@ -81,7 +81,7 @@ class Overdue(Model):
 class RequiredEvaluation(Model):
     """An evaluation that each revision must have passed."""
 
-    name: Annotated[Label, described("Name of the evaluation.")]
+    name: Annotated[TemplateName, described("Name of the evaluation.")]
 
 
 class AgentPolicySpec(Model):
@@ -113,11 +113,11 @@ class AgentPolicySpec(Model):
     overdue: Overdue | None = described(
         "What follows where training is older than maxAge (by default it is announced).", default=None
     )
-    # No field of the definition before evaluations hold revisions up.
     required_evaluations: Annotated[
-        SkipJsonSchema[tuple[RequiredEvaluation, ...]],
+        tuple[RequiredEvaluation, ...],
         described(
-            "Evaluations that each revision must have passed before it serves.",
+            "Evaluations that each revision must have passed before it serves: by name, among those of the agent's "
+            "spec.retraining.evaluations; while it is hired, those of its role count too.",
             max_length=16,
             json_schema_extra=map_by("name"),
         ),

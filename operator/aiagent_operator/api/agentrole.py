@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from aiagent_operator.api.aiagent import ModelRef, ObjectMeta
+from aiagent_operator.api.aiagent import MOST_HIRING_EVALUATIONS, ModelRef, ObjectMeta
 from aiagent_operator.api.conditions import Condition
+from aiagent_operator.api.evaluation import ENDS, EvaluationTemplate
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.owners import Function
@@ -131,6 +132,15 @@ class AgentRoleSpec(Model):
             "Required: no right is granted while somebody else can act as the agent (see condition IdentityExposed)."
         ),
     ] = Isolation.PREFERRED
+    hiring_evaluations: Annotated[
+        tuple[EvaluationTemplate, ...],
+        described(
+            "What an agent has to pass before it holds any right of the role: all of these, beside its own. A Job runs "
+            "in the agent's namespace, and names nothing there: no Secret, no ConfigMap, no claim.",
+            max_length=MOST_HIRING_EVALUATIONS,
+            json_schema_extra=map_by("name", validations=(ENDS,)),
+        ),
+    ] = ()
     defaults: RoleDefaults = described("What an agent gets where its spec says nothing.", default=RoleDefaults())
 
 

@@ -22,9 +22,10 @@ from aiagent_operator.api.workload import Workload
 HISTORY = 10
 MOST_HISTORY = 50
 # An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, what is its
-# own, and the evaluations of each revision: those at its gate, and as many of its rollouts. A shorter inventory would
-# forget objects that offboarding has to find.
-INVENTORY_LIMIT = 2 * 512 + 256 + 2 * MOST_EVALUATIONS * (MOST_HISTORY + 6)
+# own, and the evaluations of each revision: those at its gate, as many of its rollouts, and those by which it was
+# hired. A shorter inventory would forget objects that offboarding has to find.
+MOST_HIRING_EVALUATIONS = 8
+INVENTORY_LIMIT = 2 * 512 + 256 + (2 * MOST_EVALUATIONS + MOST_HIRING_EVALUATIONS) * (MOST_HISTORY + 6)
 
 
 class RoleRef(Model):
@@ -200,6 +201,9 @@ class AIAgentStatus(Model):
         tuple[InventoryEntry, ...],
         described("Objects that belong to the agent.", max_length=INVENTORY_LIMIT, json_schema_extra=ATOMIC),
     ] = ()
+    hired_as: ObjectName | None = described(
+        "The AgentRole that it is hired as: its hiring evaluations were passed, or it had none.", default=None
+    )
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
     revision: RevisionStatus | None = described("Versions of the work.", default=None)
     training: TrainingStatus | None = described("Training of the agent, and the policies about it.", default=None)

@@ -79,6 +79,7 @@ class Reason(StrEnum):
     EVALUATION_FAILED = "EvaluationFailed"
     EVALUATION_INCONCLUSIVE = "EvaluationInconclusive"
     EVALUATION_INVALID = "EvaluationInvalid"
+    EVALUATION_REQUIRED = "EvaluationRequired"
     # orders
     IN_FORCE = "InForce"
     CARRIED_OUT = "CarriedOut"

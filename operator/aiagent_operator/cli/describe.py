@@ -72,7 +72,7 @@ def _head(agent: Object) -> None:
         "Agent": f"{metadata['namespace']}/{metadata['name']}",
         "Purpose": spec.get("purpose"),
         "Accountable": _accountable(spec) or status.get("accountable"),
-        "Role": (spec.get("roleRef") or {}).get("name"),
+        "Role": _role(spec, status),
         "Ready": f"{ready.get('status', 'Unknown')} ({ready.get('reason', 'not seen by the operator yet')})",
         "Phase": f"{status.get('phase') or 'none yet'}, age {view.age(metadata.get('creationTimestamp'))}",
         "Revision": _revision(agent),
@@ -83,6 +83,14 @@ def _head(agent: Object) -> None:
     if view.stale(agent):
         seen = "what follows is about the one before" if status.get("observedGeneration") else "nothing is decided yet"
         output.say(f"The operator has not acted on the present spec yet: {seen}.")
+
+
+def _role(spec: Said, status: Said) -> str:
+    """The role, and where the agent is not hired for it what it is hired as."""
+    name, hired = (spec.get("roleRef") or {}).get("name") or "", status.get("hiredAs") or ""
+    if hired == name:
+        return name
+    return f"{name}, not hired yet{f'; hired as {hired}' if hired else ''}"
 
 
 def _revision(agent: Object) -> str:
@@ -101,9 +109,9 @@ def _accountable(spec: Said) -> str:
 
 def _troubles(agent: Object) -> Iterator[Trouble]:
     """What keeps the agent from being ready, each thing once and at its source."""
-    ready = view.condition(agent, Type.READY)
-    if ready.get("status") == "True":
+    if _is_ready(agent):
         return
+    ready = view.condition(agent, Type.READY)
     role = view.condition(agent, Type.ROLE_ACCEPTED)
     work, revision = view.condition(agent, Type.WORKLOAD_READY), view.condition(agent, Type.REVISION_ACCEPTED)
     found = [_trouble("role", role)] if role.get("status") == "False" else []
@@ -121,6 +129,10 @@ def _troubles(agent: Object) -> Iterator[Trouble]:
     yield from found
 
 
+def _is_ready(agent: Object) -> bool:
+    return view.condition(agent, Type.READY).get("status") == "True"
+
+
 def _trouble(subject: str, condition: Said) -> Trouble:
     return Trouble(subject, condition.get("reason", ""), condition.get("message", ""))
 
@@ -136,7 +148,9 @@ def _print_warnings(agent: Object) -> None:
     exposed = view.condition(agent, Type.IDENTITY_EXPOSED)
     role = view.condition(agent, Type.ROLE_ACCEPTED)
     training = view.condition(agent, Type.TRAINING_CURRENT)
-    warnings = [exposed] if exposed else []
+    # Where it keeps the agent from being ready, it stands above.
+    revision = view.condition(agent, Type.REVISION_ACCEPTED) if _is_ready(agent) else {}
+    warnings = [each for each in (exposed, revision) if each]
     if training.get("status") == "False":
         warnings.append(training)
     if role.get("reason") == Reason.ROLE_DEPRECATED.value:
@@ -152,7 +166,12 @@ def _print_warnings(agent: Object) -> None:
 def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]:
     """The steps for all that is wrong, each once, with what it is for."""
     causes = [(trouble.subject, trouble.reason) for trouble in troubles]
-    about = (("identity", Type.IDENTITY_EXPOSED), ("role", Type.ROLE_ACCEPTED), ("training", Type.TRAINING_CURRENT))
+    about = (
+        ("identity", Type.IDENTITY_EXPOSED),
+        ("role", Type.ROLE_ACCEPTED),
+        ("training", Type.TRAINING_CURRENT),
+        ("revision", Type.REVISION_ACCEPTED),
+    )
     for subject, kind in about:
         causes.append((subject, view.condition(agent, kind).get("reason", "")))
     todo: dict[steps.Step, list[str]] = {}

@@ -191,6 +191,11 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     ),
     Reason.EVALUATION_INVALID: (
         Step("correct spec.retraining.evaluations as the message says", _EDIT),
+        Step("where the message names the role, correct its spec.hiringEvaluations", Right.EDIT_ROLE),
+    ),
+    Reason.EVALUATION_REQUIRED: (
+        Step("add an evaluation of that name to spec.retraining.evaluations", _EDIT),
+        Step("take it out of requiredEvaluations of the AgentPolicy that the message names", Right.EDIT_POLICY),
     ),
     # Orders speak for themselves; describe shows agents.
     Reason.IN_FORCE: (),

@@ -136,10 +136,12 @@ def sort_out(o: Observed, revisions: Iterable[Child]) -> tuple[Step, list[Child]
         of = numbers.get(its.revision)
         if of is None:
             step += Step(() if child.deleting else (delete(child),))
-        elif its.phase.completed or its.purpose is not Purpose.PROMOTION:
+        elif its.phase.completed or its.purpose not in (Purpose.PROMOTION, Purpose.HIRING):
             continue
-        elif of.promotion or of.state in _OVER:
+        elif of.state in _OVER or (of.promotion and its.purpose is Purpose.PROMOTION):
             step += end(o, child, f"revision {its.revision} is {of.state.value}")
+        elif its.purpose is Purpose.HIRING and its.role == o.hired_as:
+            step += end(o, child, f'the agent is hired as AgentRole "{its.role}"')
         else:
             still.append(child)
     return step, still
@@ -157,7 +159,10 @@ def verdicts(children: Iterable[Child]) -> Iterator[tuple[Phase, str]]:
     for child in children:
         its = facts(child)
         said = f": {its.message}" if its.message else ""
-        yield its.phase, f'evaluation "{its.name}" is {its.phase.value}{said}'
+        what = f'evaluation "{its.name}"'
+        if its.role:
+            what = f'hiring {what} of AgentRole "{its.role}"'
+        yield its.phase, f"{what} is {its.phase.value}{said}"
 
 
 def _created(o: Observed, child: Child) -> dt.datetime | None:

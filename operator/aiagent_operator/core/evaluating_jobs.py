@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 
 from aiagent_operator.api import runs
-from aiagent_operator.api.agentevaluation import Provider
+from aiagent_operator.api.agentevaluation import Provider, Purpose
 from aiagent_operator.api.runs import RunKind
-from aiagent_operator.core import evaluating
+from aiagent_operator.core import evaluating, texts
 from aiagent_operator.core.children import evaluation, run_account, run_job, run_network
 from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
 from aiagent_operator.core.evaluating import Seen, Step
@@ -25,6 +25,7 @@ from aiagent_operator.core.evaluation.record import RecordError, job_of
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey, digest
 from aiagent_operator.core.plan import Observed, Write, create, delete
 from aiagent_operator.core.revisions import facts as revision_facts
+from aiagent_operator.core.runs import foreign
 from aiagent_operator.core.runs.outcome import LOOK_AGAIN, Failed, Outcome, Running, Succeeded, Waiting, outcome
 
 
@@ -137,13 +138,19 @@ def _job(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Desire
     env = run_job.environment(o.identity, RunKind.EVALUATION, spec.revision, serving, trigger)
     env |= {runs.ENV_IMAGE: image, runs.ENV_ARTIFACT: artifact}
     names = how.connections if how else ()
+    content = template.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if spec.purpose is Purpose.HIRING:
+        # The role's author has not given the agent its Secrets: such a run gets files of no connection, and names none.
+        names = ()
+        if problems := foreign.problems(content["spec"]["template"]["spec"]):
+            raise RunTemplateError(f"it is a role's, and {texts.some(problems, 4, '; ')}")
     run = replace(
         _run(o, seen.child),
         env=env,
         handbook=revision_facts(record).handbook,
         connections=run_job.named(names, o.agent.spec.connections, run_job.CONNECTIONS),
     )
-    return run_job.desired(o.identity, run, template.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    return run_job.desired(o.identity, run, content)
 
 
 def _made_of(live: Mapping[str, Any]) -> tuple[str, str]:

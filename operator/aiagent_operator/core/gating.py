@@ -1,8 +1,10 @@
 """The gate before a revision serves: the evaluations that it has to pass, how far they are, and what follows.
 
 What is asked for waits as a Candidate, and what serves goes on serving, until every evaluation of the spec is
-Successful. One that is Failed or in Error rejects the work for good; one that is Inconclusive waits for a person. Only
-work that never served is evaluated: an order is a person's word, and what served before has passed.
+Successful, and every one of the role that hires the agent. One that is Failed or in Error rejects the work for good;
+one that is Inconclusive waits for a person. Only work that never served is held up: an order is a person's word, what
+served before has passed, and a target is changed by its owner. But rights wait for the role's evaluations whatever
+serves (`Gate.hires`, core/hiring.py).
 """
 
 from __future__ import annotations
@@ -11,21 +13,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose
-from aiagent_operator.api.aiagent import PermissionState
+from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.evaluation import EvaluationTemplate
-from aiagent_operator.core import analysing, carrying, evaluating, evaluating_jobs, texts
+from aiagent_operator.core import analysing, carrying, evaluating, evaluating_jobs, hiring, texts
+from aiagent_operator.core import gate_words as words
 from aiagent_operator.core.children import evaluation
+from aiagent_operator.core.children.evaluation import GATE, Occasion
 from aiagent_operator.core.evaluating import Step
-from aiagent_operator.core.grants import Grants, PermissionDecision
 from aiagent_operator.core.objects import Child, Desired, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Plan
+from aiagent_operator.core.policies import required
 from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
+from aiagent_operator.core.runs import foreign
 
-_BAD = (Phase.FAILED, Phase.ERROR)
-_CHANGE = "Change the work in spec.workload.template or spec.handbook, which makes another revision"
-_PROMOTE = "an AgentAction Promote (verb promote)"
+_OVER = (RevisionState.REJECTED, RevisionState.ROLLED_BACK)
 _LONGEST = 1024
 
 
@@ -34,7 +37,8 @@ class Gate:
     """The gate as it stands. `choice` is what is to serve meanwhile.
 
     `shut`: what the spec asks for may not serve now; `verdict` says why. `rejects`: why it never shall, to be written.
-    `overrules`: what is to be written because a person passes over verdicts; `takes`: the orders to do so, by UID.
+    `hires`: the agent has passed what its role asks of who is hired, or is hired already. `overrules`: what is to be
+    written because a person passes over verdicts; `takes`: the orders to do so, by UID.
     """
 
     choice: Choice
@@ -42,6 +46,7 @@ class Gate:
     shut: bool = False
     verdict: Verdict | None = None
     rejects: str = ""
+    hires: bool = True
     overrules: Manifest = field(default_factory=dict)
     takes: frozenset[str] = frozenset()
 
@@ -49,6 +54,24 @@ class Gate:
     def withholds(self) -> bool:
         """Whether nothing has passed yet, so that no right is bound: an agent is evaluated before it is employed."""
         return self.shut and self.choice.stable is None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An evaluation that a revision has to pass, and on which occasion it runs."""
+
+    template: EvaluationTemplate
+    occasion: Occasion = GATE
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How far the evaluations of one revision are. `bad`: what it has failed; `waiting`: runs that are not passed."""
+
+    passed: bool
+    bad: str
+    waiting: tuple[Child, ...]
+    step: Step
 
 
 def templates(o: Observed) -> tuple[EvaluationTemplate, ...]:
@@ -61,57 +84,92 @@ def templates(o: Observed) -> tuple[EvaluationTemplate, ...]:
     return tuple(template for template in spec.retraining.evaluations if template.name not in in_rollout)
 
 
+def asked_by_role(o: Observed) -> tuple[Asked, ...]:
+    """The evaluations by which the agent is yet to be hired."""
+    return tuple(Asked(template, evaluation.hiring(o.agent.spec.role_ref.name)) for template in hiring.templates(o))
+
+
+def by_job(o: Observed) -> bool:
+    """Whether an evaluation that is asked for is a Job."""
+    asked = (*templates(o), *analysing.templates(o).values(), *hiring.templates(o))
+    return any(template.job is not None for template in asked)
+
+
 def base(o: Observed, *, accepted: bool = True) -> tuple[Desired, ...]:
     """What the Jobs of evaluations need, before one of them is made; without an accepted role, what those that are
     there need."""
-    return evaluating_jobs.base(o, wanted=accepted and _by_job(o))
+    return evaluating_jobs.base(o, wanted=accepted and by_job(o))
 
 
 def look(o: Observed, choice: Choice, known: Sequence[Child]) -> Gate:
     """The gate before what the choice is about. `known` are the agent's revisions."""
-    asked, target = templates(o), choice.target
+    target, by_role, adopted = choice.target, asked_by_role(o), o.agent.spec.workload.target_ref is not None
+    asked = (*map(Asked, templates(o)), *by_role)
+    unmet = () if adopted else _unmet(o, target, asked)
     never_served = target is not None and choice.rolling and not choice.order and not facts(target).promotion
-    if asked and target is not None and never_served:
-        return _before(o, replace(choice, target=choice.stable, gated=target), target, known)
+    if target is not None and never_served and not adopted and (asked or unmet):
+        gate = _before(o, replace(choice, target=choice.stable, gated=target), target, known, asked, unmet)
+        return replace(gate, hires=not by_role or not gate.shut)
+    if target is not None and by_role and choice.rejected is None:
+        return _interviewed(o, choice, target, known, by_role)
     left = _left(o, known)
     if choice.rejected is not None:
-        return Gate(choice, left, shut=True, verdict=_rejected(o, choice, choice.rejected))
-    if asked and choice.stable is None and target is None:
-        number = f"Revision {choice.make}" if choice.make else "The first revision"
-        return Gate(choice, left, shut=True, verdict=_says(Reason.EVALUATING, f"{number} is to be evaluated first"))
-    return Gate(choice, left)
+        return Gate(choice, left, shut=True, verdict=words.rejected(o, choice, choice.rejected), hires=not by_role)
+    if target is None and (by_role or ((asked or unmet) and choice.stable is None)):
+        number = f"Revision {choice.make}" if choice.make else "What is to serve"
+        first = f"{number} is to be evaluated first{words.by(o)}"
+        shut = choice.stable is None and not adopted
+        return Gate(choice, left, shut=shut, verdict=words.says(Reason.EVALUATING, first), hires=not by_role)
+    return Gate(choice, left, verdict=words.reported(o, target) if adopted and target else None)
 
 
-def _before(o: Observed, shut: Choice, target: Child, known: Sequence[Child]) -> Gate:
+def _unmet(o: Observed, target: Child | None, asked: Sequence[Asked]) -> required.Required:
+    """Evaluations that policies require, and that the revision neither is to pass nor has passed to be hired."""
+    if not o.policies.evaluations:
+        return ()
+    runs = [evaluating.facts(child) for child in evaluating.known(o)]
+    hired = {
+        its.name
+        for its in runs
+        if target and its.revision == facts(target).number and its.phase is Phase.SUCCESSFUL and its.role == o.hired_as
+    }
+    return required.missing(
+        o.policies.evaluations, {each.template.name for each in asked} | (hired if o.hired_as else set())
+    )
+
+
+def _before(  # noqa: PLR0917 - the facts of one gate, each of its own type
+    o: Observed,
+    shut: Choice,
+    target: Child,
+    known: Sequence[Child],
+    asked: Sequence[Asked],
+    unmet: required.Required,
+) -> Gate:
     """The gate before one revision that never served."""
-    overruled = frozenset(name for name, _ in facts(target).overruled)
-    asked, number = templates(o), facts(target).number
-    keys = {template.name: evaluation.key_of(o.identity, number, template.name) for template in asked}
-    runs = [child for key in keys.values() if (child := o.children.get(key))]
-    left = _left(o, known, frozenset() if o.suspended else frozenset(keys.values()))
-    bad = [said for phase, said in evaluating.verdicts(runs) if phase in _BAD]
-    if bad:
-        why = _capital(texts.some(bad, 3, "; "))
-        return Gate(shut, left, shut=True, verdict=_refused(shut, number, why), rejects=why)
-    passed = {child.key for child in runs if _passed(child, overruled)}
-    if len(passed) == len(asked):
-        return Gate(replace(shut, target=target, gated=None), left)
-    steps = [] if o.suspended else [carrying.carry(o, template, target, shut.stable) for template in asked]
-    step = sum(steps, left)
-    if step.trouble:
-        text = f"Revision {number} cannot be evaluated: {step.trouble}; {_serves(shut)}"
-        return Gate(shut, step, shut=True, verdict=_says(Reason.EVALUATION_INVALID, text))
-    waiting = [child for child in runs if child.key not in passed]
-    gate = Gate(shut, step, shut=True, verdict=_under_way(o, shut, number, waiting))
-    return _promoted(o, gate, target, waiting)
+    number = facts(target).number
+    found = _course(o, shut, target, known, asked)
+    if found.bad:
+        why = words.capital(found.bad)
+        return Gate(shut, found.step, shut=True, verdict=words.refused(o, shut, number, why), rejects=why)
+    if unmet:
+        verdict = words.required_but_not_asked(shut, number, unmet)
+        return Gate(shut, _left(o, known), shut=True, verdict=verdict)
+    if found.passed:
+        return Gate(replace(shut, target=target, gated=None), found.step)
+    if found.step.trouble:
+        text = f"Revision {number} cannot be evaluated: {found.step.trouble}; {words.serves(shut)}"
+        return Gate(shut, found.step, shut=True, verdict=words.says(Reason.EVALUATION_INVALID, text))
+    waits = words.waits(o, number, found.waiting, words.serves(shut), words.way_out(o, found.waiting))
+    return _promoted(o, Gate(shut, found.step, shut=True, verdict=waits), target, found.waiting)
 
 
-def _promoted(o: Observed, gate: Gate, target: Child, waiting: list[Child]) -> Gate:
-    """The gate with the order of a person who passes over verdicts. Only where each that is left is Inconclusive: one
-    that is still measured may yet say that the work is bad."""
+def _promoted(o: Observed, gate: Gate, target: Child, waiting: Sequence[Child]) -> Gate:
+    """The gate with the order of a person who passes over verdicts. Only where each that is left is Inconclusive, since
+    one that is still measured may yet say that the work is bad; and none of a role, whose author has not agreed."""
     orders = _promotes(o, target)
     unclear = gate.verdict is not None and gate.verdict.reason is Reason.EVALUATION_INCONCLUSIVE
-    if not orders or not unclear or o.suspended:
+    if not orders or not unclear or o.suspended or words.of_role(waiting):
         return gate
     order = orders[0]
     gate = replace(gate, takes=frozenset({order.uid}))
@@ -136,91 +194,63 @@ def unsettled(o: Observed, gate: Gate) -> Observed:
     return replace(o, steering=tuple(order for order in o.steering if order.uid not in gate.takes))
 
 
+def _interviewed(o: Observed, choice: Choice, target: Child, known: Sequence[Child], asked: Sequence[Asked]) -> Gate:
+    """Whether the agent is hired with a revision that serves already, or that is not the operator's to hold up."""
+    number = facts(target).number
+    found = _course(o, choice, target, known, asked)
+    if found.passed:
+        return Gate(choice, found.step, verdict=words.reported(o, target))
+    holds, remedy = hiring.meanwhile(o), f"{words.other_work(o)}{words.other_role(o)}"
+    if found.bad:
+        text = f"Revision {number} has not passed: {found.bad}; {holds}. {remedy}"
+        verdict = Verdict(Type.REVISION_ACCEPTED, False, Reason.EVALUATION_FAILED, text)
+    elif found.step.trouble:
+        text = f"Revision {number} cannot be evaluated: {found.step.trouble}; {holds}"
+        verdict = words.says(Reason.EVALUATION_INVALID, text)
+    else:
+        verdict = words.waits(o, number, found.waiting, holds, remedy)
+    return Gate(choice, found.step, verdict=verdict, hires=False)
+
+
+def _course(o: Observed, choice: Choice, target: Child, known: Sequence[Child], asked: Sequence[Asked]) -> Course:
+    """How far the evaluations of a revision are, and their next steps."""
+    its = facts(target)
+    overruled = frozenset(name for name, _ in its.overruled)
+    keys = [evaluation.key_of(o.identity, its.number, each.template.name, each.occasion) for each in asked]
+    runs = [child for key in keys if (child := o.children.get(key))]
+    rests = o.suspended or its.state in _OVER
+    left = _left(o, known, frozenset() if rests else frozenset(keys))
+    bad = [said for phase, said in evaluating.verdicts(runs) if phase in words.BAD]
+    waiting = tuple(child for child in runs if not _passed(child, overruled))
+    passed = len(runs) == len(asked) and not waiting
+    if bad or passed or rests:
+        return Course(passed, texts.some(bad, 3, "; "), waiting, left)
+    steps = [_next(o, choice, target, each, made=key in o.children) for each, key in zip(asked, keys, strict=True)]
+    return Course(passed, "", waiting, sum(steps, left))
+
+
 def _left(o: Observed, known: Sequence[Child], carried: frozenset[ObjectKey] = frozenset()) -> Step:
     """What is to be done about runs other than those that are carried on."""
     step, still = evaluating.sort_out(o, known)
     for child in still:
         if child.key not in carried and evaluating.facts(child).provider is Provider.JOB:
             step += evaluating_jobs.rests(o, child)
-    return step + Step(tuple(evaluating_jobs.leave(o, wanted=_by_job(o))))
-
-
-def _by_job(o: Observed) -> bool:
-    return any(template.job is not None for template in (*templates(o), *analysing.templates(o).values()))
+    return step + Step(tuple(evaluating_jobs.leave(o, wanted=by_job(o))))
 
 
 def _passed(child: Child, overruled: frozenset[str]) -> bool:
     its = evaluating.facts(child)
-    return its.phase is Phase.SUCCESSFUL or (its.phase is Phase.INCONCLUSIVE and its.name in overruled)
+    person = its.purpose is Purpose.PROMOTION and its.name in overruled
+    return its.phase is Phase.SUCCESSFUL or (its.phase is Phase.INCONCLUSIVE and person)
 
 
-def _under_way(o: Observed, choice: Choice, number: int, waiting: list[Child]) -> Verdict:
-    said = list(evaluating.verdicts(waiting))
-    unclear = [text for phase, text in said if phase is Phase.INCONCLUSIVE]
-    if unclear and len(unclear) == len(said):
-        text = f"Revision {number} waits for a person: {texts.some(unclear, 3, '; ')}; {_serves(choice)}"
-        return _says(Reason.EVALUATION_INCONCLUSIVE, f"{text}. {_CHANGE}, or let it pass by {_PROMOTE}")
-    under_way = texts.some([text for _, text in said], 3, "; ") or "about to begin"
-    rests = ". Nothing is measured while the agent is suspended" if o.suspended else ""
-    return _says(Reason.EVALUATING, f"Revision {number} is evaluated: {under_way}; {_serves(choice)}{rests}")
-
-
-def _rejected(o: Observed, choice: Choice, revision: Child) -> Verdict:
-    """What is said of work that was rejected, from the records of it as far as they are there."""
-    number = facts(revision).number
-    runs = [c for c in evaluating.known(o) if _is_of(c, number)]
-    bad = [text for phase, text in evaluating.verdicts(runs) if phase in _BAD]
-    if bad:
-        return _refused(choice, number, texts.some(bad, 3, "; "))
-    # Its rollout failed, or was aborted; or the records of its evaluations have gone.
-    why = facts(revision).message or "its record does not say why"
-    text = f"Revision {number} is rejected: {why} ({revision.key}); {_serves(choice)}. {_remedy(choice, number)}"
-    return Verdict(Type.REVISION_ACCEPTED, False, Reason.REVISION_REJECTED, text)
-
-
-def _is_of(child: Child, number: int) -> bool:
-    """Whether it is a run at the gate of this revision; what is said of those of its rollout stands in its record."""
-    its = evaluating.facts(child)
-    return its.revision == number and its.purpose is not Purpose.ANALYSIS
-
-
-def _refused(choice: Choice, number: int, why: str) -> Verdict:
-    text = f"Revision {number} is rejected: {why[:1].lower()}{why[1:]}; {_serves(choice)}. {_remedy(choice, number)}"
-    return Verdict(Type.REVISION_ACCEPTED, False, Reason.EVALUATION_FAILED, text)
-
-
-def _serves(choice: Choice) -> str:
-    return (
-        f"revision {facts(choice.stable).number} serves" if choice.stable else "nothing serves, and no right is bound"
-    )
-
-
-def _remedy(choice: Choice, number: int) -> str:
-    if choice.stable is None:
-        return _CHANGE
-    return f"{_CHANGE}, or let it serve all the same by an AgentAction Rollback to revision {number} (verb rollback)"
-
-
-def _says(reason: Reason, text: str) -> Verdict:
-    return Verdict(Type.REVISION_ACCEPTED, None, reason, text)
-
-
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
-
-
-def withheld(grants: Grants, gate: Gate) -> Grants:
-    """The grants while nothing has passed the gate: what would be granted waits, with the reason."""
-    if not gate.withholds or gate.verdict is None:
-        return grants
-    return Grants(tuple(_waiting(decision, gate.verdict) for decision in grants.decisions), grants.rules)
-
-
-def _waiting(decision: PermissionDecision, verdict: Verdict) -> PermissionDecision:
-    if decision.state is not PermissionState.GRANTED:
-        return replace(decision, namespaces=(), rules=()) if decision.namespaces else decision
-    text = f"waits until a revision has passed its evaluations: {verdict.message}"
-    return PermissionDecision(decision.name, PermissionState.PENDING, verdict.reason, text)
+def _next(o: Observed, choice: Choice, target: Child, asked: Asked, *, made: bool) -> Step:
+    """The next step of one evaluation. `made`: its record is there."""
+    if asked.occasion.role and not made and (problem := foreign.of(asked.template)):
+        # A record keeps its template: one that can never run is not made, so that the role's author can correct it.
+        return Step(trouble=f'evaluation "{asked.template.name}" of AgentRole "{asked.occasion.role}": {problem}')
+    stable = choice.stable if choice.stable is not target else None
+    return carrying.carry(o, asked.template, target, stable, asked.occasion)
 
 
 def joined(plan: Plan, step: Step) -> Plan:

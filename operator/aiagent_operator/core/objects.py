@@ -185,7 +185,8 @@ class RevisionFacts:
 class EvaluationFacts:
     """What decisions read of an AgentEvaluation; a run that is not over is read whole when it is carried on.
 
-    `message` is kept where the phase is not Successful: what decided it, or what it waits for.
+    `message` is kept where the phase is not Successful: what decided it, or what it waits for. `role`: the AgentRole
+    that the agent is to be hired as, empty unless that is what it is for.
     """
 
     revision: int
@@ -194,6 +195,7 @@ class EvaluationFacts:
     provider: Provider
     phase: Phase
     message: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

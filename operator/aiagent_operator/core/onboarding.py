@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import gating, governing, learning, revising, rights, status, training, workload
+from aiagent_operator.core import (
+    gating,
+    governing,
+    hiring,
+    learning,
+    revising,
+    rights,
+    status,
+    training,
+    withholding,
+    workload,
+)
 from aiagent_operator.core import grants as granting
 from aiagent_operator.core.children import handbook, network_policy, service_account
 from aiagent_operator.core.grants import Grants
@@ -38,8 +49,10 @@ def decide(o: Observed) -> Plan:
     base, asked = _base(o, accepted=accepted)
     book = asked.book if asked else None
     versions = revising.look(o, asked, grants.rules)
-    bind = accepted and not suspended and not versions.gate.withholds
-    moves = rights.plan(o.identity, grants.rules, o.children, bind=bind)
+    gate = versions.gate
+    given = withholding.given(o, grants, gate)
+    bind = accepted and not suspended and not gate.withholds and (gate.hires or bool(o.hired_as))
+    moves = rights.plan(o.identity, given.rules, o.children, bind=bind)
     lesson = training.step(o, versions, grants.rules) if book else training.kept(o, versions)
     base_writes = [write for desired in base if (write := settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
@@ -57,16 +70,18 @@ def decide(o: Observed) -> Plan:
     composed = status.compose(
         o,
         role_verdict,
-        gating.withheld(grants, versions.gate),
+        given,
         work,
         exposed,
         writes=_worthwhile(o, writes),
         fields=revising.status(o, versions),
-        revision=versions.gate.verdict,
+        revision=gate.verdict,
         bindings_left=bound,
         revokes=bool(revoke),
     )
-    return gating.joined(training.told(composed, versions, lesson), versions.gate.step + work.step)
+    if bind and gate.hires:
+        composed = hiring.hired(o, composed)
+    return gating.joined(training.told(composed, versions, lesson), gate.step + work.step)
 
 
 def _grants(o: Observed) -> Grants:

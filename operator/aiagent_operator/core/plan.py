@@ -186,6 +186,12 @@ class Observed:
         """Whether the agent's own spec, an order, or the age of its training takes its rights away."""
         return self.agent.spec.suspended or bool(self.orders) or (self.training is not None and self.training.suspend)
 
+    @property
+    def hired_as(self) -> str:
+        """Name of the role that the agent is hired as, empty before it is: the operator's own word, in the status."""
+        found: str = self.agent.status.get("hiredAs") or ""
+        return found
+
     def of(self, kind: ChildKind) -> tuple[Child, ...]:
         """The children of a kind, in the order of their keys."""
         return tuple(self.children[key] for key in sorted(key for key in self.children if key.kind is kind))

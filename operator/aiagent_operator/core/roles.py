@@ -7,6 +7,7 @@ from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import forbidden
 from aiagent_operator.core.grants import CompiledRole
 from aiagent_operator.core.rules import Ceiling, Rule
+from aiagent_operator.core.runs import foreign
 
 
 def verdicts(role: CompiledRole | None, problem: str, grantable: Ceiling) -> tuple[Verdict, ...]:
@@ -33,6 +34,10 @@ def _ready(role: CompiledRole | None, problem: str, grantable: Ceiling) -> Verdi
                 'An administrator must label a ClusterRole that holds this with workforce.dev/grantable: "true"'
             )
             return Verdict(Type.READY, False, Reason.NOT_GRANTABLE, text)
+    for template in spec.hiring_evaluations:
+        if problem := foreign.of(template):
+            text = f"spec.hiringEvaluations[{template.name}] cannot run in an agent's namespace: {problem}"
+            return Verdict(Type.READY, False, Reason.EVALUATION_INVALID, text)
     if spec.lifecycle.state is RoleState.DRAFT:
         text = "Draft: nothing is granted until spec.lifecycle.state is Approved"
         return Verdict(Type.READY, False, Reason.ROLE_NOT_APPROVED, text)

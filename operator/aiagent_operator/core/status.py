@@ -38,6 +38,7 @@ _NOT_BEGUN: Final = frozenset(
         Reason.EVALUATION_FAILED,
         Reason.EVALUATION_INCONCLUSIVE,
         Reason.EVALUATION_INVALID,
+        Reason.EVALUATION_REQUIRED,
     }
 )
 _LONGEST = 2000
@@ -189,7 +190,9 @@ def _ready(  # noqa: PLR0917 - what is said of each part of the agent
         return Verdict(Type.READY, False, permissions.reason, permissions.message)
     if work.status is not True:
         return Verdict(Type.READY, False, work.reason, work.message)
-    if revision:
+    # A target is changed by its owner, past every gate: what a policy misses of it stands beside Ready.
+    beside = o.agent.spec.workload.target_ref and revision and revision.reason is Reason.EVALUATION_REQUIRED
+    if revision and not beside:
         return Verdict(Type.READY, False, revision.reason, revision.message)
     if writes:
         waiting = ", ".join(f"{write.verb} of {write.key}" for write in writes)

@@ -15,7 +15,7 @@ from aiagent_operator.api import runs
 from aiagent_operator.api.agentrevision import RevisionState, Trigger
 from aiagent_operator.api.retraining import Retraining, raw_job_template
 from aiagent_operator.api.runs import RunKind
-from aiagent_operator.core import revising
+from aiagent_operator.core import gating, revising
 from aiagent_operator.core.children import revision, run_account, run_job, run_network
 from aiagent_operator.core.children.revision import Origin
 from aiagent_operator.core.children.run_job import Run, RunTemplateError, Stable
@@ -84,9 +84,7 @@ def _no_longer(o: Observed, jobs: list[Child]) -> list[Write]:
         return []
     kind, namespace, name = RunKind.TRAINING, o.identity.namespace, o.identity.name
     gone = [ObjectKey(ChildKind.SERVICE_ACCOUNT, namespace, runs.account_name(name, kind))]
-    how = o.agent.spec.retraining
-    evaluated = how is not None and any(each.job is not None for each in how.evaluations)
-    if not evaluated and not any(key.kind is ChildKind.JOB for key in o.children):
+    if not gating.by_job(o) and not any(key.kind is ChildKind.JOB for key in o.children):
         gone.append(ObjectKey(ChildKind.NETWORK_POLICY, namespace, runs.network_name(name)))
     return [delete(child) for key in gone if (child := o.children.get(key)) and not child.deleting]
 

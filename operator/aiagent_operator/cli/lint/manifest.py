@@ -230,5 +230,8 @@ def _rules(value: Any, schema: Schema, where: Where) -> Iterator[Issue]:
 
 def _parse(stored: dict[str, Any]) -> Parsed:
     """The manifest as the operator reads it; of its metadata only what rules look at."""
-    metadata = {"name": stored["metadata"]["name"], "namespace": stored["metadata"].get("namespace") or ""}
+    given = stored["metadata"].get("labels")
+    labels = {key: value for key, value in given.items() if isinstance(value, str)} if isinstance(given, dict) else {}
+    name, namespace = stored["metadata"]["name"], stored["metadata"].get("namespace") or ""
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
     return _MODELS[stored["kind"]].model_validate({"metadata": metadata, "spec": stored["spec"]})

@@ -7,7 +7,7 @@ author: every right is grantable, every namespace exists and has the labels aske
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiagent_operator.api.agentpolicy import AgentPolicy
@@ -20,10 +20,15 @@ from aiagent_operator.cli.lint.manifest import Parsed
 from aiagent_operator.core import grants, roles
 from aiagent_operator.core.compiled_role import CompiledRole
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.policies.compiled import CompiledPolicy
+from aiagent_operator.core.policies import required
+from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
+from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.core.role_acceptance import role_verdict
 from aiagent_operator.core.rules import ALL, Ceiling
 from aiagent_operator.core.rules import Rule as Granted
+
+NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+"""What the API server labels each namespace with (Kubernetes: "Well-Known Labels")."""
 
 _EVERYTHING: Final = Ceiling([Granted((ALL,), (ALL,), (ALL,))])
 _FIELDS: Final[Mapping[Reason, Where]] = {Reason.OWNER_MISSING: ("spec", "owners")}
@@ -71,9 +76,15 @@ def judge(units: list[Unit], namespace: str) -> Judged:
             unit.issues += _policy(unit)
     agents = [(unit, unit.parsed) for unit in units if isinstance(unit.parsed, AIAgent)]
     _claimed(agents, namespace)
+    policies = [
+        CompiledPolicy.of(unit.key[2], unit.document.value["spec"])
+        for unit in units
+        if isinstance(unit.parsed, AgentPolicy)
+    ]
     judged = 0
     for unit, agent in agents:
         wanted = agent.spec.role_ref.name
+        unit.issues += _required(agent, policies, compiled.get(wanted), namespace)
         if not catalog or (wanted in catalog and wanted not in compiled):
             continue
         judged += 1
@@ -94,7 +105,8 @@ def _doubled(units: list[Unit]) -> None:
 def _role(role: CompiledRole, catalog: set[str]) -> Iterator[Issue]:
     for verdict in roles.verdicts(role, "", _EVERYTHING)[:1]:
         if verdict.status is False and verdict.reason is not Reason.ROLE_NOT_APPROVED:
-            yield Issue(("spec", "permissionSets"), verdict.reason, verdict.message)
+            hiring = verdict.reason is Reason.EVALUATION_INVALID
+            yield Issue(("spec", "hiringEvaluations" if hiring else "permissionSets"), verdict.reason, verdict.message)
     successor = role.role.spec.lifecycle.successor
     if successor and successor not in catalog:
         message = f'AgentRole "{successor}" is not in these files: correct the name, or lint the file that has it too'
@@ -127,6 +139,29 @@ def _agent(agent: AIAgent, role: CompiledRole | None, namespace: str) -> Iterato
         # A permission that the role gives by default stands in no field of the agent.
         field_of = ("spec", "permissions", index) if index is not None else ("spec", "roleRef", "name")
         yield Issue(field_of, decision.reason, decision.message)
+
+
+def _required(
+    agent: AIAgent, policies: list[CompiledPolicy], role: CompiledRole | None, namespace: str
+) -> Iterator[Issue]:
+    """Evaluations that policies require, and that neither the agent nor a role that hires it has."""
+    own = agent.spec.retraining.evaluations if agent.spec.retraining else ()
+    hiring = role.role.spec.hiring_evaluations if role else ()
+    home = agent.metadata.namespace or namespace
+    subject = Subject(agent.spec.role_ref.name, agent.metadata.labels, {NAMESPACE_LABEL: home})
+    for policy in policies:
+        # Labels of namespaces are not known here, but for the name, which each has; nor roles of other files.
+        covered = policy.scope.covers(subject if home else replace(subject, namespace_labels=None))
+        unmet = required.missing(Merged.of(policy).evaluations, {template.name for template in (*own, *hiring)})
+        if not covered or not unmet:
+            continue
+        sure = role is not None and policy.scope.namespaces is None and agent.spec.workload.target_ref is None
+        yield Issue(
+            ("spec", "retraining", "evaluations"),
+            Reason.EVALUATION_REQUIRED,
+            f"{required.said(unmet)}, which the agent does not have: {required.remedy(unmet)}",
+            Severity.ERROR if sure else Severity.WARNING,
+        )
 
 
 def _claimed(agents: list[tuple[Unit, AIAgent]], namespace: str) -> None:

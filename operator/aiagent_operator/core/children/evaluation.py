@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,14 +24,21 @@ _LONGEST: Final = 512
 class Occasion:
     """Which run of an evaluation of one revision it is: by default the one before it serves.
 
-    `suffix` tells it from other runs of the same evaluation of the same revision.
+    `suffix` tells it from other runs of the same evaluation of the same revision. `role`: the AgentRole that the agent
+    is to be hired as.
     """
 
     purpose: Purpose = Purpose.PROMOTION
     suffix: str = ""
+    role: str = ""
 
 
 GATE: Final = Occasion()
+
+
+def hiring(role: str) -> Occasion:
+    """The run before the agent is hired as this role: of each role its own, whatever their evaluations are called."""
+    return Occasion(Purpose.HIRING, f"hiring-{digest(role)[:8]}", role)
 
 
 def name_of(agent: AgentIdentity, number: int, evaluation: str, occasion: Occasion = GATE) -> str:
@@ -64,7 +72,10 @@ def build(
         "purpose": occasion.purpose.value,
         "provider": provider.value,
         "template": written,
-    } | ({"stableRevision": stable} if stable else {})
+    }
+    manifest["spec"] |= ({"stableRevision": stable} if stable else {}) | (
+        {"role": occasion.role} if occasion.role else {}
+    )
     # Not our labels' digest: a refusal is about this template, and another one is worth another try.
     return common.desired(manifest, digest(manifest["spec"]))
 
@@ -85,4 +96,5 @@ def facts(live: Mapping[str, Any]) -> EvaluationFacts:
         provider=Provider.JOB if "job" in spec["template"] else Provider.PROMETHEUS,
         phase=phase,
         message="" if phase is Phase.SUCCESSFUL else (status.get("message") or "")[:_LONGEST],
+        role=sys.intern(spec.get("role", "")),
     )

@@ -3,7 +3,7 @@
 A run is no part of the agent: it has an account of its own without rights, no token for the API server, none of the
 labels by which an agent's pods are known, and a NetworkPolicy of its own. It gets files of those connections only that
 are named for it: the Secret of a connection is for whoever wrote the connection, which is the agent's author, so
-templates of roles and policies name none.
+templates of roles name none (core/runs/foreign.py).
 
 A Job is created and deleted, never replaced: queues such as Kueue change it, and the API server lets nobody change its
 pods. So nothing of it is compared, and only what differs from the API server's defaults is spelled out.

@@ -1,0 +1,44 @@
+"""What an agent may have of its grants while it has not passed what it is to pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from aiagent_operator.api.aiagent import PermissionState
+from aiagent_operator.api.conditions import Reason, Verdict
+from aiagent_operator.core import gate_words, hiring
+from aiagent_operator.core.gating import Gate
+from aiagent_operator.core.grants import Grants, PermissionDecision
+from aiagent_operator.core.plan import Observed
+from aiagent_operator.core.rules import Rule, normalise
+
+_UNSAID: Final = gate_words.says(Reason.EVALUATING, "It is not known yet what is to be evaluated")
+
+
+def given(o: Observed, grants: Grants, gate: Gate) -> Grants:
+    """The grants as far as the gate lets the agent have them: what waits, waits with the reason.
+
+    While nothing has passed its own evaluations the rules stay, so that only bindings are missing then.
+    """
+    if gate.hires and not gate.withholds:
+        return grants
+    why = gate.verdict or _UNSAID
+    if gate.withholds:
+        return Grants(tuple(_waiting(decision, why) for decision in grants.decisions), grants.rules)
+    left: dict[str, tuple[Rule, ...]] = {}
+    decisions = []
+    for decision in grants.decisions:
+        if not hiring.kept(o, decision):
+            decisions.append(_waiting(decision, why))
+            continue
+        decisions.append(decision)
+        left |= {where: (*left.get(where, ()), *decision.rules) for where in decision.namespaces}
+    return Grants(tuple(decisions), {where: normalise(rules) for where, rules in left.items()})
+
+
+def _waiting(decision: PermissionDecision, verdict: Verdict) -> PermissionDecision:
+    if decision.state is not PermissionState.GRANTED:
+        return replace(decision, namespaces=(), rules=()) if decision.namespaces else decision
+    text = f"waits until a revision has passed its evaluations: {verdict.message}"
+    return PermissionDecision(decision.name, PermissionState.PENDING, verdict.reason, text)
