@@ -318,6 +318,21 @@ def test_a_suspension_or_a_deleted_binding_is_no_way_around() -> None:
     assert "create invoices" in held(desk)
 
 
+@pytest.mark.parametrize("serves", [False, True])
+def test_no_role_is_widened_under_a_binding_that_a_finalizer_keeps(serves: bool) -> None:
+    desk = Desk(permission("read-tickets"), permission("bill"))
+    desk.ready = serves
+    moved(desk, role="clerk", sets={"read-tickets": [agents.READ_TICKETS]})
+    desk.settle()
+    for body in (body for key, body in desk.bodies.items() if key.kind is ChildKind.ROLE_BINDING):
+        body["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    desk.answer = lambda *_: ""
+    wider = {"read-tickets": [agents.rule("get list update", "tickets")], "bill": [agents.BILL]}
+    moved(desk, template("interview"), role="judge", sets=wider)
+    desk.settle()
+    assert held(desk) == {"get tickets", "list tickets"}
+
+
 def test_runs_for_one_role_do_not_count_for_another() -> None:
     desk = candidate(template("interview"))
     desk.settle()

@@ -20,7 +20,20 @@ SETS = {
 HIRES = {"clerk": [], "scribe": [template("exam")], "judge": [template("trial")]}
 OF_THE_JUDGE = {"update tickets", "create invoices"}
 DEEDS = st.sampled_from(
-    ["clerk", "scribe", "judge", "suspend", "resume", "unbind", "edit", "back", "withdraw", "forget records"]
+    [
+        "clerk",
+        "scribe",
+        "judge",
+        "suspend",
+        "resume",
+        "unbind",
+        "pin",
+        "unpin",
+        "edit",
+        "back",
+        "withdraw",
+        "forget records",
+    ]
 )
 
 
@@ -30,6 +43,12 @@ def done(desk: Desk, deed: str) -> None:
         moved(desk, *HIRES[deed], role=deed, sets=SETS[deed])
     elif deed in ("suspend", "resume"):
         desk.spec["suspended"] = deed == "suspend"
+    elif deed in ("pin", "unpin"):  # a finalizer keeps a binding that is deleted in force
+        for key in [key for key in desk.bodies if key.kind is ChildKind.ROLE_BINDING]:
+            if deed == "pin":
+                desk.bodies[key]["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+            elif "deletionTimestamp" in desk.bodies[key]["metadata"]:
+                del desk.bodies[key]
     elif deed == "edit":
         desk.spec["handbook"] = HANDBOOK
     elif deed == "back":
@@ -78,6 +97,7 @@ def test_nobody_holds_a_right_of_a_role_that_has_not_hired_it(
         some_passes(desk, most)
         done(desk, deed)
     desk.spec["suspended"] = False
+    done(desk, "unpin")
     desk.settle()
     role, hired = desk.spec["roleRef"]["name"], desk.status.get("hiredAs")
     assert not held(desk) & OF_THE_JUDGE

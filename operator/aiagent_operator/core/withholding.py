@@ -10,6 +10,7 @@ from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core import gate_words, hiring
 from aiagent_operator.core.gating import Gate
 from aiagent_operator.core.grants import Grants, PermissionDecision
+from aiagent_operator.core.objects import ChildKind
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.rules import Rule, normalise
 
@@ -19,13 +20,15 @@ _UNSAID: Final = gate_words.says(Reason.EVALUATING, "It is not known yet what is
 def given(o: Observed, grants: Grants, gate: Gate) -> Grants:
     """The grants as far as the gate lets the agent have them: what waits, waits with the reason.
 
-    While nothing has passed its own evaluations the rules stay, so that only bindings are missing then.
+    While nothing has passed yet the Roles are made all the same, so that only bindings are missing then; but none
+    changes under a binding that is still there, which a finalizer may keep in force for as long as it likes.
     """
     if gate.hires and not gate.withholds:
         return grants
     why = gate.verdict or _UNSAID
     if gate.withholds:
-        return Grants(tuple(_waiting(decision, why) for decision in grants.decisions), grants.rules)
+        clear = not any(key.kind is ChildKind.ROLE_BINDING for key in o.children)
+        return Grants(tuple(_waiting(decision, why) for decision in grants.decisions), grants.rules if clear else {})
     left: dict[str, tuple[Rule, ...]] = {}
     decisions = []
     for decision in grants.decisions:
