@@ -82,6 +82,7 @@ class World:
     orders: tuple[RolloutOrder, ...] = ()
     traffic: Traffic | None = None
     suspended: bool = False
+    unmeasured: str = ""
 
     def __post_init__(self) -> None:
         if self.traffic is None:
@@ -99,6 +100,7 @@ class World:
             self.orders,
             self.traffic,
             self.suspended,
+            unmeasured=self.unmeasured,
         )
 
     def decide(self) -> Decision:

@@ -66,6 +66,7 @@ def checked(world: World) -> Decision:
     assert again == decision, "the status, fed back, changes the decision"
     assert (decision.requeue_after or 1) > 0
     assert decision.wait.text or decision.transition in FINISHED
+    _gets_nothing_more_unseen(world, decision)
     if not world.suspended:
         _keeps_capacity(world, decision)
         _keeps_within_room(world, decision)
@@ -89,6 +90,12 @@ def _keeps_capacity(world: World, decision: Decision) -> None:
             assert after >= min(world.replicas, stable.serving + candidate.serving)
 
 
+def _gets_nothing_more_unseen(world: World, decision: Decision) -> None:
+    """While evaluations that are needed do not run, the candidate gets neither pods nor requests."""
+    if world.unmeasured and decision.runs and decision.transition not in FINISHED:
+        assert decision.candidate <= world.candidate.wanted
+
+
 def _weight(world: World) -> int:
     """The candidate's share of requests that the cluster's objects give it."""
     assert world.traffic is not None
@@ -104,7 +111,8 @@ def _keeps_within_room(world: World, decision: Decision) -> None:
         assert decision.candidate <= max(world.replicas, candidate.wanted)
     elif world.spec.traffic_routing is None:
         most = max(stable.present, decision.stable) + max(candidate.present, decision.candidate)
-        if decision.status.paused_for not in {PausedFor.FAILED, PausedFor.INCONCLUSIVE}:
+        # What stands still may have pods that fail, for which the stable revision makes up.
+        if decision.status.paused_for not in {PausedFor.FAILED, PausedFor.INCONCLUSIVE} and not world.unmeasured:
             assert most <= max(world.replicas + surge(world.replicas), stable.present + candidate.present)
 
 
@@ -177,6 +185,10 @@ class Rollouts(RuleBasedStateMachine):
         self.world.suspended = not self.world.suspended
         self.disturbed = True
 
+    @rule(why=st.sampled_from(("", "quota exceeded")))
+    def evaluations_can_run_or_not(self, why: str) -> None:
+        self.world.unmeasured = why
+
     @rule(changed=steps())
     def steps_change(self, changed: list[dict[str, Any]]) -> None:
         if self.world.spec.strategy is Strategy.CANARY:
@@ -203,7 +215,7 @@ class Rollouts(RuleBasedStateMachine):
         world = getattr(self, "world", None)
         if world is None or self.over:
             return
-        world.suspended = False
+        world.suspended, world.unmeasured = False, ""
         decision = world.end()
         for number in range(40):
             if decision.transition in FINISHED:

@@ -78,17 +78,20 @@ def leave(o: Observed, why: str, running: Collection[ObjectKey] = (), present: C
 
     Records go with their revision; of one that is rolled out again and again the newest are kept, and those `present`.
     """
+    records = [child for child in evaluating.known(o) if evaluating.facts(child).purpose is Purpose.ANALYSIS]
+    if not records:
+        return Step()
     numbers = {facts(child).number for child in o.of(ChildKind.AGENT_REVISION)}
     step, ended = Step(), defaultdict(list)
-    for child in evaluating.known(o):
+    for child in records:
         its = evaluating.facts(child)
-        if its.purpose is not Purpose.ANALYSIS or its.revision not in numbers or child.deleting:
+        if its.revision not in numbers or child.deleting:
             continue
         if not its.phase.completed:
             step += Step() if child.key in running else evaluating.end(o, child, why)
         elif child.key not in present:
             ended[its.revision].append(child)
-    for records in ended.values():
-        records.sort(key=lambda child: int(child.resource_version))
-        step += Step(tuple(delete(child) for child in records[:-MOST_EVALUATIONS]))
+    for old in ended.values():
+        old.sort(key=lambda child: int(child.resource_version))
+        step += Step(tuple(delete(child) for child in old[:-MOST_EVALUATIONS]))
     return step

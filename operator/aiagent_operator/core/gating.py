@@ -191,6 +191,8 @@ def _promotes(o: Observed, target: Child) -> list[RolloutOrder]:
 
 def unsettled(o: Observed, gate: Gate) -> Observed:
     """What is known, without the orders that the gate deals with: they are not about a rollout."""
+    if not gate.takes:
+        return o
     return replace(o, steering=tuple(order for order in o.steering if order.uid not in gate.takes))
 
 

@@ -24,7 +24,9 @@ def decide(f: Facts) -> Decision:
     """What to do now, and what to remember. Nothing of it depends on how often it was asked before."""
     steps = course(f.spec) if f.stable is not None else (EVERYTHING,)
     status = orders.apply(f, clock.begin(f), steps)
-    return _act(f, verdicts.judge(f, status, steps), steps)
+    decision = _act(f, verdicts.judge(f, status, steps), steps)
+    # What is needed may be so only from where the rollout has just come to, and there it stands still.
+    return _act(f, decision.status, steps) if f.unmeasured and decision.runs else decision
 
 
 def _act(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> Decision:

@@ -29,8 +29,7 @@ def decided(o: Observed, f: Facts, target: Child, stable: Child | None, since: s
     missing = [run.name for run in decision.runs if records[run] not in o.children]
     about = f"evaluation {texts.quoted(missing)} is about to begin" if missing else ""
     if decision.runs and (why := step.trouble or about):
-        # Its status is kept: it says what is needed now. Only the move that it makes waits.
-        f = replace(f, status=decision.status, unmeasured=why)
+        f = replace(f, unmeasured=why)
         decision = decide(f)
     left = analysing.leave(o, _why(f, decision), {records[run] for run in decision.runs}, records.values())
     return f, decision, step + replace(left, trouble="")
