@@ -14,7 +14,15 @@ from support.evaluationcases import EVALUATION_CONSTRAINTS, EVALUATION_RULES, EV
 from support.kube import ApiError, Kube, Object
 from support.policycases import POLICY, POLICY_RULES
 from support.rolloutcases import ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES, WATCHED
-from support.schemacases import GONE, RETRAINING, RETRAINING_CONSTRAINTS, RETRAINING_RULES, Case, rule
+from support.schemacases import (
+    GONE,
+    RETRAINING,
+    RETRAINING_CONSTRAINTS,
+    RETRAINING_RULES,
+    SUPERVISION,
+    Case,
+    rule,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -45,6 +53,7 @@ AGENT: Object = {
         },
         "workload": {"template": {"spec": POD}, "replicas": 1},
         "retraining": {**RETRAINING, "rollout": ROLLOUT, "evaluations": EVALUATIONS},
+        "supervision": SUPERVISION,
     },
 }
 ROLE: Object = {

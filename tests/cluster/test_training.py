@@ -8,35 +8,11 @@ import pytest
 from support import agents
 from support.kube import ApiError, Object
 from support.operator import OperatorProcess
+from support.trainings import ARTIFACT, jobs, trains, until_states
 from support.versions import revisions, states
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
-
-ARTIFACT = "s3://models/triage/1"
-
-
-def trains(message: Any = None, *, exit_code: int = 0, hold: bool = False, **job: Any) -> Object:
-    """A spec.retraining without a plan, whose Job leaves a message, fails, or does not end."""
-    left = message if isinstance(message, str) else json.dumps(message or {"artifact": ARTIFACT})
-    annotations = {"localcluster/message": left}
-    if exit_code:
-        annotations["localcluster/exit-code"] = str(exit_code)
-    if hold:
-        annotations["localcluster/hold"] = "true"
-    container = {"name": "train", "image": "registry.example/train:1"}
-    pods = {"metadata": {"annotations": annotations}, "spec": {"containers": [container]}}
-    return {"jobTemplate": {"spec": {"template": pods, "backoffLimit": 0, **job}}}
-
-
-def jobs(place: Workplace) -> list[Object]:
-    return place.admin.list("batch/v1", "jobs", namespace=place.namespace)
-
-
-def until_states(place: Workplace, **wanted: str) -> None:
-    """Wait until the revisions have these states: `r1="Stable"`."""
-    expected = {int(key[1:]): value for key, value in wanted.items()}
-    place.admin.wait_for(lambda: states(place) == expected, what=f"revisions {expected}")
 
 
 def employ(place: Workplace, retraining: Object, **spec: Any) -> Object:

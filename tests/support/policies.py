@@ -50,6 +50,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
             unique_by=lambda evaluation: evaluation["name"],
         ),
         "revisionHistoryLimit": st.integers(0, 20),
+        "curriculum": st.sampled_from(("2026-1", "2026-2")),
     }
     spec |= {name: draw(values) for name, values in optional.items() if draw(st.booleans())}
     if "maxAge" in spec and draw(st.booleans()):

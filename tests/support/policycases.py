@@ -15,6 +15,7 @@ POLICY: dict[str, Any] = {
         "maxConcurrent": 5,
         "maxAge": "720h",
         "overdue": {"grace": "72h"},
+        "curriculum": "2026-2",
         "revisionHistoryLimit": 20,
     },
 }

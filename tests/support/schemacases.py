@@ -96,6 +96,20 @@ RETRAINING_RULES = [
     rule("spec.retraining.maxAge", "0s", "must be a duration from 1s to 87600h"),
     rule("spec.retraining.maxAge", "87601h", "must be a duration from 1s to 87600h"),
     rule("spec.retraining.grace", "87601h", "must be a duration from 0s to 87600h"),
+    rule("spec.supervision", GONE, "declare spec.supervision.drift", "spec.retraining.triggers"),
+    rule("spec.supervision.drift", GONE, "declare spec.supervision.drift", "spec.retraining.triggers"),
+    rule("spec.supervision.drift.max", GONE, "set exactly one of min and max", "spec.supervision.drift"),
+    rule("spec.supervision.drift.min", "0", "set exactly one of min and max", "spec.supervision.drift"),
+    rule("spec.supervision.drift.recovery", "0.26", "recovery must not be greater than max"),
+    rule(
+        "spec.supervision.drift",
+        {"query": "wrong", "min": "0.5", "recovery": "0.4"},
+        "recovery must not be less than min",
+        "spec.supervision.drift.recovery",
+    ),
+    rule("spec.supervision.drift.query", "wrong{{{revisions}}}", "remove what else stands in {{ }}"),
+    rule("spec.supervision.drift.for", "8761h", "must be a duration from 0s to 8760h"),
+    rule("spec.supervision.drift.interval", "9s", "must be a duration from 10s to 168h"),
 ]
 
 RETRAINING_CONSTRAINTS = [
@@ -108,10 +122,16 @@ RETRAINING_CONSTRAINTS = [
     Case("spec.retraining.imageRepositories", ["registry.example/triage:7"], "should match"),
     Case("spec.retraining.artifactLocations", ["s3://models"], "should match"),
     Case("spec.retraining.every", "30d", "should match"),
+    Case("spec.retraining.triggers", ["Drift", "Drift"], "Duplicate value"),
+    Case("spec.retraining.triggers", ["Weather"], "Unsupported value", "spec.retraining.triggers.0"),
+    Case("spec.supervision.drift.query", GONE, "Required value"),
+    Case("spec.curriculum", "of 2026", "should match", base="AgentPolicy"),
 ]
 """What `RETRAINING` breaks of its schema."""
 
+SUPERVISION = {"drift": {"query": "wrong", "max": "0.25", "recovery": "0.15", "for": "2h", "interval": "10m"}}
 RETRAINING = {
+    "triggers": ["Drift", "KnowledgeChange", "PolicyChange"],
     "schedule": "0 2 * * 1",
     "timeZone": "Europe/Zurich",
     "maxAge": "720h",

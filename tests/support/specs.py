@@ -20,6 +20,7 @@ from aiagent_operator.api.connections import Protocol
 from aiagent_operator.api.handbook import AboveLimit, DataCategory, Decision
 from aiagent_operator.api.owners import Function, Responsibility, SubjectKind
 from aiagent_operator.api.permissions import Grant
+from aiagent_operator.api.retraining import RetrainingTrigger
 from aiagent_operator.api.selectors import SelectorOperator
 from aiagent_operator.api.workload import OnConflict, TargetKind
 from support.evaluationspecs import evaluations
@@ -266,8 +267,19 @@ def _retraining() -> Strategy:
         artifactLocations=st.lists(st.sampled_from(["s3://models/a/", "file:///store/"]), max_size=2, unique=True),
         spread=st.one_of(st.just("0s"), durations),
         suspend=st.booleans(),
+        triggers=st.lists(_values(RetrainingTrigger), max_size=3, unique=True),
     )
     return st.builds(lambda *parts: {key: value for part in parts for key, value in part.items()}, plan, promise, rest)
+
+
+def _supervision() -> Strategy:
+    lasting = {"for": st.sampled_from(["0s", "30m", "8760h"]), "interval": st.sampled_from(["10s", "1h"])}
+    query = st.sampled_from(["up", "wrong{revision={{revision}}}", "x" * 4096])
+    server = _obj({}, address=st.sampled_from(["http://prometheus:9090", "https://metrics.example/p"]))
+    more = {"prometheus": server, **lasting}
+    above = _obj({"query": query, "max": st.just("0.25")}, recovery=st.sampled_from(["0.25", "-1"]), **more)
+    below = _obj({"query": query, "min": st.just("-0.5")}, recovery=st.sampled_from(["-0.5", "1"]), **more)
+    return _obj({}, drift=st.one_of(above, below))
 
 
 def agents() -> st.SearchStrategy[Manifest]:
@@ -285,6 +297,7 @@ def agents() -> st.SearchStrategy[Manifest]:
         model=_models(),
         suspended=st.booleans(),
         retraining=_retraining(),
+        supervision=_supervision(),
         revisionHistoryLimit=st.sampled_from([0, 10, 50]),
     )
     declared = spec.map(_fitting)
@@ -305,6 +318,8 @@ def _fitting(spec: Manifest) -> Manifest:
         rollout, (first, *_) = retraining["rollout"], retraining["evaluations"]
         named = {"name": first["name"]}
         retraining["rollout"] = rollout | {"steps": [*rollout["steps"], {"evaluation": named}], "analysis": [named]}
+    if "drift" not in spec.get("supervision", {}) and "triggers" in retraining:
+        retraining["triggers"] = [each for each in retraining["triggers"] if each != RetrainingTrigger.DRIFT]
     return spec | {"retraining": retraining} if "retraining" in spec else spec
 
 
@@ -376,6 +391,7 @@ def policies() -> st.SearchStrategy[Manifest]:
         "maxConcurrent": st.sampled_from([1, 5, 10_000]),
         "requiredEvaluations": _many(_obj({"name": label(40)}), 0, 3, "name"),
         "revisionHistoryLimit": st.sampled_from([0, 20, 100]),
+        "curriculum": st.sampled_from(["1", "2026-2", "a.b_c", "x" * 63]),
     }
     spec = st.one_of(_obj({**said, "maxAge": ages}, overdue=overdue, **rest), _obj(said, **rest))
     return _manifests("AgentPolicy", _obj({"name": subdomain()}), spec)

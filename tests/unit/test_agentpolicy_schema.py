@@ -142,7 +142,7 @@ def test_rules_of_the_cadence(retraining: dict[str, Any], fits: bool) -> None:
 def test_words_of_the_contract() -> None:
     """What users of Kubernetes know by these names, and what the operator's own documents promise."""
     assert set(structural(AgentPolicySpec)["properties"]) == {
-        "description", "selector", "windows", "maxConcurrent", "maxAge", "overdue", "requiredEvaluations",
+        "description", "selector", "windows", "maxConcurrent", "maxAge", "overdue", "requiredEvaluations", "curriculum",
         "revisionHistoryLimit",
     }  # fmt: skip
     assert set(structural(AgentPolicyStatus)["properties"]) == {

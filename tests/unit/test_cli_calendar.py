@@ -34,16 +34,18 @@ def test_what_an_agent_waits_for_is_read() -> None:
             due="2026-03-02T02:00:00Z",
             waitsFor={"reason": "Window", "message": "x", "until": "2026-03-02T22:00:00Z"},
             policies=["nightly"],
+            triggeredBy=[{"trigger": "Drift", "since": "2026-03-02T02:00:00Z", "message": "x"}],
         )
     )
     assert found is not None
-    assert (found.waits, found.policies) == ("Window", ("nightly",))
+    assert (found.waits, found.policies, found.triggers) == ("Window", ("nightly",), ("Drift",))
     assert found.starts == datetime(2026, 3, 2, 22, tzinfo=UTC)
     assert document([found], [])["agents"] == [
         {
             "namespace": "support",
             "name": "triage",
             "due": "2026-03-02T02:00:00Z",
+            "triggeredBy": ["Drift"],
             "waitsFor": "Window",
             "until": "2026-03-02T22:00:00Z",
             "policies": ["nightly"],
@@ -78,7 +80,14 @@ def test_the_page_shows_what_is_printed(capsys: pytest.CaptureFixture[str]) -> N
     now = datetime(2026, 11, 21, 22, 5, tzinfo=UTC)
     nights = {"name": "nights", "kind": "Allow", "schedule": "0 22 * * *", "duration": "6h"}
     entries = [
-        Entry("helpdesk", "sorting", now - timedelta(days=2), "Slot", policies=("nightly",)),
+        Entry(
+            "helpdesk",
+            "sorting",
+            now - timedelta(days=2),
+            "Slot",
+            policies=("nightly",),
+            triggers=("KnowledgeChange",),
+        ),
         Entry("helpdesk", "triage", now - timedelta(minutes=5), trains=7, policies=("nightly",)),
         *(
             Entry("helpdesk", name, now + timedelta(days=2, hours=4), "NotDue", now + by, policies=("nightly",))

@@ -74,6 +74,7 @@ def _says(found: Merged) -> str:
     parts += [f"at most {limit.most} of {limit.policy}" for limit in found.limits]
     parts += [f"windows of {windows.policy}" for windows in found.windows]
     parts += [f"passes {each.value} ({_who(each)})" for each in found.evaluations]
+    parts += [f"teaches {version} of {name}" for name, version in found.curricula]
     parts += [f"keeps {found.history.value} ({_who(found.history)})"] if found.history else []
     return ", ".join([*parts, *(f"held by {broken.policy}" for broken in found.broken)])
 

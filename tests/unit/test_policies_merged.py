@@ -56,6 +56,15 @@ def test_evaluations_of_all_are_required_once() -> None:
     assert merged(b, a).evaluations == (Strictest("safety", by("a", "b")), Strictest("tone", by("a")))
 
 
+def test_curricula_of_all_hold_and_a_wrong_one_breaks_its_policy() -> None:
+    a, b = policy("a", curriculum="2026-2"), policy("b", curriculum="3")
+    assert merged(b, a, policy("c")).curricula == (("a", "2026-2"), ("b", "3"))
+    wrong = policy("wrong", curriculum="of 2026", maxAge="720h")
+    assert "curriculum" in wrong.problem
+    assert (merged(wrong).curricula, merged(wrong).readable) == ((), False)
+    assert merged(wrong).max_age == Strictest(720 * HOUR, by("wrong"))
+
+
 def test_the_longest_history_is_kept() -> None:
     a, b = policy("a", revisionHistoryLimit=3), policy("b", revisionHistoryLimit=20)
     assert merged(a, b).history == Strictest(20, by("b"))

@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.api.retraining import CadenceFields
 from aiagent_operator.core.cadence import spec as cadence_spec
 from aiagent_operator.core.cadence.due import Cadence, History
@@ -14,6 +15,7 @@ from aiagent_operator.core.cadence.promise import Kept, Overdue, OverdueBeyondGr
 from aiagent_operator.core.policies.merged import Limit
 from aiagent_operator.core.retraining import due as retraining_due
 from aiagent_operator.core.retraining.due import (
+    Cause,
     Facts,
     Hold,
     Idle,
@@ -255,3 +257,34 @@ def test_a_freeze_over_the_turn_of_the_year_is_announced_with_its_end() -> None:
     frozen = replace(AGENT, policies=merged(policy(windows=[YEAR_END])), runs=())
     now = datetime(2026, 12, 28, 3, tzinfo=UTC)
     assert waits(frozen, now).until == datetime(2027, 1, 5, tzinfo=UTC)
+
+
+def test_what_triggers_it_makes_it_due_at_once_and_keeps_its_place() -> None:
+    since = PLANNED - 3 * DAY
+    drifts = Cause(Trigger.DRIFT, since, "the agent drifts")
+    spread = cadence_spec.cadence(schedule="0 2 * * 1", spread="5h")
+    agent = replace(AGENT, cadence=spread, causes=(drifts, Cause(Trigger.POLICY_CHANGE, since + HOUR, "taught 1")))
+    found = view(agent, since)
+    assert (found.due, found.step, found.causes) == (since, Start(since, Trigger.DRIFT), agent.causes)
+    assert step(agent, since + DAY) == Start(since, Trigger.DRIFT)
+    assert step(replace(agent, causes=(Cause(Trigger.DRIFT, PLANNED + HOUR, "x"),)), PLANNED + HOUR) == Start(PLANNED)
+    assert step(replace(agent, cadence=Cadence()), since) == Start(since, Trigger.DRIFT)
+
+
+def test_what_is_triggered_waits_for_all_that_a_plan_waits_for() -> None:
+    since = PLANNED - 3 * DAY
+    agent = replace(AGENT, causes=(Cause(Trigger.DRIFT, since, "the agent drifts"),))
+    assert waits(replace(agent, paused=True), since).hold is Hold.PAUSED
+    assert waits(replace(agent, suspended="spec.suspended is true"), since).hold is Hold.AGENT_SUSPENDED
+    nights = merged(policy(windows=[NIGHTS]))
+    held = waits(replace(agent, policies=nights), since + 3 * HOUR)
+    assert (held.hold, held.until) == (Hold.WINDOW, since + 20 * HOUR)
+    failed = replace(agent, runs=(*agent.runs, Run(RunState.FAILED, since)))
+    assert waits(failed, since + MINUTE) == Wait(
+        Hold.BACKING_OFF, "failed 1 times since the last success", since + 10 * MINUTE
+    )
+    assert step(failed, since + 10 * MINUTE) == Start(since, Trigger.DRIFT)
+    candidate = replace(agent, runs=(*agent.runs, Run(RunState.IN_FLIGHT, since)))
+    assert waits(candidate, since + MINUTE).hold is Hold.IN_FLIGHT
+    ordered = replace(failed, ordered=since + MINUTE)
+    assert step(ordered, since + MINUTE) == Start(since), "an order does not wait for the pause"

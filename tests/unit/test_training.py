@@ -140,7 +140,9 @@ def test_a_trained_image_runs_until_the_spec_asks_for_another() -> None:
     assert desk.deployment()["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/agent:2"
     assert desk.handbook()["artifact"] == ARTIFACT, "only what stands in the place of the edited field is dropped"
     assert desk.states() == {1: "Superseded", 2: "Superseded", 3: "Stable"}
-    assert desk.revision(3)["spec"]["learned"] == {"revision": 2, "time": "2026-01-01T01:00:00Z", "artifact": ARTIFACT}
+    knowledge = desk.revision(2)["spec"]["work"]["knowledge"]
+    learned = {"revision": 2, "time": "2026-01-01T01:00:00Z", "artifact": ARTIFACT, "knowledge": knowledge}
+    assert desk.revision(3)["spec"]["learned"] == learned
 
 
 def test_an_edit_while_it_trains_is_served_at_once_and_keeps_what_is_learned_afterwards() -> None:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from aiagent_operator.api.aiagent import ObjectMeta
 from aiagent_operator.api.conditions import Condition
+from aiagent_operator.api.curriculum import CurriculumVersion
 from aiagent_operator.api.evaluation import TemplateName
 from aiagent_operator.api.fields import AS_SET, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.retraining import CronSchedule, Interval, Span, TimeZone, duration
@@ -106,6 +107,11 @@ class AgentPolicySpec(Model):
             json_schema_extra=map_by("name"),
         ),
     ] = ()
+    curriculum: CurriculumVersion | None = described(
+        "Version of what the agents have to be taught, such as 2026-2. Those with the trigger PolicyChange are trained "
+        "anew when it differs from that of their last successful training; no other field of a policy does that.",
+        default=None,
+    )
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)] | None = described(
         "How many of the agents may train at once.", default=None
     )

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.agentaction import AgentRef
 from aiagent_operator.api.aiagent import HandbookStatus, ModelRef
+from aiagent_operator.api.curriculum import MOST_CURRICULA, Curriculum
 from aiagent_operator.api.evaluation import TemplateName
 from aiagent_operator.api.fields import ATOMIC, Model, cel, described, map_by, rules
 from aiagent_operator.api.runs import UpdateKind
@@ -28,9 +29,12 @@ class Trigger(StrEnum):
     TARGET_CHANGED = "TargetChanged"
     SCHEDULE = "Schedule"
     RETRAIN = "Retrain"
+    DRIFT = "Drift"
+    KNOWLEDGE_CHANGE = "KnowledgeChange"
+    POLICY_CHANGE = "PolicyChange"
 
 
-TRAININGS = (Trigger.SCHEDULE, Trigger.RETRAIN)
+TRAININGS = (Trigger.SCHEDULE, Trigger.RETRAIN, Trigger.DRIFT, Trigger.KNOWLEDGE_CHANGE, Trigger.POLICY_CHANGE)
 """The triggers of a training: such a revision's work is what its Job makes of the work that it began with."""
 
 
@@ -59,6 +63,16 @@ class ContainerImage(Model):
     image: Annotated[str, StringConstraints(max_length=1024), described("Its image, as it was written.")]
 
 
+Knowledge = Annotated[
+    Digest,
+    described("SHA-256 over instructions, rules, knowledge sources and prohibitions of the handbook."),
+]
+Curricula = Annotated[
+    tuple[Curriculum, ...],
+    described("What its policies had it taught.", max_length=MOST_CURRICULA, json_schema_extra=map_by("policy")),
+]
+
+
 class Work(Model):
     """What the agent is in this revision."""
 
@@ -71,6 +85,7 @@ class Work(Model):
         tuple[ContainerImage, ...], described("Images of the containers.", max_length=32, json_schema_extra=ATOMIC)
     ] = ()
     handbook: Annotated[HandbookStatus, described("The handbook, which is kept as long as the revision is.")]
+    knowledge: Knowledge | None = None
     model: ModelRef | None = described("The model that the handbook names.", default=None)
     digest: Annotated[Digest, described("SHA-256 over template, or images of the target, and handbook.")]
 
@@ -96,6 +111,8 @@ class Learned(Model):
     image: Image | None = described("Image of the first container.", default=None)
     model: ModelRef | None = described("The model.", default=None)
     artifact: Artifact | None = described("Where what was learned is.", default=None)
+    knowledge: Knowledge | None = None
+    curricula: Curricula = ()
 
 
 class TrainingOrder(Model):
@@ -123,6 +140,7 @@ class AgentRevisionSpec(Model):
     base: Base | None = described("What the spec says where a training says something else.", default=None)
     learned: Learned | None = described("What earlier trainings have left.", default=None)
     order: TrainingOrder | None = described("The order to train, where one was given.", default=None)
+    curricula: Curricula = ()
 
 
 class RevisionOrder(Model):
@@ -165,6 +183,7 @@ class TrainedWork(Model):
         tuple[ContainerImage, ...], described("Images of the containers.", max_length=32, json_schema_extra=ATOMIC)
     ] = ()
     handbook: Annotated[HandbookStatus, described("The handbook, which is kept as long as the revision is.")]
+    knowledge: Knowledge | None = None
     digest: Annotated[Digest, described("SHA-256 over template, or images of the target, and handbook.")]
 
 

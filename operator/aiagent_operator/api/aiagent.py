@@ -15,6 +15,7 @@ from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 from aiagent_operator.api.retraining import MOST_EVALUATIONS, Retraining
 from aiagent_operator.api.rolloutstatus import AgentRollout
+from aiagent_operator.api.supervision import DriftStatus, Supervision
 from aiagent_operator.api.trainingstatus import TrainingStatus
 from aiagent_operator.api.workload import Workload
 
@@ -69,6 +70,12 @@ class AIAgentSpec(Model):
                 "changes it: leave evaluations out, or write a template",
                 path=".retraining.evaluations",
             ),
+            cel(
+                "!has(self.retraining) || !has(self.retraining.triggers) || !('Drift' in self.retraining.triggers) || "
+                "(has(self.supervision) && has(self.supervision.drift))",
+                "the trigger Drift needs to know what drift is: declare spec.supervision.drift, or take it out",
+                path=".retraining.triggers",
+            ),
         )
     )
 
@@ -101,6 +108,7 @@ class AIAgentSpec(Model):
     handbook: Handbook = described("What the agent is told.", default=Handbook())
     workload: Annotated[Workload, described("What runs as the agent.")]
     model: ModelRef | None = described("The model that the agent works with.", default=None)
+    supervision: Supervision | None = described("What is watched of the agent while it works.", default=None)
     retraining: Retraining | None = described("How new versions of it come about, and take over.", default=None)
     revision_history_limit: Annotated[int, Field(ge=0, le=MOST_HISTORY)] | None = described(
         f"Revisions that are kept beside the one that serves, to go back to ({HISTORY} where it is left out).",
@@ -207,6 +215,9 @@ class AIAgentStatus(Model):
     handbook: HandbookStatus | None = described("Handbook in force.", default=None)
     revision: RevisionStatus | None = described("Versions of the work.", default=None)
     training: TrainingStatus | None = described("Training of the agent, and the policies about it.", default=None)
+    drift: DriftStatus | None = described(
+        "Drift, while spec.supervision.drift sees some, or cannot be measured.", default=None
+    )
     services: Annotated[
         tuple[Label, ...],
         described(

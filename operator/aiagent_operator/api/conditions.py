@@ -24,6 +24,7 @@ class Type(StrEnum):
     REVISION_ACCEPTED = "RevisionAccepted"
     IDENTITY_EXPOSED = "IdentityExposed"
     TRAINING_CURRENT = "TrainingCurrent"
+    DRIFT_DETECTED = "DriftDetected"
 
 
 class Reason(StrEnum):
@@ -101,6 +102,14 @@ class Reason(StrEnum):
     OVERDUE = "Overdue"
     OVERDUE_BEYOND_GRACE = "OverdueBeyondGrace"
     SUSPENDED_FOR_AGE = "SuspendedForAge"
+    # triggers
+    DRIFT = "Drift"
+    KNOWLEDGE_CHANGE = "KnowledgeChange"
+    POLICY_CHANGE = "PolicyChange"
+    # drift
+    DRIFTING = "Drifting"
+    BOUND_CROSSED = "BoundCrossed"
+    NOT_MEASURED = "NotMeasured"
     # identity
     EXPOSED = "OthersHoldIdentity"
     FOREIGN_RIGHTS = "RightsFromOthers"

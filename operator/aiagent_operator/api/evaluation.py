@@ -23,9 +23,17 @@ PLACEHOLDERS: Final = ("revision", "stableRevision", "agent", "namespace")
 Duration = Annotated[str, StringConstraints(min_length=1, max_length=durations.MAX_LENGTH, pattern=durations.PATTERN)]
 Difference = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")]
 TemplateName = Annotated[Label, Field(max_length=40)]
+Query = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Limit = Annotated[int, Field(ge=0, le=10_000)]
 
 _QUERY = rf"^([^{{]|\\{{[^{{]|\\{{\\{{({'|'.join(PLACEHOLDERS)})\\}}\\}})*$"
+QUERY_RULE: Final = cel(
+    f"!has(self.query) || self.query.matches('{_QUERY}')",
+    "only {{revision}}, {{stableRevision}}, {{agent}} and {{namespace}} are replaced, written without spaces: correct "
+    "or remove what else stands in {{ }}",
+    path=".query",
+)
+"""For models that have a query."""
 _COMPARED = "(has(self.maxDecrease) || has(self.maxIncrease))"
 # What a metric of a Job cannot have: a Job measures once.
 _REPEATED = (
@@ -56,12 +64,7 @@ class Metric(Model):
                 "min must not be greater than max",
                 path=".min",
             ),
-            cel(
-                f"!has(self.query) || self.query.matches('{_QUERY}')",
-                "only {{revision}}, {{stableRevision}}, {{agent}} and {{namespace}} are replaced, written without "
-                "spaces: correct or remove what else stands in {{ }}",
-                path=".query",
-            ),
+            QUERY_RULE,
             cel(
                 f"!has(self.query) || !{_COMPARED} || self.query.contains('{{{{revision}}}}')",
                 "maxDecrease and maxIncrease ask the query for both revisions: use {{revision}} in it",
@@ -97,7 +100,7 @@ class Metric(Model):
         "is no stable revision.",
         default=None,
     )
-    query: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = described(
+    query: Query | None = described(
         "PromQL with one number as its answer. {{revision}}, {{stableRevision}}, {{agent}} and {{namespace}} are "
         "replaced: within a string as they are, elsewhere in quotes.",
         default=None,

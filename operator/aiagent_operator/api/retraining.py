@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -81,8 +82,16 @@ class CadenceFields(Model):
         default=None,
     )
     suspend: Annotated[
-        bool, described("True starts no training by plan or promise, as in a CronJob; the promise goes on.")
+        bool, described("True starts no training by plan, promise or trigger, as in a CronJob; the promise goes on.")
     ] = False
+
+
+class RetrainingTrigger(StrEnum):
+    """What makes an agent due beside its plan and its promise."""
+
+    DRIFT = "Drift"
+    KNOWLEDGE_CHANGE = "KnowledgeChange"
+    POLICY_CHANGE = "PolicyChange"
 
 
 MOST_EVALUATIONS: Final = 16
@@ -136,8 +145,10 @@ class Retraining(CadenceFields):
         json_schema_extra=rules(
             *CADENCE_RULES,
             cel(
-                "has(self.jobTemplate) || !(has(self.schedule) || has(self.every) || has(self.maxAge))",
-                "schedule, every and maxAge say when the Job of jobTemplate runs: bring one, or leave them out",
+                "has(self.jobTemplate) || !(has(self.schedule) || has(self.every) || has(self.maxAge) || "
+                "has(self.triggers))",
+                "schedule, every, maxAge and triggers say when the Job of jobTemplate runs: bring one, or leave them "
+                "out",
             ),
             cel(
                 "has(self.jobTemplate) || has(self.rollout) || has(self.evaluations)",
@@ -152,6 +163,16 @@ class Retraining(CadenceFields):
         "never trained, and evaluations and rollout are of edits of the spec.",
         default=None,
     )
+    triggers: Annotated[
+        tuple[RetrainingTrigger, ...],
+        described(
+            "What makes it due at once, beside plan and promise. Drift: spec.supervision.drift is detected. "
+            "KnowledgeChange: the handbook that serves differs from that of its last successful training. "
+            "PolicyChange: an AgentPolicy names another curriculum than that training had.",
+            max_length=3,
+            json_schema_extra=AS_SET,
+        ),
+    ] = ()
     evaluations: Evaluations = ()
     connections: Annotated[
         tuple[Annotated[Label, Field(max_length=40)], ...],

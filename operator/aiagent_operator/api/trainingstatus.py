@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from aiagent_operator.api.fields import AS_SET, ATOMIC, Model, ObjectName, described
+from aiagent_operator.api.fields import AS_SET, ATOMIC, Model, ObjectName, described, map_by
 
 MOST_POLICIES: Final = 64
 """Policies that are named; whoever has more finds all of them by `kubectl get agentpolicies`."""
@@ -36,6 +36,14 @@ class TrainingWait(Model):
     until: Moment | None = described("The earliest start, where a clock tells it.", default=None)
 
 
+class TrainingTriggered(Model):
+    """Why an agent is due though neither its plan nor its promise may say so."""
+
+    trigger: Annotated[str, StringConstraints(max_length=64), described("Which trigger of spec.retraining.triggers.")]
+    since: Annotated[Moment, described("Since when it is due by it, which is its place among those that wait.")]
+    message: Annotated[str, StringConstraints(max_length=2048), described("What has changed.")]
+
+
 class TrainingUnderWay(Model):
     """The training that is under way."""
 
@@ -55,6 +63,10 @@ class TrainingStatus(Model):
     """The agent's training, as last observed."""
 
     due: Moment | None = described("From when on it is due, windows and slots aside.", default=None)
+    triggered_by: Annotated[
+        tuple[TrainingTriggered, ...],
+        described("Triggers that make it due.", max_length=3, json_schema_extra=map_by("trigger")),
+    ] = ()
     max_age: TrainingAge | None = described("How old its training may get.", default=None)
     waits_for: TrainingWait | None = described("What the next training waits for.", default=None)
     current: TrainingUnderWay | None = described("The training under way.", default=None)

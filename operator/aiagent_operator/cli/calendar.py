@@ -30,7 +30,7 @@ class Entry:
     """One agent: since when it is due, or when it will be, and what its next training waits for.
 
     `due` is None where nothing is planned or promised. `until` is the earliest start, where a clock tells it. `trains`:
-    the number of the revision that is being trained.
+    the number of the revision that is being trained. `triggers`: what makes it due beside plan and promise.
     """
 
     namespace: str
@@ -40,6 +40,7 @@ class Entry:
     until: datetime | None = None
     trains: int | None = None
     policies: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
 
     @property
     def starts(self) -> datetime | None:
@@ -114,6 +115,7 @@ def entry(agent: Mapping[str, Any]) -> Entry | None:
         _time(waits.get("until")),
         trains,
         tuple(status.get("policies") or ()),
+        tuple(str(each.get("trigger", "")) for each in status.get("triggeredBy") or ()),
     )
 
 
@@ -142,6 +144,7 @@ def document(entries: Iterable[Entry], opened: Iterable[Opening]) -> Object:
             "namespace": each.namespace,
             "name": each.name,
             "due": _wire(each.due),
+            "triggeredBy": list(each.triggers),
             "waitsFor": each.waits or None,
             "until": _wire(each.until),
             "training": each.trains,
@@ -170,7 +173,14 @@ def show(entries: Sequence[Entry], opened: Sequence[Opening], later: int, now: d
     if not entries:
         output.say("No agent is due")
     else:
-        headers = (("NAMESPACE",) if namespaced else ()) + ("AGENT", "DUE", "WAITS FOR", "STARTS", "POLICIES")
+        headers = (("NAMESPACE",) if namespaced else ()) + (
+            "AGENT",
+            "DUE",
+            "TRIGGER",
+            "WAITS FOR",
+            "STARTS",
+            "POLICIES",
+        )
         output.table(headers, [_row(each, now, namespaced=namespaced) for each in entries])
     if later:
         output.say(f"{output.counted(later, 'agent')} come due later: --days looks further ahead")
@@ -190,7 +200,8 @@ def _row(each: Entry, now: datetime, *, namespaced: bool) -> list[str]:
     waits = f"trains revision {each.trains}" if each.trains else each.waits
     starts = "" if each.trains or each.starts is None else ("now" if each.starts <= now else _text(each.starts))
     due = _text(each.due) if each.due else ""
-    return ([each.namespace] if namespaced else []) + [each.name, due, waits, starts, ", ".join(each.policies)]
+    row = [each.name, due, ", ".join(each.triggers), waits, starts, ", ".join(each.policies)]
+    return ([each.namespace] if namespaced else []) + row
 
 
 def _order(each: Entry) -> tuple[bool, datetime, str, str]:

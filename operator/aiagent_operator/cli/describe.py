@@ -153,6 +153,8 @@ def _print_warnings(agent: Object) -> None:
     warnings = [each for each in (exposed, revision) if each]
     if training.get("status") == "False":
         warnings.append(training)
+    if drift := view.condition(agent, Type.DRIFT_DETECTED):
+        warnings.append(drift)
     if role.get("reason") == Reason.ROLE_DEPRECATED.value:
         warnings.append(role)
     if warnings:
@@ -171,6 +173,7 @@ def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]
         ("role", Type.ROLE_ACCEPTED),
         ("training", Type.TRAINING_CURRENT),
         ("revision", Type.REVISION_ACCEPTED),
+        ("drift", Type.DRIFT_DETECTED),
     )
     for subject, kind in about:
         causes.append((subject, view.condition(agent, kind).get("reason", "")))

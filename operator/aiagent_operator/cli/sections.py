@@ -125,6 +125,7 @@ def _training(status: Mapping[str, Any]) -> None:
     until = f", until {wait['until']}" if wait.get("until") else ""
     lines = {
         "Due": found.get("due"),
+        "Triggered by": "; ".join(f"{t['trigger']}: {t['message']}" for t in found.get("triggeredBy") or ()),
         "At most": f"{age['value']} old, says {whose}" if age else None,
         "Waits for": f"{wait['reason']}{until}: {wait['message']}" if wait else None,
         "Policies": ", ".join(found.get("policies") or ()),

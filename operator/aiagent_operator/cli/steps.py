@@ -22,6 +22,7 @@ class Right(Enum):
 
     EDIT_AGENT = ("patch", "aiagents", meta.GROUP, True)
     RESUME = ("resume", "aiagents", meta.GROUP, True)
+    RETRAIN = ("retrain", "aiagents", meta.GROUP, True)
     ROLLBACK = ("rollback", "aiagents", meta.GROUP, True)
     PROMOTE = ("promote", "aiagents", meta.GROUP, True)
     ABORT = ("abort", "aiagents", meta.GROUP, True)
@@ -217,6 +218,18 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.OVERDUE: _TOO_OLD,
     Reason.OVERDUE_BEYOND_GRACE: _TOO_OLD,
     Reason.SUSPENDED_FOR_AGE: _TOO_OLD,
+    # A trigger is what trains: there is nothing to do but to wait for it, or for what status.training waits for.
+    Reason.DRIFT: (),
+    Reason.KNOWLEDGE_CHANGE: (),
+    Reason.POLICY_CHANGE: (),
+    Reason.DRIFTING: (
+        Step("where no trigger Drift trains it: kubectl aiagent retrain NAME --reason WHY", Right.RETRAIN),
+        Step("correct query or bound of spec.supervision.drift, where it is no drift", _EDIT),
+    ),
+    Reason.BOUND_CROSSED: (),
+    Reason.NOT_MEASURED: (
+        Step("correct the query of spec.supervision.drift, or have the Prometheus mended that it asks", _EDIT),
+    ),
     Reason.EXPOSED: _BINDINGS,
     Reason.FOREIGN_RIGHTS: _BINDINGS,
     Reason.NETWORK_WIDENED: (

@@ -59,6 +59,17 @@ def runs(revisions: Iterable[Child]) -> tuple[Run, ...]:
     return (*found, *(Run(RunState.SUCCEEDED, _time(at)) for _, at in sorted(carried)))
 
 
+def succeeded(revisions: Iterable[Child]) -> Learned | None:
+    """What the last training that succeeded has left, and what it was trained with; as `runs` counts success."""
+    known = tuple(revisions)
+    trained = [child for child in known if facts(child).training]
+    own = [c for c in trained if (run := _run(c, known)) and run.state is RunState.SUCCEEDED]
+    numbers = {facts(child).number for child in trained}
+    carried = [c for c in known if facts(c).promotion and (its := facts(c).learned) and its.by not in numbers]
+    found = [its for child in (*own, *carried) if (its := facts(child).learned)]
+    return max(found, key=lambda learned: learned.by, default=None)
+
+
 def _run(child: Child, known: tuple[Child, ...]) -> Run | None:
     its = facts(child)
     assert its.training is not None  # noqa: S101 - so is every one that is asked about

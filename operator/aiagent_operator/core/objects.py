@@ -17,6 +17,8 @@ from aiagent_operator.core.rules import Rule
 from aiagent_operator.core.runs.facts import JobFacts
 
 Manifest = dict[str, Any]
+Curricula = tuple[tuple[str, str], ...]
+"""Policy and version of each curriculum, in the order of the policies' names."""
 
 
 class ChildKind(StrEnum):
@@ -127,6 +129,7 @@ class Learned:
 
     `by`: number of the revision that was trained, `at`: when its training ended (RFC 3339). `image`, `model` and
     `artifact` are empty where the training said nothing of them. `base_image`, `base_model`: what the spec said itself.
+    `knowledge`: digest of what the handbook taught; empty where that is not known. `curricula`: what policies demanded.
     """
 
     by: int
@@ -136,6 +139,8 @@ class Learned:
     artifact: str = ""
     base_image: str = ""
     base_model: Manifest | None = None
+    knowledge: str = ""
+    curricula: Curricula = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ class Training:
     """The training that made a revision, or will. Times are RFC 3339; `ended` is empty while it is under way.
 
     `made`: its Job has been made. `order`: UID of the AgentAction by which it is trained. `base_image`, `base_model`:
-    what the spec said itself when it began.
+    what the spec said itself when it began. `curricula`: what policies demanded then.
     """
 
     trigger: str
@@ -153,6 +158,7 @@ class Training:
     order: str = ""
     base_image: str = ""
     base_model: Manifest | None = None
+    curricula: Curricula = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,8 @@ class RevisionFacts:
     ConfigMap, `handbook_digest` that of its content, `promotion` 0 where it never served, `order` the UID of the
     AgentAction by which it serves or is to, `instead` the digest of the work that the spec asked for then. `adopted`:
     the work was a target of somebody else's. `message`: why it is Rejected. `overruled`: evaluations whose verdict a
-    person has passed over, each with the UID of the order.
+    person has passed over, each with the UID of the order. `knowledge`: digest of what its handbook teaches; empty
+    where that is not known.
     """
 
     number: int
@@ -179,6 +186,7 @@ class RevisionFacts:
     training: Training | None = None
     message: str = ""
     overruled: tuple[tuple[str, str], ...] = ()
+    knowledge: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,17 @@ from aiagent_operator.core.objects import ChildKind, Desired
 from aiagent_operator.core.plan import Observed, Plan, Verb, Write, create, delete, settle
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.revising import Asked, Versions
+from aiagent_operator.core.supervision import watching
 from aiagent_operator.core.workload import WorkloadPlan
 
 
 def decide(o: Observed) -> Plan:
     """The plan for an agent without a deletion timestamp."""
-    o = facts.look(o)
+    o = facts.look(watching.look(o))
+    return watching.told(_decide(o), o)
+
+
+def _decide(o: Observed) -> Plan:
     role_verdict = granting.role_verdict(o.agent.spec, o.role)
     accepted = role_verdict.status is True and o.role is not None
     grants = _grants(o)

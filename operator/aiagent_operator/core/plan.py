@@ -22,6 +22,7 @@ from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
 from aiagent_operator.core.rollout.facts import RolloutOrder
 from aiagent_operator.core.rules import Ceiling, Rule
 from aiagent_operator.core.runs.facts import PodFacts
+from aiagent_operator.core.supervision.drift import Seen
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 # A rule in the namespace where it held.
@@ -146,10 +147,10 @@ class Observed:
     """Everything that a decision about one agent rests on.
 
     `time` is RFC 3339 in UTC, to the second; `moment` is the same, exactly. `policies`: what those that select the
-    agent demand together. `training`: what follows from these, which the decision itself fills in. `admitted`: others
-    leave it room to be trained now. `slot`: else for which it waits, where that is known. `steering`: orders about its
-    rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in `children`;
-    `measured` what Prometheus has answered.
+    agent demand together. `training`: what follows from these, and `drift`: what is known of that; the decision itself
+    fills both in. `admitted`: others leave it room to be trained now. `slot`: else for which it waits, where that is
+    known. `steering`: orders about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was
+    observed as it is in `children`; `measured` what Prometheus has answered.
     """
 
     agent: AIAgent
@@ -180,6 +181,7 @@ class Observed:
     definition_terminating: bool = False
     pods: Mapping[ObjectKey, tuple[PodFacts, ...]] = field(default_factory=dict)
     measured: Measured = field(default_factory=dict)
+    drift: Seen | None = None
 
     @property
     def suspended(self) -> bool:

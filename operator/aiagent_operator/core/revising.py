@@ -88,7 +88,8 @@ def ask(o: Observed, effective: EffectiveHandbook, learned: Learned | None) -> A
     images = revision.images(template["spec"]) if template else workload.images(o)
     work = None
     if images is not None:
-        work = Work(template, images, book.key.name, handbook.content_digest(book), model)
+        taught_by = handbook.knowledge(effective, o.instructions)
+        work = Work(template, images, book.key.name, handbook.content_digest(book), model, taught_by)
     return Asked(effective, book, work, holds, image, holds.base_model if holds else model)
 
 

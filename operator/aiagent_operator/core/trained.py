@@ -46,5 +46,7 @@ def accept(
         artifact=found.artifact or (before.artifact if before else ""),
         base_image=training.base_image if training else "",
         base_model=training.base_model if training else None,
+        knowledge=record.knowledge,
+        curricula=training.curricula if training else (),
     )
     return learned, result

@@ -144,7 +144,9 @@ def _run(o: Observed, versions: Versions, record: Child) -> Run:
         RunKind.TRAINING,
         its.number,
         _SUFFIX,
-        run_job.environment(o.identity, RunKind.TRAINING, its.number, stable, its.training.trigger),
+        run_job.environment(
+            o.identity, RunKind.TRAINING, its.number, stable, its.training.trigger, its.training.curricula
+        ),
         handbook=its.handbook,
         connections=run_job.named(how.connections, o.agent.spec.connections, run_job.CONNECTIONS),
     )
@@ -203,13 +205,14 @@ def kept(o: Observed, versions: Versions) -> TrainingPlan:
 def step(o: Observed, versions: Versions, granted: Granted) -> TrainingPlan:
     """What to do about the agent's training now: go on with the one under way, or begin one that has its place."""
     here = plan(o, versions)
-    if current(versions.known) or here.writes or o.training is None or not isinstance(o.training.step, Start):
+    start = o.training.step if o.training else None
+    if current(versions.known) or here.writes or not isinstance(start, Start):
         return here
-    began = _begin(o, versions, granted) if o.admitted else None
+    began = _begin(o, versions, granted, start.trigger) if o.admitted else None
     return replace(here, writes=(began,)) if began else here
 
 
-def _begin(o: Observed, versions: Versions, granted: Granted) -> Write | None:
+def _begin(o: Observed, versions: Versions, granted: Granted, trigger: Trigger) -> Write | None:
     """The write that begins a training; None while the agent's work is not known.
 
     It begins with what serves: the work of the spec, with what that revision has learned.
@@ -221,16 +224,19 @@ def _begin(o: Observed, versions: Versions, granted: Granted) -> Write | None:
     start = revising.ask(o, versions.asked.effective, learned)
     if start.work is None:
         return None
-    book = (facts(serving).handbook, facts(serving).handbook_digest) if serving else None
-    work = replace(start.work, handbook=book[0], handbook_digest=book[1]) if book else start.work
+    work = start.work
+    if serving:
+        now = facts(serving)
+        work = replace(work, handbook=now.handbook, handbook_digest=now.handbook_digest, knowledge=now.knowledge)
     origin = Origin(
-        Trigger.RETRAIN if order else Trigger.SCHEDULE,
+        Trigger.RETRAIN if order else trigger,
         revising.permissions(granted),
         parent=facts(serving).number if serving else None,
         learned=start.learned,
         base_image=start.base_image,
         base_model=start.base_model,
         order=(order.name, order.uid) if order else None,
+        curricula=o.policies.curricula,
     )
     last = (o.agent.status.get("revision") or {}).get("latest", 0)
     number = max([last, *(facts(child).number for child in versions.known)]) + 1

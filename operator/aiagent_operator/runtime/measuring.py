@@ -1,4 +1,4 @@
-"""Asks Prometheus for runs of evaluations, beside the passes: an agent is never held up by a server that is slow.
+"""Asks Prometheus for runs of evaluations and about drift, beside the passes: no slow server holds up an agent.
 
 A pass says what is due. The answers are there at the next one, which the first of them brings about. Nothing is kept
 beyond that: what a crash loses is asked again.

@@ -98,14 +98,34 @@ class Decision:
     promise: Promise
 
 
-def decide(cadence: Cadence, history: History, uid: str, policies: Sequence[PolicyWindows], now: datetime) -> Decision:
-    """What to do with this agent now. Nothing of it depends on when it was asked before."""
+def decide(  # noqa: PLR0917 - each of its own type
+    cadence: Cadence,
+    history: History,
+    uid: str,
+    policies: Sequence[PolicyWindows],
+    now: datetime,
+    triggered: datetime | None = None,
+) -> Decision:
+    """What to do with this agent now. Nothing of it depends on when it was asked before.
+
+    `triggered`: since when it is due whatever plan and promise say; it has no place in the spread then.
+    """
     kept = promise(history.anchor, cadence.max_age, cadence.grace, now)
-    return Decision(_start(cadence, history, uid, policies, now), kept)
-
-
-def _start(cadence: Cadence, history: History, uid: str, policies: Sequence[PolicyWindows], now: datetime) -> Start:
     since = due_since(cadence, history)
+    if triggered is not None:
+        first = triggered if since is None else min(since, triggered)
+        return Decision(_at_once(first, cadence, history, policies, now), kept)
+    return Decision(_start(since, cadence, history, uid, policies, now), kept)
+
+
+def _start(  # noqa: PLR0917 - as `decide`
+    since: datetime | None,
+    cadence: Cadence,
+    history: History,
+    uid: str,
+    policies: Sequence[PolicyWindows],
+    now: datetime,
+) -> Start:
     if since is None:
         return NotYet(None, None)
     first = windows.opening(policies, since)
@@ -115,6 +135,13 @@ def _start(cadence: Cadence, history: History, uid: str, policies: Sequence[Poli
     if ready is not None and now < ready:
         holding = windows.opening(policies, now)
         return Held(since, ready, ready, holding.reason) if holding.reason else NotYet(ready, since)
+    return _at_once(since, cadence, history, policies, now)
+
+
+def _at_once(
+    since: datetime, cadence: Cadence, history: History, policies: Sequence[PolicyWindows], now: datetime
+) -> Start:
+    """What an agent that is due waits for still."""
     retry = cadence.backoff.not_before(history.failed, history.last_failure)
     if retry is not None and now < retry:
         return BackingOff(since, windows.opening(policies, retry).at or retry, history.failed)

@@ -72,6 +72,16 @@ def content_digest(desired: Desired) -> str:
     return f"sha256:{digest(desired.manifest['data'])}"
 
 
+def knowledge(handbook: EffectiveHandbook, text: str | None) -> str:
+    """SHA-256 over what the handbook teaches: not over purpose, model and artifact, which no training is about.
+
+    The order of entries does not matter.
+    """
+    rules = sorted((_wire(rule) for rule in handbook.rules), key=lambda rule: str(rule["name"]))
+    sources = sorted((_wire(source) for source in handbook.knowledge_sources), key=lambda source: str(source["name"]))
+    return f"sha256:{digest([text, rules, sources, sorted(handbook.prohibited)])}"
+
+
 def owned(live: Mapping[str, Any]) -> str:
     """Digest of our labels, immutability and all content."""
     return common.owned_digest(live, live.get("immutable"), live.get("data"), live.get("binaryData"))

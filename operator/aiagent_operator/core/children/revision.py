@@ -14,6 +14,7 @@ from aiagent_operator.core.children import common
 from aiagent_operator.core.objects import (
     AgentIdentity,
     ChildKind,
+    Curricula,
     Desired,
     Learned,
     Manifest,
@@ -33,8 +34,8 @@ _LONGEST = 512
 class Work:
     """What an agent is: the author's pod template, or the images of an adopted target, and the handbook.
 
-    `handbook` is that ConfigMap's name, `handbook_digest` the digest of its content. Number of pods, rights and
-    connections are not work: they change at once, and in place.
+    `handbook` is that ConfigMap's name, `handbook_digest` the digest of its content, `knowledge` that of what it
+    teaches. Number of pods, rights and connections are not work: they change at once, and in place.
     """
 
     template: Manifest | None
@@ -42,6 +43,7 @@ class Work:
     handbook: str
     handbook_digest: str
     model: Manifest | None = None
+    knowledge: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -53,7 +55,7 @@ class Work:
         """As a revision holds it; the template beside it."""
         handbook = {"configMap": self.handbook, "digest": self.handbook_digest}
         images = [{"container": container, "image": image} for container, image in self.images]
-        return {"images": images, "handbook": handbook, "digest": self.digest}
+        return {"images": images, "handbook": handbook, "digest": self.digest, **_said(knowledge=self.knowledge)}
 
 
 def canonical(template: Manifest) -> str:
@@ -96,7 +98,7 @@ class Origin:
     """How a revision came about. `permissions` is the digest of what is granted now, `parent` the one that serves.
 
     `learned` is what earlier trainings have left; `base_image` and `base_model` what the spec says itself, for a
-    training. `order` is the AgentAction (name, UID) by which it is trained.
+    training. `order` is the AgentAction (name, UID) by which it is trained, `curricula` what policies demand of that.
     """
 
     trigger: Trigger
@@ -106,6 +108,7 @@ class Origin:
     base_image: str = ""
     base_model: Manifest | None = None
     order: tuple[str, str] | None = None
+    curricula: Curricula = ()
 
 
 def build(agent: AgentIdentity, number: int, work: Work, origin: Origin) -> Desired:
@@ -122,7 +125,7 @@ def build(agent: AgentIdentity, number: int, work: Work, origin: Origin) -> Desi
         "trigger": origin.trigger.value,
         "permissions": origin.permissions,
         "work": what,
-        **_said(parent=origin.parent, learned=_learned(origin.learned)),
+        **_said(parent=origin.parent, learned=_learned(origin.learned), curricula=_wire(origin.curricula)),
     }
     if origin.trigger in TRAININGS or origin.learned:
         manifest["spec"]["base"] = _said(image=origin.base_image, model=origin.base_model)
@@ -140,8 +143,22 @@ def _said(**fields: Any) -> Manifest:
 def _learned(learned: Learned | None) -> Manifest | None:
     if learned is None:
         return None
-    what = _said(image=learned.image, model=learned.model, artifact=learned.artifact)
+    what = _said(
+        image=learned.image,
+        model=learned.model,
+        artifact=learned.artifact,
+        knowledge=learned.knowledge,
+        curricula=_wire(learned.curricula),
+    )
     return {"revision": learned.by, "time": learned.at} | what
+
+
+def _wire(curricula: Curricula) -> list[Manifest]:
+    return [{"policy": policy, "version": version} for policy, version in curricula]
+
+
+def _curricula(wire: Mapping[str, Any]) -> Curricula:
+    return tuple(sorted((each["policy"], each["version"]) for each in wire.get("curricula") or ()))
 
 
 def owned(live: Mapping[str, Any]) -> str:
@@ -180,6 +197,7 @@ def facts(live: Mapping[str, Any]) -> RevisionFacts:
         training=training,
         message=status.get("message", "")[:_LONGEST] if state is RevisionState.REJECTED else "",
         overruled=tuple((each["evaluation"], each["order"]) for each in status.get("overruled") or ()),
+        knowledge=(work or spec["work"]).get("knowledge", ""),
     )
 
 
@@ -194,6 +212,7 @@ def _training(live: Mapping[str, Any]) -> Training:
         order=(spec.get("order") or {}).get("uid", ""),
         base_image=base.get("image", ""),
         base_model=base.get("model"),
+        curricula=_curricula(spec),
     )
 
 
@@ -203,6 +222,8 @@ def _has_learned(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Learned 
     if not before and not result:
         return None
     what = {**before, **result}
+    # A training has learned from what it began with, whatever the handbook has become meanwhile.
+    taught = {"knowledge": spec["work"].get("knowledge"), "curricula": spec.get("curricula")} if result else before
     return Learned(
         by=spec["number"] if result else before["revision"],
         at=status.get("completionTime", "") if result else before["time"],
@@ -211,4 +232,6 @@ def _has_learned(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Learned 
         artifact=what.get("artifact", ""),
         base_image=base.get("image", ""),
         base_model=base.get("model"),
+        knowledge=taught.get("knowledge") or "",
+        curricula=_curricula(taught),
     )

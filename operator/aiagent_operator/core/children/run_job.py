@@ -22,7 +22,7 @@ from aiagent_operator.core import injection as injections
 from aiagent_operator.core import texts
 from aiagent_operator.core.children import common
 from aiagent_operator.core.injection import Injection
-from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, ObjectKey, digest
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Curricula, Desired, Manifest, ObjectKey, digest
 
 ACTIVE_DEADLINE_SECONDS: Final = 21_600
 """Six hours, where the author says nothing: a run that hangs must not keep its place among those that may train."""
@@ -70,12 +70,18 @@ class Stable:
     image: str = ""
 
 
-def environment(
-    agent: AgentIdentity, kind: RunKind, number: int, stable: Stable | None, trigger: str = ""
+def environment(  # noqa: PLR0917 - what is told, each of its own type
+    agent: AgentIdentity,
+    kind: RunKind,
+    number: int,
+    stable: Stable | None,
+    trigger: str = "",
+    curricula: Curricula = (),
 ) -> dict[str, str]:
     """What every run is told. All names are always there, empty where there is nothing to say, so that `$(...)` works.
 
     `stable` is None before the first revision has been promoted. `trigger`: why the revision is made.
+    `curricula`: what policies demand of its training.
     """
     return {
         runs.ENV_AGENT: agent.name,
@@ -83,6 +89,7 @@ def environment(
         runs.ENV_RUN: kind.value,
         runs.ENV_REVISION: str(number),
         runs.ENV_TRIGGER: trigger,
+        runs.ENV_CURRICULA: " ".join(f"{policy}={version}" for policy, version in curricula),
         runs.ENV_STABLE_REVISION: str(stable.number) if stable else "",
         runs.ENV_STABLE_ARTIFACT: stable.artifact if stable else "",
         runs.ENV_STABLE_IMAGE: stable.image if stable else "",

@@ -83,6 +83,7 @@ class CompiledPolicy:
     freshness: Freshness | None
     evaluations: frozenset[str]
     history: int | None
+    curriculum: str | None
     problem: str
 
     @classmethod
@@ -98,6 +99,7 @@ class CompiledPolicy:
             freshness=_freshness(read, problems),
             evaluations=frozenset(evaluation.name for evaluation in read.required_evaluations),
             history=read.revision_history_limit,
+            curriculum=read.curriculum,
             problem=some(problems, separator="; "),
         )
 

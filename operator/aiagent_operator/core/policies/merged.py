@@ -8,6 +8,7 @@ Strict is:
 - of evaluations each that any policy names.
 - of the history the longer one. A revision that is removed does not come back, neither to be served again nor to be
   asked about, while one too many costs a few kilobytes. So a policy says what is kept at least.
+- of curricula each, as the policy's own.
 - a policy that cannot be read (see `compiled`) holds trainings, promotions and removals back.
 
 Merging is a join: the order of policies does not matter, nor how often one is counted, and one more only adds.
@@ -21,9 +22,11 @@ from datetime import timedelta
 from functools import reduce
 from typing import Generic, TypeVar
 
+from aiagent_operator.api.curriculum import MOST_CURRICULA
 from aiagent_operator.api.durations import format_duration
 from aiagent_operator.core.cadence.due import Cadence
 from aiagent_operator.core.cadence.windows import PolicyWindows
+from aiagent_operator.core.objects import Curricula
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 
 T = TypeVar("T")
@@ -79,7 +82,7 @@ class Merged:
 
     `max_age`: from then on it is due and overdue. `beyond`: from then on it is overdue beyond its grace. `suspends`:
     from then on it is suspended. `history`: superseded revisions to keep at least. `names`: all policies that select
-    it, also those that demand nothing.
+    it, also those that demand nothing. `curricula`: what they have it taught, of the first by name.
     """
 
     max_age: Strictest[timedelta] | None = None
@@ -89,6 +92,7 @@ class Merged:
     limits: tuple[Limit, ...] = ()
     evaluations: tuple[Strictest[str], ...] = ()
     history: Strictest[int] | None = None
+    curricula: Curricula = ()
     broken: tuple[Broken, ...] = ()
     names: tuple[str, ...] = ()
 
@@ -106,6 +110,7 @@ class Merged:
             limits=() if policy.most is None else (Limit(policy.name, policy.most),),
             evaluations=tuple(Strictest(name, source) for name in sorted(policy.evaluations)),
             history=None if policy.history is None else Strictest(policy.history, source),
+            curricula=((policy.name, policy.curriculum),) if policy.curriculum else (),
             broken=(Broken(policy.name, policy.problem),) if policy.problem else (),
             names=(policy.name,),
         )
@@ -129,6 +134,7 @@ class Merged:
             limits=_union(self.limits, other.limits, lambda limit: limit.policy),
             evaluations=_evaluations((*self.evaluations, *other.evaluations)),
             history=_strictest(self.history, other.history, max),
+            curricula=tuple(sorted({*self.curricula, *other.curricula}))[:MOST_CURRICULA],
             broken=_union(self.broken, other.broken, lambda broken: broken.policy),
             names=tuple(sorted({*self.names, *other.names})),
         )

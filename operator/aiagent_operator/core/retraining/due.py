@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.api.retraining import CadenceFields
 from aiagent_operator.core import texts
 from aiagent_operator.core.cadence import due, windows
@@ -62,10 +63,23 @@ class Hold(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an agent is due beside plan and promise: which trigger, since when, and what has changed."""
+
+    trigger: Trigger
+    since: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
-    """To be trained as soon as there is a slot in each of its policies. `since` is its place in the queue."""
+    """To be trained as soon as there is a slot in each of its policies. `since` is its place in the queue.
+
+    `trigger`: what made it due first.
+    """
 
     since: datetime
+    trigger: Trigger = Trigger.SCHEDULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +112,8 @@ class Facts:
 
     `cadence`: None where the agent has no `spec.retraining`. `problem`: why that cannot be read; empty where it can.
     `paused`: `spec.retraining.suspend`. `suspended`: what suspends the agent apart from its age (its spec, an order),
-    in words; empty where nothing does. `ordered`: since when somebody orders that it is trained. An agent that is being
-    offboarded has no facts: it is not trained.
+    in words; empty where nothing does. `ordered`: since when somebody orders that it is trained. `causes`: what makes
+    it due at once. An agent that is being offboarded has no facts: it is not trained.
     """
 
     uid: str
@@ -111,6 +125,7 @@ class Facts:
     paused: bool = False
     suspended: str = ""
     ordered: datetime | None = None
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +133,9 @@ class View:
     """What is true of an agent's training now, and what to do.
 
     `due`: the time from which on it is due, spread and windows aside; may be past, None where nothing is planned or
-    promised. `suspend`: its age suspends it. `announcement`: what to say of a broken promise; empty while it is kept.
-    `again`: when to look again, if nothing happens before; None where only an event changes anything.
+    promised. `causes`: what makes it due at once. `suspend`: its age suspends it. `announcement`: what to say of a
+    broken promise; empty while it is kept. `again`: when to look again, if nothing happens before; None where only an
+    event changes anything.
     """
 
     uid: str
@@ -131,6 +147,7 @@ class View:
     announcement: str
     again: datetime | None
     limits: tuple[Limit, ...]
+    causes: tuple[Cause, ...] = ()
 
 
 def cadence(fields: CadenceFields) -> Cadence:
@@ -159,7 +176,8 @@ def view(agent: Facts, now: datetime) -> View:
     holds = agent.policies.join(Merged.own(own))
     effective = agent.policies.cadence(own)
     past = history(agent.created, agent.runs)
-    decided = due.decide(effective, past, agent.uid, agent.policies.windows, now)
+    triggered = min((cause.since for cause in agent.causes), default=None)
+    decided = due.decide(effective, past, agent.uid, agent.policies.windows, now, triggered)
     suspend_at = past.anchor + holds.suspends.value if holds.suspends else None
     step = _step(agent, effective, decided, now)
     return View(
@@ -172,6 +190,7 @@ def view(agent: Facts, now: datetime) -> View:
         announcement=_announcement(decided.promise, holds, suspend_at, now),
         again=_again(agent, step, decided, suspend_at, now),
         limits=agent.policies.limits,
+        causes=agent.causes,
     )
 
 
@@ -179,7 +198,8 @@ def _step(agent: Facts, effective: Cadence, decided: Decision, now: datetime) ->
     began = [run.at for run in agent.runs if run.state is RunState.TRAINING]
     if began:
         return InTraining(min(began))
-    if effective.plan is None and effective.max_age is None and not agent.problem and agent.ordered is None:
+    asked = agent.problem or agent.causes or agent.ordered is not None
+    if effective.plan is None and effective.max_age is None and not asked:
         return Idle()
     if (held := _held(agent)) is not None:
         return held
@@ -239,7 +259,8 @@ def _by_time(agent: Facts, decided: Decision) -> Step:
         case BackingOff(_, until, failed):
             return Wait(Hold.BACKING_OFF, f"failed {failed} times since the last success", until)
         case start:
-            return Start(start.since)
+            first = next((cause.trigger for cause in agent.causes if cause.since == start.since), Trigger.SCHEDULE)
+            return Start(start.since, first)
 
 
 def _again(agent: Facts, step: Step, decided: Decision, suspend_at: datetime | None, now: datetime) -> datetime | None:

@@ -13,7 +13,7 @@ from aiagent_operator.core.cadence.errors import CadenceError
 from aiagent_operator.core.objects import Child
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.policies.merged import Merged
-from aiagent_operator.core.retraining import due
+from aiagent_operator.core.retraining import due, triggers
 from aiagent_operator.core.retraining.due import Facts, View, view
 from aiagent_operator.core.revisions import RetrainOrder
 from aiagent_operator.core.revisions import facts as facts_of
@@ -43,6 +43,7 @@ def facts(o: Observed) -> Facts:
         paused=bool(spec and spec.suspend),
         suspended="; ".join(stops(o)),
         ordered=datetime.fromisoformat(order.given) if order else None,
+        causes=triggers.causes(o),
     )
 
 

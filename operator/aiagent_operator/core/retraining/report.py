@@ -12,7 +12,7 @@ from aiagent_operator.core import texts
 from aiagent_operator.core.cadence.promise import Kept, Overdue
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.policies.merged import Strictest
-from aiagent_operator.core.retraining.due import Hold, Start, View, Wait
+from aiagent_operator.core.retraining.due import Cause, Hold, Start, View, Wait
 
 LONGEST: Final = timedelta(hours=6)
 """Until an agent is looked at again at the latest: a machine may have slept, or its clock been set."""
@@ -30,6 +30,10 @@ def verdict(o: Observed) -> Verdict | None:
     if o.policies.broken:
         text = texts.some(o.policies.broken, separator="; ")
         return Verdict(Type.TRAINING_CURRENT, False, Reason.POLICY_UNREADABLE, text[:_MESSAGE])
+    if view.causes:
+        said = "; ".join(cause.text for cause in view.causes)
+        text = f"Due since {texts.moment(min(cause.since for cause in view.causes))}: {said}"
+        return Verdict(Type.TRAINING_CURRENT, False, Reason(view.causes[0].trigger.value), text[:_MESSAGE])
     if view.due is None:
         return None
     return Verdict(Type.TRAINING_CURRENT, True, Reason.UP_TO_DATE, _kept(view.promise, view, view.due))
@@ -54,12 +58,17 @@ def summary(o: Observed) -> dict[str, Any] | None:
         return None
     found = {
         "due": texts.moment(view.due) if view.due else None,
+        "triggeredBy": [_cause(cause) for cause in view.causes] or None,
         "maxAge": _age(view.max_age) if view.max_age else None,
         "waitsFor": _waits_for(o, view),
         "suspendedBy": list(_suspending(o)) or None,
         "policies": list(o.policies.names[:MOST_POLICIES]) or None,
     }
     return {field: value for field, value in found.items() if value is not None}
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {"trigger": cause.trigger.value, "since": texts.moment(cause.since), "message": cause.text[:_MESSAGE]}
 
 
 def _age(strictest: Strictest[timedelta]) -> dict[str, Any]:
