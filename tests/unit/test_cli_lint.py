@@ -291,6 +291,13 @@ def test_an_evaluation_that_a_policy_requires(selector: Any, of_agent: Any, of_r
     assert fields(*manifests) == wanted
 
 
+def test_an_evaluation_that_only_a_rollout_names_is_not_the_required_one() -> None:
+    rollout = {"strategy": "Canary", "steps": [{"weight": 50}, {"evaluation": {"name": "safety"}}]}
+    employed = agent(retraining={"evaluations": [template("safety")], "rollout": rollout})
+    found = fields(role(), employed, agents.policy("corp", {}, **NAMES_SAFETY))
+    assert ("AIAgent/triage", "spec.retraining.evaluations", "EvaluationRequired") in found
+
+
 def test_a_required_evaluation_that_may_not_hold_anything_up_is_a_warning() -> None:
     adopted = agent(workload=agents.target("router"))
     result = lint("-", text=yaml.safe_dump_all([role(), adopted, agents.policy("corp", {}, **NAMES_SAFETY)]))

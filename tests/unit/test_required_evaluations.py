@@ -87,6 +87,17 @@ def test_of_several_policies_each_is_named_and_all_have_to_be_met() -> None:
     assert '"tone"' in message
 
 
+def test_what_runs_in_a_rollout_alone_comes_too_late_to_count() -> None:
+    found = desk("safety", policies=SAFETY)
+    found.spec["retraining"]["rollout"] = {
+        "strategy": "Canary", "steps": [{"weight": 50}, {"evaluation": {"name": "safety"}}]
+    }  # fmt: skip
+    plan = found.settle()
+    assert said(plan, "RevisionAccepted")[:2] == (False, "EvaluationRequired")
+    assert "leave it out of spec.retraining.rollout" in said(plan, "RevisionAccepted")[2]
+    assert not found.of(ChildKind.ROLE_BINDING)
+
+
 def test_what_is_required_has_to_pass_as_any_evaluation() -> None:
     found = desk("safety", policies=SAFETY)
     found.answer = lambda *_: "F"

@@ -145,7 +145,9 @@ def _required(
     agent: AIAgent, policies: list[CompiledPolicy], role: CompiledRole | None, namespace: str
 ) -> Iterator[Issue]:
     """Evaluations that policies require, and that neither the agent nor a role that hires it has."""
-    own = agent.spec.retraining.evaluations if agent.spec.retraining else ()
+    how = agent.spec.retraining
+    late = how.rollout.evaluations if how and how.rollout else frozenset()
+    own = [template for template in how.evaluations if template.name not in late] if how else []
     hiring = role.role.spec.hiring_evaluations if role else ()
     home = agent.metadata.namespace or namespace
     subject = Subject(agent.spec.role_ref.name, agent.metadata.labels, {NAMESPACE_LABEL: home})

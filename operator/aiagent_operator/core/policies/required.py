@@ -25,4 +25,4 @@ def said(found: Required) -> str:
 def remedy(found: Required) -> str:
     """What an agent's owner does about it."""
     one = "an evaluation of that name" if len(found) == 1 else "evaluations of these names"
-    return f"add {one} to spec.retraining.evaluations"
+    return f"add {one} to spec.retraining.evaluations, and leave it out of spec.retraining.rollout"
