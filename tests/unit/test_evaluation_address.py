@@ -35,6 +35,7 @@ def test_one_form(text: str, form: str) -> None:
     [
         "", "prometheus:9090", "//prometheus", "file:///etc/passwd", "ftp://prometheus", "gopher://prometheus:70/_x",
         "http://", "http://:9090", "http://prometheus:port", "http://prometheus:70000", "http://prom etheus",
+        "http://prometheus/@",
         "http://user:secret@prometheus", "http://prometheus@10.0.0.1", "http://prometheus/?query=up",
         "http://prometheus/#x", "http://prometheus?", "http://prometheus#", "http://prometheus/../admin",
         "http://prometheus/%2e%2e/admin", "http://prometheus\\@10.0.0.1", "http://prometheus\n.example",

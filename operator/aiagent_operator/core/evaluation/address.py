@@ -34,7 +34,7 @@ def normal(text: str) -> str:
         raise AddressError(f"{shape}: {error}") from error
     if parts.scheme not in _PORTS or not parts.hostname:
         raise AddressError(shape)
-    if "@" in parts.netloc or parts.query or parts.fragment or "?" in text or "#" in text:
+    if "@" in text or parts.query or parts.fragment or "?" in text or "#" in text:
         raise AddressError(f"{shape}: leave out user, password, query and fragment")
     if any(part in {".", ".."} for part in parts.path.split("/")) or "%" in text:
         raise AddressError(f"{shape}: leave out dots and percent signs in its path")
