@@ -26,7 +26,7 @@ from support.services import make_services, selected
 from support.snapshots import lasting, renamed
 from support.workplace import Workplace
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(1800)]
 
 Rights = frozenset[tuple[str, str, str, str]]
 
