@@ -106,11 +106,13 @@ def test_every_addition_is_followed_by_work(steps: list[tuple[str, str]]) -> Non
         at_work: set[str] = set()
         owed: set[str] = set()
         hurried: set[str] = set()
+        later: set[str] = set()  # hurried while at work, so urgent from its end on
         for step, key in steps:
             if step in ("add", "hurry"):
                 work.add(key, urgent=step == "hurry")
                 owed.add(key)
-                hurried |= {key} if step == "hurry" and key not in at_work else set()
+                if step == "hurry":
+                    (later if key in at_work else hurried).add(key)
             elif step == "get" and len(work):
                 got = await work.get()
                 assert got not in at_work
@@ -120,6 +122,8 @@ def test_every_addition_is_followed_by_work(steps: list[tuple[str, str]]) -> Non
                 owed.discard(got)
             elif step == "done" and key in at_work:
                 at_work.discard(key)
+                hurried |= later & {key}
+                later.discard(key)
                 work.done(key)
         for key in sorted(at_work):
             work.done(key)
