@@ -193,10 +193,18 @@ class Workplace:
         strangers = [
             a["metadata"] for a in self.admin.list(agents.API, "aiagents") if self._id not in a["metadata"]["namespace"]
         ]
+        # A namespace may go before its agents where the API server, just restarted, does not serve their kind yet. What
+        # it leaves can only be deleted while there is such a namespace: policies select by its labels.
+        homes = {meta["namespace"] for meta in strangers}
+        lost = sorted(home for home in homes if self.admin.find("v1", "namespaces", home) is None)
+        for home in lost:
+            self.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
         for meta in strangers:
             self._delete(agents.API, "aiagents", meta["name"], meta["namespace"])
         for meta in strangers:
             self.admin.wait_gone(agents.API, "aiagents", meta["name"], namespace=meta["namespace"], timeout=120)
+        for home in lost:
+            self._delete("v1", "namespaces", home)
 
     def events(self, name: str) -> list[Object]:
         """The events about an agent, also about one that is gone."""
