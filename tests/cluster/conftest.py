@@ -11,7 +11,9 @@ from support import chart
 from support.cluster import VARIABLE, Cluster, NamedCluster
 from support.kube import Kube
 from support.localcluster import ControlPlane
+from support.measured import Bench
 from support.operator import Installation, OperatorProcess, installation
+from support.prometheus import NoPrometheusError, PrometheusServer
 from support.tenancy import Office, open_office
 from support.terminal import Terminal
 from support.workplace import Workplace
@@ -74,6 +76,31 @@ def office(installed: Installation, namespace: str) -> Iterator[Office]:
 def operator(installed: Installation) -> OperatorProcess:
     """The operator that tests share, running and ready."""
     return installed.operator()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrometheusServer]:
+    """A Prometheus for the tests of a module."""
+    try:
+        prometheus = PrometheusServer()
+    except NoPrometheusError as error:
+        pytest.skip(str(error))
+    with prometheus:
+        yield prometheus
+
+
+@pytest.fixture(scope="module")
+def asking(installed: Installation, server: PrometheusServer) -> Iterator[OperatorProcess]:
+    """An operator of the module's own that may ask this Prometheus."""
+    with installed.alone(prometheus_addresses=server.url) as process:
+        yield process
+
+
+@pytest.fixture
+def bench(installed: Installation, asking: OperatorProcess, server: PrometheusServer) -> Iterator[Bench]:
+    """Where agents are evaluated, by this Prometheus and by Jobs."""
+    with Bench.beside(installed, asking, server) as place:
+        yield place
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@
 Prometheus, and run as Jobs on fake nodes."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from cluster.test_gates import BAD, BRIEF, GOOD, HONEST, Bench, held_out, live
 from support import agents
 from support.kube import Object, wait_for
-from support.operator import Installation, OperatorProcess
-from support.prometheus import NoPrometheusError, PrometheusServer
+from support.measured import BAD, BRIEF, GOOD, HONEST, Bench, held_out, live
 from support.terminal import Terminal
 from support.versions import deployments, revisions, until_rejected, until_waits
 
@@ -21,32 +18,6 @@ STEPS = [{"weight": 25}, {"pause": {}}]
 WATCHED: Object = {"strategy": "Canary", "steps": STEPS, "analysis": [{"name": "live"}]}
 MEASURED: Object = {"strategy": "Canary", "steps": [{"weight": 25}, {"evaluation": {"name": "held-out"}}]}
 KIND: Object = {"instructions": {"inline": "Be kind."}}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrometheusServer]:
-    try:
-        prometheus = PrometheusServer()
-    except NoPrometheusError as error:
-        pytest.skip(str(error))
-    with prometheus:
-        yield prometheus
-
-
-@pytest.fixture(scope="module")
-def operator(installed: Installation, server: PrometheusServer) -> Iterator[OperatorProcess]:  # type: ignore[override]
-    """An operator that may ask this Prometheus."""
-    with installed.alone(prometheus_addresses=server.url) as process:
-        yield process
-
-
-@pytest.fixture
-def bench(installed: Installation, operator: OperatorProcess, server: PrometheusServer) -> Iterator[Bench]:
-    if not operator.running():
-        operator.restart()
-    place = Bench(installed, operator, server)
-    yield place
-    place.clean()
 
 
 def employ(bench: Bench, rollout: Object, *evaluations: Object, **spec: Any) -> None:

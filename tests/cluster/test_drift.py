@@ -11,11 +11,11 @@ import pytest
 
 from support import agents
 from support.kube import Object
+from support.measured import Measured
 from support.operator import Installation, OperatorProcess
-from support.prometheus import NoPrometheusError, PrometheusServer
+from support.prometheus import PrometheusServer
 from support.trainings import jobs, trains
 from support.versions import revisions, states
-from support.workplace import Workplace
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("gates")]
 
@@ -25,41 +25,20 @@ DRIFT = {"query": QUERY, "max": "0.25", "recovery": "0.15", "for": "15s", "inter
 LONG = 120.0
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrometheusServer]:
-    try:
-        prometheus = PrometheusServer()
-    except NoPrometheusError as error:
-        pytest.skip(str(error))
-    with prometheus:
-        yield prometheus
-
-
-@pytest.fixture(scope="module")
-def operator(installed: Installation, server: PrometheusServer) -> Iterator[OperatorProcess]:  # type: ignore[override]
-    """An operator that may ask this Prometheus."""
-    with installed.alone(prometheus_addresses=server.url) as process:
-        yield process
-
-
-class Ward(Workplace):
-    """A workplace with one agent whose answers are counted: how many are wrong is said here, by revision."""
-
-    def __init__(self, installed: Installation, operator: OperatorProcess, server: PrometheusServer) -> None:
-        super().__init__(installed)
-        self.operator, self.server = operator, server
-
-    def wrong(self, **values: str) -> None:
-        """The share of wrong answers of each revision, such as r1="0.1"; revisions that are left out have none."""
-        self.server.expose(
-            *(f'wrong{{namespace="{self.namespace}",revision="{name[1:]}"}} {value}' for name, value in values.items())
-        )
+class Ward(Measured):
+    """One with an agent that is watched for drift."""
 
     def watched(self, *triggers: str, **drift: Any) -> None:
         """The agent, onboarded."""
         how = trains() | {"triggers": list(triggers)}
         self.employ("triage", self.new_role(), retraining=how, supervision={"drift": {**DRIFT, **drift}})
         self.until_ready("triage")
+
+    def until_asked(self, times: int) -> None:
+        """Wait until Prometheus has been asked so often since now, and something was made of the answers."""
+        asked = self.server.asked()
+        self.admin.wait_for(lambda: self.server.asked() >= asked + times, what=f"{times} questions", timeout=LONG)
+        self.operator.until_idle()
 
     def until_drift(self, state: str | None, *, what: str) -> Object:
         """Wait until status.drift has a state, None for no drift that is known of."""
@@ -87,23 +66,20 @@ class Ward(Workplace):
 
 
 @pytest.fixture
-def ward(installed: Installation, operator: OperatorProcess, server: PrometheusServer) -> Iterator[Ward]:
-    if not operator.running():
-        operator.restart()
-    place = Ward(installed, operator, server)
-    yield place
-    place.clean()
+def ward(installed: Installation, asking: OperatorProcess, server: PrometheusServer) -> Iterator[Ward]:
+    with Ward.beside(installed, asking, server) as place:
+        yield place
 
 
 def test_drift_trains_once_and_what_comes_of_it_is_measured_anew(ward: Ward) -> None:
-    ward.wrong(r1="0.10", r2="0.12")
+    ward.measured(r1="0.10", r2="0.12")
     ward.watched("Drift")
     ward.operator.until_idle()
     mark = ward.plane.audit_mark()
-    time.sleep(25)
+    ward.until_asked(3)
     assert ward.writes(mark) == [], "without drift nothing is written, however often it is measured"
 
-    ward.wrong(r1="0.31", r2="0.12")
+    ward.measured(r1="0.31", r2="0.12")
     crossed = ward.until_drift("Crossed", what="the bound to be crossed")["status"]["drift"]
     assert (crossed["value"], agents.condition(ward.get("triage"), "DriftDetected")["status"]) == ("0.31", "False")  # type: ignore[index]
     ward.operator.restart()
@@ -119,12 +95,12 @@ def test_drift_trains_once_and_what_comes_of_it_is_measured_anew(ward: Ward) -> 
     ward.admin.wait_for(lambda: jobs(ward) == [], what="the Job to be gone")
     ward.operator.until_idle()
     mark = ward.plane.audit_mark()
-    time.sleep(25)
+    ward.until_asked(3)
     assert ward.writes(mark) == []
     assert len(states(ward)) == 2
 
     # Drift of what was trained is another one.
-    ward.wrong(r2="0.40")
+    ward.measured(r2="0.40")
     ward.admin.wait_for(lambda: 3 in states(ward), what="another training", timeout=LONG)
     assert revisions(ward)[3]["spec"]["trigger"] == "Drift"
     spec = {"retraining": {"suspend": True}}
@@ -132,42 +108,42 @@ def test_drift_trains_once_and_what_comes_of_it_is_measured_anew(ward: Ward) -> 
 
 
 def test_without_the_trigger_it_is_told_and_ends_at_the_recovery(ward: Ward) -> None:
-    ward.wrong(r1="0.31")
+    ward.measured(r1="0.31")
     ward.watched(**{"for": "0s"})
     ward.until_said("Drifting", "gave 0.31, above max 0.25", "Nothing follows from it")
     events = [event for event in ward.events("triage") if event["reason"] == "Drifting"]
     assert len(events) == 1
     ward.operator.until_idle()
     mark = ward.plane.audit_mark()
-    ward.wrong(r1="0.20")
-    time.sleep(15)
+    ward.measured(r1="0.20")
+    ward.until_asked(2)
     assert ward.writes(mark) == [], "within the bound, and not recovered"
-    ward.wrong(r1="0.15")
+    ward.measured(r1="0.15")
     ward.until_said(None)
     assert states(ward) == {1: "Stable"}
 
 
 def test_what_is_no_number_is_said_once_and_changes_nothing(ward: Ward) -> None:
-    ward.wrong(r7="0.31")
+    ward.measured(r7="0.31")
     ward.watched("Drift", **{"for": "0s"})
     ward.until_said("NotMeasured", "the answer is empty")
     ward.operator.until_idle()
     mark = ward.plane.audit_mark()
-    ward.wrong(r1="NaN")
-    time.sleep(12)
+    ward.measured(r1="NaN")
+    ward.until_asked(2)
     ward.server.stop()
     try:
-        time.sleep(12)
+        time.sleep(12)  # longer than an interval: nobody counts what is asked of a server that is not there
         assert ward.writes(mark) == []
     finally:
         ward.server.start()
-    ward.wrong(r1="0.10")
+    ward.measured(r1="0.10")
     ward.until_said(None)
     assert states(ward) == {1: "Stable"}
 
 
 def test_an_agent_that_is_suspended_is_not_measured_and_does_not_drift(ward: Ward) -> None:
-    ward.wrong(r1="0.31")
+    ward.measured(r1="0.31")
     ward.watched(**{"for": "0s"})
     ward.until_said("Drifting")
     ward.change("triage", suspended=True)
@@ -175,7 +151,7 @@ def test_an_agent_that_is_suspended_is_not_measured_and_does_not_drift(ward: War
     ward.until_reason("triage", "Ready", "Suspended")
     ward.operator.until_idle()
     mark = ward.plane.audit_mark()
-    time.sleep(15)
+    time.sleep(15)  # longer than an interval: nothing is to be asked
     assert ward.writes(mark) == []
     assert "drift" not in ward.get("triage")["status"]
     assert json.dumps(states(ward)) == json.dumps({1: "Stable"})

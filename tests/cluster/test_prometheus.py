@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,7 +17,7 @@ from aiagent_operator.core.evaluation import run
 from aiagent_operator.core.evaluation.answer import AnswerError, number
 from aiagent_operator.core.evaluation.query import Names, asked
 from aiagent_operator.runtime.prometheus import Prometheus, PrometheusError
-from support.prometheus import NoPrometheusError, PrometheusServer
+from support.prometheus import PrometheusServer
 
 pytestmark = pytest.mark.cluster
 
@@ -36,14 +36,10 @@ NAMES = Names("triage", "crm", 4, 3)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PrometheusServer]:
-    try:
-        prometheus = PrometheusServer()
-    except NoPrometheusError as error:
-        pytest.skip(str(error))
-    with prometheus:
-        prometheus.expose(*SERIES)
-        yield prometheus
+def server(server: PrometheusServer) -> PrometheusServer:
+    """It, with these series."""
+    server.expose(*SERIES)
+    return server
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiagent_operator.api.agentevaluation import AgentEvaluationStatus, Measurement, MetricResult, Phase
 from aiagent_operator.api.evaluation import Metric
+from aiagent_operator.core import texts
 from aiagent_operator.core.evaluation import run
-from aiagent_operator.core.evaluation.measure import stamp
 
 BEGIN = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
@@ -23,7 +23,7 @@ def metric(name: str = "m", **fields: Any) -> Metric:
 
 def taken(letter: str, at: dt.datetime = BEGIN) -> Measurement:
     """The measurement that a letter stands for."""
-    return Measurement(phase=PHASES[letter], value="1", message=f"said {letter}", finished_at=stamp(at))
+    return Measurement(phase=PHASES[letter], value="1", message=f"said {letter}", finished_at=texts.moment(at))
 
 
 def stored(status: AgentEvaluationStatus) -> AgentEvaluationStatus:

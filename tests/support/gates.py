@@ -9,10 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from aiagent_operator.api.agentevaluation import Measurement, Phase
-from aiagent_operator.core import onboarding
+from aiagent_operator.core import onboarding, texts
 from aiagent_operator.core.children import observe
 from aiagent_operator.core.evaluation.asking import AskedFor
-from aiagent_operator.core.evaluation.measure import stamp
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Plan, Verb, Write
 from aiagent_operator.core.runs.facts import PodFacts
@@ -73,7 +72,7 @@ class Desk:
 
     def look(self, live: Mapping[ObjectKey, Manifest | None], measured: Mapping[AskedFor, Measurement]) -> Observed:
         """What is known of the agent now."""
-        now: dict[str, Any] = {"time": stamp(self.at), "moment": self.at}
+        now: dict[str, Any] = {"time": texts.moment(self.at), "moment": self.at}
         o = observed(*self.permissions, status=self.status, spec=self.spec, **now, **self.facts)
         pods = {key: self.pods.get(key.name, ()) for key in self.bodies if key.kind is ChildKind.JOB}
         return replace(o, children=self.children(), live=dict(live), measured=dict(measured), pods=pods)
@@ -120,7 +119,12 @@ class Desk:
             old = self.bodies[write.key]
             status = {**old.get("status", {}), **body["status"]}
             body = old | {"status": {name: value for name, value in status.items() if value is not None}}
-        metadata = {"uid": f"uid-{write.key}", "creationTimestamp": stamp(self.at), "generation": 1, **body["metadata"]}
+        metadata = {
+            "uid": f"uid-{write.key}",
+            "creationTimestamp": texts.moment(self.at),
+            "generation": 1,
+            **body["metadata"],
+        }
         self.bodies[write.key] = body | {"metadata": metadata | {"resourceVersion": str(self._version)}}
         if write.key.kind is ChildKind.DEPLOYMENT:
             self._run(self.bodies[write.key])
@@ -129,7 +133,7 @@ class Desk:
         """The Job ends with one pod that left this message."""
         body = next(body for key, body in self.bodies.items() if key.kind is ChildKind.JOB and key.name == job)
         kind = {"type": "Failed", "reason": "BackoffLimitExceeded"} if failed else {"type": "Complete"}
-        body["status"] = {"conditions": [{**kind, "status": "True", "lastTransitionTime": stamp(self.at)}]}
+        body["status"] = {"conditions": [{**kind, "status": "True", "lastTransitionTime": texts.moment(self.at)}]}
         why = 'container "measure" ended with exit code 1 (Error)' if failed else ""
         pod = PodFacts(f"{job}-x", self.at, succeeded=not failed, finished=self.at, message=message, why=why)
         self.pods[job] = (pod,)
@@ -153,7 +157,7 @@ class Desk:
                 phase=phases[self.answer(names[each.uid], metric.name)],
                 value="0.5",
                 message="0.5 is below min 1",
-                finished_at=stamp(self.at),
+                finished_at=texts.moment(self.at),
             )
             for each in plan.measure
             for metric, number in each.metrics

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import requests
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from support.localcluster.build import say
 from support.localcluster.cache import cache_dir, exclusive
@@ -168,6 +169,17 @@ class PrometheusServer:
         self.target.text = "\n".join([*lines, f"told_at {time.time():.6f}", ""])
         told = self.target.text.splitlines()[-1].split()[1]
         self._await(f"the scrape of {told}", lambda: self._value("told_at") == float(told))
+
+    def asked(self) -> float:
+        """Queries that it has answered since it was started, by whomever."""
+        answer = self._get("/metrics")
+        families = text_string_to_metric_families(answer.text if answer is not None else "")
+        samples = [sample for family in families for sample in family.samples]
+        return sum(
+            sample.value
+            for sample in samples
+            if sample.name == "prometheus_http_requests_total" and sample.labels["handler"] == "/api/v1/query"
+        )
 
     def _value(self, query: str) -> float | None:
         answer = self._get("/api/v1/query", query=query)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api.agentevaluation import KEPT_MEASUREMENTS, Measurement, Phase
+from aiagent_operator.core import texts
 from aiagent_operator.core.evaluation import run
-from aiagent_operator.core.evaluation.measure import stamp
 from support.evaluations import BEGIN, LETTERS, PHASES, SECOND, course, metric, only, taken
 
 FIVE = {"interval": "10s", "count": 5}
@@ -86,12 +86,12 @@ def test_a_bad_metric_ends_the_others() -> None:
     }
     assert status.phase is Phase.FAILED
     assert status.message == "a: 1 failed, failureLimit is 0: said F"
-    assert status.completed_at == stamp(BEGIN + SECOND)
+    assert status.completed_at == texts.moment(BEGIN + SECOND)
     assert not run.next_times(metrics, status)
 
 
 def test_a_success_names_what_was_measured() -> None:
-    kept = Measurement(phase=Phase.SUCCESSFUL, value="2", finished_at=stamp(BEGIN))
+    kept = Measurement(phase=Phase.SUCCESSFUL, value="2", finished_at=texts.moment(BEGIN))
     metrics = (metric("a"), metric("b"))
     status = run.record(metrics, run.begin(metrics, BEGIN), {"a": kept, "b": kept}, BEGIN)
     assert (status.phase, status.message) == (Phase.SUCCESSFUL, "a, b: all bounds kept")
@@ -180,5 +180,5 @@ def test_only_the_newest_measurements_are_kept() -> None:
     _, status = course("S" * 25, **ENDLESS)
     result = only(status)
     assert len(result.measurements) == KEPT_MEASUREMENTS
-    assert result.measurements[-1].finished_at == stamp(BEGIN + 240 * SECOND)
+    assert result.measurements[-1].finished_at == texts.moment(BEGIN + 240 * SECOND)
     assert (result.count, result.successful) == (25, 25)

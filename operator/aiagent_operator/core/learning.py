@@ -51,23 +51,26 @@ def runs(revisions: Iterable[Child]) -> tuple[Run, ...]:
     """The trainings that revisions tell of, as plan and promise count them."""
     known = tuple(revisions)
     found = [run for child in known if facts(child).training and (run := _run(child, known))]
-    # The revision of a training may have gone into history since; one that has its learning in force tells of it.
-    own = {facts(child).number for child in known if facts(child).training}
-    carried = {
-        (its.by, its.at) for c in known if facts(c).promotion and (its := facts(c).learned) and its.by not in own
-    }
+    carried = {(learned.by, learned.at) for learned in _carried(known)}
     return (*found, *(Run(RunState.SUCCEEDED, _time(at)) for _, at in sorted(carried)))
 
 
 def succeeded(revisions: Iterable[Child]) -> Learned | None:
     """What the last training that succeeded has left, and what it was trained with; as `runs` counts success."""
     known = tuple(revisions)
-    trained = [child for child in known if facts(child).training]
-    own = [c for c in trained if (run := _run(c, known)) and run.state is RunState.SUCCEEDED]
-    numbers = {facts(child).number for child in trained}
-    carried = [c for c in known if facts(c).promotion and (its := facts(c).learned) and its.by not in numbers]
-    found = [its for child in (*own, *carried) if (its := facts(child).learned)]
-    return max(found, key=lambda learned: learned.by, default=None)
+    own = [
+        its
+        for child in known
+        if facts(child).training and (its := facts(child).learned) and (run := _run(child, known))
+        if run.state is RunState.SUCCEEDED
+    ]
+    return max((*own, *_carried(known)), key=lambda learned: learned.by, default=None)
+
+
+def _carried(known: tuple[Child, ...]) -> list[Learned]:
+    """What trainings have left whose own revision has gone into history: one that has served with it tells of it."""
+    own = {facts(child).number for child in known if facts(child).training}
+    return [its for c in known if facts(c).promotion and (its := facts(c).learned) and its.by not in own]
 
 
 def _run(child: Child, known: tuple[Child, ...]) -> Run | None:

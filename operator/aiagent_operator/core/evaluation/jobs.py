@@ -19,8 +19,8 @@ from aiagent_operator.api.agentevaluation import (
     Phase,
 )
 from aiagent_operator.api.evaluation import Metric
+from aiagent_operator.core import texts
 from aiagent_operator.core.evaluation import measure, result
-from aiagent_operator.core.evaluation.measure import stamp
 from aiagent_operator.core.evaluation.run import concluded, counted
 from aiagent_operator.core.runs.strict_json import StrictJsonError
 from aiagent_operator.core.runs.untrusted import line as shown
@@ -51,7 +51,7 @@ class SeenJob:
 def begin(metrics: Sequence[Metric], now: dt.datetime) -> AgentEvaluationStatus:
     """The status of a run whose Job is about to be created."""
     results = tuple(MetricResult(name=metric.name, phase=Phase.PENDING) for metric in metrics)
-    return AgentEvaluationStatus(phase=Phase.PENDING, started_at=stamp(now), metric_results=results)
+    return AgentEvaluationStatus(phase=Phase.PENDING, started_at=texts.moment(now), metric_results=results)
 
 
 def record(
@@ -94,7 +94,7 @@ def _failed(
     metrics: Sequence[Metric], status: AgentEvaluationStatus, message: str, now: dt.datetime
 ) -> AgentEvaluationStatus:
     """Nothing was measured, and measuring again would give the same: each metric is an error."""
-    error = Measurement(phase=Phase.ERROR, message=shown(message, LONGEST_MESSAGE), finished_at=stamp(now))
+    error = Measurement(phase=Phase.ERROR, message=shown(message, LONGEST_MESSAGE), finished_at=texts.moment(now))
     failed = concluded(status, [_judged(metric, error) for metric in metrics], now)
     return failed.model_copy(update={"message": shown(f"{message[:1].upper()}{message[1:]}", 1024)})
 

@@ -81,11 +81,6 @@ def _made(
         value=None if value is None else written(value),
         stable_value=None if stable is None else written(stable),
         message=shown(message, LONGEST_MESSAGE) or None,
-        started_at=stamp(span[0]),
-        finished_at=stamp(span[1]),
+        started_at=texts.moment(span[0]),
+        finished_at=texts.moment(span[1]),
     )
-
-
-def stamp(at: dt.datetime) -> str:
-    """The moment as a status holds it (metav1.Time: RFC 3339 in UTC, whole seconds)."""
-    return texts.moment(at)

@@ -24,7 +24,6 @@ from aiagent_operator.api.agentevaluation import (
 from aiagent_operator.api.durations import DurationError, parse
 from aiagent_operator.api.evaluation import ERROR_LIMIT, Metric
 from aiagent_operator.core import texts
-from aiagent_operator.core.evaluation.measure import stamp
 from aiagent_operator.core.runs.untrusted import line as shown
 
 RETRY: Final = dt.timedelta(seconds=10)
@@ -63,9 +62,11 @@ def begin(metrics: Sequence[Metric], now: dt.datetime) -> AgentEvaluationStatus:
             pace(metric)
     except DurationError as error:
         message = shown(f"The template cannot be carried out: {error}", _LONGEST)
-        return AgentEvaluationStatus(phase=Phase.ERROR, message=message, started_at=stamp(now), completed_at=stamp(now))
+        return AgentEvaluationStatus(
+            phase=Phase.ERROR, message=message, started_at=texts.moment(now), completed_at=texts.moment(now)
+        )
     results = tuple(MetricResult(name=metric.name, phase=Phase.PENDING) for metric in metrics)
-    return AgentEvaluationStatus(phase=Phase.RUNNING, started_at=stamp(now), metric_results=results)
+    return AgentEvaluationStatus(phase=Phase.RUNNING, started_at=texts.moment(now), metric_results=results)
 
 
 def next_times(metrics: Iterable[Metric], status: AgentEvaluationStatus) -> dict[str, dt.datetime]:
@@ -160,7 +161,7 @@ def concluded(
         deciding = [result for result in results if result.phase is phase]
         said = [f"{result.name}: {result.message}" for result in deciding if result.message]
         text = texts.some(said, 3, "; ") or f"{texts.some([result.name for result in deciding], 8)}: all bounds kept"
-        changes |= {"message": shown(text, _LONGEST), "completed_at": stamp(now)}
+        changes |= {"message": shown(text, _LONGEST), "completed_at": texts.moment(now)}
     return status.model_copy(update=changes | {"phase": phase})
 
 
