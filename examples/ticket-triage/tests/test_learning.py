@@ -19,6 +19,18 @@ ENOUGH = "accuracy>=0.85,macro-f1>=0.85"
 FAIR = "equalized-odds-difference<=0.20,accuracy-difference<=0.05"
 
 
+def test_the_model_of_the_image_is_compared_with_while_no_training_has_followed_it(
+    data: Path, trained: Callable[..., str], tmp_path: Path
+) -> None:
+    first, second = trained("initial"), trained("initial", "further")
+    (tmp_path / Path(first).name).write_bytes(artifacts.load(first).path.read_bytes())
+    settings = {"TRIAGE_HELDOUT": data / "heldout", "TRIAGE_ARTIFACT": second, "TRIAGE_MODELS": tmp_path}
+    alone = job("evaluate", TRIAGE_STABLE="", WORKFORCE_STABLE_REVISION="", **settings)
+    assert not any("stableValue" in entry for entry in alone.result["measurements"])
+    compared = job("evaluate", TRIAGE_STABLE="", WORKFORCE_STABLE_REVISION="1", **settings)
+    assert f"Stable model {artifacts.load(first).version}" in compared.result["notes"]
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_more_data_raises_accuracy(seed: int, tmp_path: Path) -> None:
     make.make(tmp_path, seed)

@@ -21,9 +21,9 @@ from triage.artifacts import Artifact
 PARCEL = {"text": "Where is my parcel?"}
 
 
-def _handbook(folder: Path, *rules: dict[str, str]) -> Path:
+def _handbook(folder: Path, *rules: dict[str, str], **learned: str) -> Path:
     """As the operator writes it."""
-    document = {"purpose": "Triage", "model": None, "rules": rules, "knowledgeSources": [], "prohibited": []}
+    document = {"purpose": "Triage", "model": None, "rules": rules, "knowledgeSources": [], "prohibited": []} | learned
     (folder / "handbook.json").write_text(json.dumps(document))
     (folder / "instructions.md").write_text("Be friendly.\n")
     return folder
@@ -69,6 +69,18 @@ def test_the_handbook_says_how_sure_the_agent_must_be(simple: Artifact, tmp_path
         answer = running.ask("/v1/triage", PARCEL)[1]
         assert answer["decision"] == "escalate"
         assert answer["reason"] == "confidence 0.9997 is below 0.9999, by rule 'unsure' of the handbook"
+
+
+def test_the_handbook_names_what_was_learned(simple: Artifact, tmp_path: Path) -> None:
+    learned = _handbook(tmp_path, artifact=simple.uri)
+    with service(TRIAGE_HANDBOOK=learned, TRIAGE_MODELS="/nonexistent") as running:
+        assert running.ask("/v1/triage", PARCEL)[1]["model"] == simple.version
+
+
+def test_a_setting_names_another_model_than_the_handbook(simple: Artifact, tmp_path: Path) -> None:
+    learned = _handbook(tmp_path, artifact="file:///store/gone.json")
+    with service(TRIAGE_ARTIFACT=simple.uri, TRIAGE_HANDBOOK=learned) as running:
+        assert running.ask("/v1/triage", PARCEL)[1]["model"] == simple.version
 
 
 def test_the_handbook_reserves_queues_for_humans(simple: Artifact, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def job(settings: Settings) -> tuple[Result, bool]:
     values = measurements(seen, threshold)
     notes = [f"Model {candidate.version} on {len(heldout)} held-out tickets, threshold {threshold:g}."]
     notes += _unknown(candidate.model, heldout)
-    stable, said = _stable(settings.text("TRIAGE_STABLE"), heldout, threshold)
+    stable, said = _stable(settings.stable(), heldout, threshold)
     notes += said
     if stable:
         values["accuracy-delta"] = values["accuracy"] - stable["accuracy"]

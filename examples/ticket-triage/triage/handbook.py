@@ -1,7 +1,7 @@
-"""The employee handbook that the operator mounts: which tickets the agent may assign alone.
+"""The employee handbook that the operator mounts: what the agent has learned, and which tickets it may assign alone.
 
-It follows the `rules` of `handbook.json`; of `instructions.md` it takes only the digest, since a classifier follows no
-prose. It knows rules for two actions:
+It follows `artifact` and `rules` of `handbook.json`; of `instructions.md` it takes only the digest, since a classifier
+follows no prose. It knows rules for two actions:
 
     assign a ticket to a queue          all tickets
     assign a ticket to <queue>          those of one queue; goes before the rule for all
@@ -52,11 +52,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Handbook:
-    """The rules for tickets. `fallback` is the confidence needed where no rule speaks."""
+    """The rules for tickets. `fallback` is the confidence needed where no rule speaks.
+
+    `artifact` is what the agent's last training has left; empty where it was not trained yet.
+    """
 
     fallback: float
     rules: Mapping[str, Rule] = field(default_factory=dict)
     digest: str = ""
+    artifact: str = ""
 
     def verdict(self, answer: Answer) -> Verdict:
         """Whether the agent assigns the ticket itself, and if not, why."""
@@ -82,11 +86,11 @@ def read(folder: Path, fallback: float) -> Handbook:
     try:
         document: Any = json.loads(contents[HANDBOOK_FILE])
         rules = [_rule(entry) for entry in document["rules"] if str(entry["action"]).startswith(ONE)]
-        digest = _digest(contents)
-    except (ValueError, TypeError, KeyError) as error:
+        digest, artifact = _digest(contents), str(document.get("artifact", ""))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         text = f"{folder / HANDBOOK_FILE} cannot be followed ({error}): correct spec.handbook.rules of the agent"
         raise TriageError(text) from error
-    return Handbook(fallback, dict(rules), digest)
+    return Handbook(fallback, dict(rules), digest, artifact)
 
 
 def _digest(contents: Mapping[str, bytes]) -> str:

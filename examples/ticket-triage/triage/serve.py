@@ -1,4 +1,7 @@
-"""`python -m triage.serve`: the agent at work, with the model TRIAGE_ARTIFACT and the handbook TRIAGE_HANDBOOK."""
+"""`python -m triage.serve`: the agent at work, with the handbook TRIAGE_HANDBOOK and the model that it names.
+
+TRIAGE_ARTIFACT names another one; without either it is the one that came with the image.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         settings = Settings.of_process()
-        artifact = settings.artifact()
         fallback = settings.number("TRIAGE_CONFIDENCE_THRESHOLD", 0, 1)
         handbook = handbooks.read(Path(settings.text("TRIAGE_HANDBOOK")), fallback)
+        artifact = settings.artifact(handbook.artifact)
         host, port = settings.text("TRIAGE_LISTEN_HOST"), settings.integer("TRIAGE_LISTEN_PORT", 0, 65535)
         delay = settings.number("TRIAGE_DRAIN_DELAY", 0, 600)
         timeout = settings.number("TRIAGE_DRAIN_TIMEOUT", 0, 600)

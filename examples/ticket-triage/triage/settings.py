@@ -87,7 +87,18 @@ class Settings:
         """Paths with `:` between them, as in PATH."""
         return [Path(part) for part in self.needed(name, what).split(os.pathsep) if part]
 
-    def artifact(self) -> Artifact:
-        """The model to use: TRIAGE_ARTIFACT, else the one that came with the image."""
-        reference = self.text("TRIAGE_ARTIFACT")
+    def artifact(self, learned: str = "") -> Artifact:
+        """The model to use: TRIAGE_ARTIFACT, else what was learned, else the one that came with the image."""
+        reference = self.text("TRIAGE_ARTIFACT") or learned
         return artifacts.load(reference) if reference else artifacts.only(Path(self.text("TRIAGE_MODELS")))
+
+    def stable(self) -> str:
+        """Reference of the model that serves now, empty where none does: TRIAGE_STABLE, else that of the image.
+
+        The operator says in WORKFORCE_STABLE_REVISION that a revision serves. One that was not trained yet names no
+        artifact.
+        """
+        reference = self.text("TRIAGE_STABLE")
+        if reference or not self.environment.get("WORKFORCE_STABLE_REVISION"):
+            return reference
+        return str(artifacts.only(Path(self.text("TRIAGE_MODELS"))).path)

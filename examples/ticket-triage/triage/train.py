@@ -57,7 +57,7 @@ def _digest(found: Sequence[Ticket]) -> str:
 
 def _kind(settings: Settings, queues: Sequence[str]) -> tuple[str, str]:
     """What sort of change it is: another set of queues than the stable model's is a Capability, all else Accuracy."""
-    told, stable = settings.text("TRIAGE_KIND"), settings.text("TRIAGE_STABLE")
+    told, stable = settings.text("TRIAGE_KIND"), settings.stable()
     if told and told not in KINDS:
         raise TriageError(f"TRIAGE_KIND is {told!r}, and must be one of {', '.join(KINDS)}")
     if not stable:
