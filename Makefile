@@ -142,6 +142,19 @@ bench: $(STAMP) ## Take all measures into build/bench.json (NAME=<figure> takes 
 	@$(BIN)/python -m support.localcluster build
 	@$(BIN)/python -m bench $(NAME)
 
+# The night of tests/cluster/test_night.py at the size that a large company has.
+night: export PYTHONPATH := tests
+night: export NIGHT_AGENTS ?= 3000
+night: export NIGHT_SLOTS ?= 50
+night: export NIGHT_KILLS ?= 5
+night: export NIGHT_RUNS_FOR ?= 0s
+
+.PHONY: night
+night: $(STAMP) ## 3,000 agents due in one night, the operator killed 5 times; writes build/night-3000.json
+	$(call say,Training $(NIGHT_AGENTS) agents on a local control plane (20 minutes on 2 idle cores))
+	@$(BIN)/python -m support.localcluster build
+	@$(BIN)/python -m pytest tests/cluster/test_night.py -s $(ARGS)
+
 ##@ kind
 
 # The operator's image, and what it and the cluster are made from. Any registry that has these serves.
@@ -152,10 +165,13 @@ KIND_NODE_IMAGE ?=
 KIND_CLUSTER ?= aiagent-e2e
 # For example --network=host where builds need the host's network to reach a package index.
 BUILD_FLAGS ?=
+# The example agent's image, which the end-to-end tests employ.
+TRIAGE_IMAGE ?= ticket-triage:dev
 image kind-up kind-down e2e: export PYTHONPATH := tests
 kind-up kind-down e2e: export KIND_CLUSTER := $(KIND_CLUSTER)
 kind-up: export KIND_NODE_IMAGE := $(KIND_NODE_IMAGE)
 e2e: export IMAGE := $(IMAGE)
+e2e: export TRIAGE_IMAGE := $(TRIAGE_IMAGE)
 
 .PHONY: image
 image: ## Build the operator's image (IMAGE, PYTHON_IMAGE, BUILD_FLAGS)
@@ -167,8 +183,14 @@ kind-up: $(STAMP) image ## Create a kind cluster (KIND_NODE_IMAGE) and load the 
 	@$(BIN)/python -m support.kindcluster up
 	@$(BIN)/python -m support.kindcluster load $(IMAGE)
 
+.PHONY: triage-image
+triage-image: ## Build the image of the agent in examples/ticket-triage (TRIAGE_IMAGE, PYTHON_IMAGE, BUILD_FLAGS)
+	$(call say,Building $(TRIAGE_IMAGE) from $(PYTHON_IMAGE))
+	@$(MAKE) -C examples/ticket-triage image IMAGE='$(TRIAGE_IMAGE)' BASE_IMAGE='$(PYTHON_IMAGE)' BUILD_FLAGS='$(BUILD_FLAGS)'
+
 .PHONY: e2e
-e2e: kind-up ## End-to-end tests on kind: chart, samples, calls from inside the agents' pods
+e2e: kind-up triage-image ## End-to-end tests on kind: chart, samples, calls from inside pods, an agent that learns
+	@$(BIN)/python -m support.kindcluster load $(TRIAGE_IMAGE)
 	$(call say,Running the end-to-end tests on kind)
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
