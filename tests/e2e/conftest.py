@@ -151,7 +151,9 @@ def condition(found: Object, kind: str) -> Object:
     return next((entry for entry in conditions if entry["type"] == kind), {})
 
 
-def wait_ready(kube: Kube, namespace: str, name: str, *, status: str = "True", reason: str = "") -> Object:
+def wait_ready(
+    kube: Kube, namespace: str, name: str, *, status: str = "True", reason: str = "", timeout: float = 120
+) -> Object:
     """Waits until the agent's Ready condition is as given."""
 
     def is_so(found: Object) -> bool:
@@ -160,7 +162,7 @@ def wait_ready(kube: Kube, namespace: str, name: str, *, status: str = "True", r
 
     return kube.wait_object(
         "workforce.dev/v1alpha1", "aiagents", name, is_so,
-        what=f"AIAgent {namespace}/{name} to have Ready={status} {reason}", namespace=namespace, timeout=120,
+        what=f"AIAgent {namespace}/{name} to have Ready={status} {reason}", namespace=namespace, timeout=timeout,
     )  # fmt: skip
 
 
