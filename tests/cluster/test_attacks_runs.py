@@ -69,6 +69,13 @@ def evaluated(office: Office, **pod: Any) -> Object:
     return office.agent(workload={"template": {"spec": POD}}, retraining={"evaluations": evaluations})
 
 
+def audited(office: Office, **pod: Any) -> Object:
+    """An AIAgent that is audited by a Job with such a pod while it works."""
+    audit = {"name": "by-region", "job": template(**pod), "metrics": [{"name": "m", "min": "1"}]}
+    supervision = {"evaluations": [audit], "biasAudits": [{"name": "by-region", "every": "720h"}]}
+    return office.agent(workload={"template": {"spec": POD}}, supervision=supervision)
+
+
 # A role that reads the namespaces of its agents ----------------------------------------------------------------------
 
 ELSEWHERE = {
@@ -237,7 +244,7 @@ def test_having_jobs_made_without_the_right_to_create_jobs(office: Office) -> No
 @pytest.mark.parametrize("where", SECRET_IN)
 def test_reading_a_secret_through_a_run(office: Office, where: str) -> None:
     office.editor.create(office.deployment())
-    with refused("author-rights", "which spec.retraining names: only who may read secrets here"):
+    with refused("author-rights", "which spec.retraining or spec.supervision names: only who may read secrets here"):
         office.person(*AUTHOR, MAKES_JOBS, reads("configmaps")).create(trained(office, **SECRET_IN[where]))
     office.person(*AUTHOR, MAKES_JOBS, reads("secrets")).create(trained(office, **SECRET_IN[where]))
 
@@ -257,10 +264,26 @@ def test_having_jobs_of_evaluations_made_without_the_right_to_create_jobs(office
     office.person(*AUTHOR, MAKES_JOBS).create(evaluated(office))
 
 
+def test_having_jobs_of_audits_made_without_the_right_to_create_jobs(office: Office) -> None:
+    office.editor.create(office.deployment())
+    with refused("author-rights", "may not create jobs.batch"):
+        office.person(*AUTHOR).create(audited(office))
+    office.person(*AUTHOR, MAKES_JOBS).create(audited(office))
+
+
+def test_reading_secrets_and_configmaps_through_an_audit(office: Office) -> None:
+    office.editor.create(office.deployment())
+    secret, text = (next(iter(each.values())) for each in (SECRET_IN, CONFIG_IN))
+    with refused("author-rights", "spec.supervision names: only who may read secrets here"):
+        office.person(*AUTHOR, MAKES_JOBS, reads("configmaps")).create(audited(office, **secret))
+    with refused("author-rights", "may not get configmaps"):
+        office.person(*AUTHOR, MAKES_JOBS, reads("secrets")).create(audited(office, **text))
+
+
 @pytest.mark.parametrize("where", SECRET_IN)
 def test_reading_a_secret_through_an_evaluation(office: Office, where: str) -> None:
     office.editor.create(office.deployment())
-    with refused("author-rights", "which spec.retraining names: only who may read secrets here"):
+    with refused("author-rights", "which spec.retraining or spec.supervision names: only who may read secrets here"):
         office.person(*AUTHOR, MAKES_JOBS, reads("configmaps")).create(evaluated(office, **SECRET_IN[where]))
     office.person(*AUTHOR, MAKES_JOBS, reads("secrets")).create(evaluated(office, **SECRET_IN[where]))
 

@@ -13,13 +13,14 @@ from support.definitions import install
 from support.evaluationcases import EVALUATION_CONSTRAINTS, EVALUATION_RULES, EVALUATIONS, RECORD, RECORD_RULES
 from support.kube import ApiError, Kube, Object
 from support.policycases import POLICY, POLICY_RULES
+from support.reviewcases import REVIEW_CONSTRAINTS, REVIEW_RULES, REVIEWED
 from support.rolloutcases import ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES, WATCHED
 from support.schemacases import (
+    DRIFT,
     GONE,
     RETRAINING,
     RETRAINING_CONSTRAINTS,
     RETRAINING_RULES,
-    SUPERVISION,
     Case,
     rule,
 )
@@ -53,7 +54,7 @@ AGENT: Object = {
         },
         "workload": {"template": {"spec": POD}, "replicas": 1},
         "retraining": {**RETRAINING, "rollout": ROLLOUT, "evaluations": EVALUATIONS},
-        "supervision": SUPERVISION,
+        "supervision": REVIEWED | DRIFT,
     },
 }
 ROLE: Object = {
@@ -105,6 +106,7 @@ RULES = [
     *RETRAINING_RULES,
     *ROLLOUT_RULES,
     *EVALUATION_RULES,
+    *REVIEW_RULES,
     *POLICY_RULES,
     rule("metadata.name", "x" * 41, "must be a DNS label of at most 40 characters"),
     rule("metadata.name", "support.triage", "must be a DNS label of at most 40 characters"),
@@ -194,6 +196,7 @@ CONSTRAINTS = [
     *RETRAINING_CONSTRAINTS,
     *ROLLOUT_CONSTRAINTS,
     *EVALUATION_CONSTRAINTS,
+    *REVIEW_CONSTRAINTS,
     Case("spec.roleRef", GONE, "Required value"),
     Case("spec.purpose", GONE, "Required value"),
     Case("spec.purpose", "", "at least 1 chars"),

@@ -129,7 +129,7 @@ RETRAINING_CONSTRAINTS = [
 ]
 """What `RETRAINING` breaks of its schema."""
 
-SUPERVISION = {"drift": {"query": "wrong", "max": "0.25", "recovery": "0.15", "for": "2h", "interval": "10m"}}
+DRIFT = {"drift": {"query": "wrong", "max": "0.25", "recovery": "0.15", "for": "2h", "interval": "10m"}}
 RETRAINING = {
     "triggers": ["Drift", "KnowledgeChange", "PolicyChange"],
     "schedule": "0 2 * * 1",

@@ -318,3 +318,17 @@ def test_a_policy_that_the_api_server_would_take_and_the_operator_could_not_read
     assert "AgentPolicy/nights: spec: spec.windows[nights]" in wrong.stdout
     value["spec"]["windows"] = [{**window, "timeZone": "UTC"}]
     assert lint(write(tmp_path / "policy.yaml", value)).exit_code == 0
+
+
+def test_a_review_that_the_api_server_would_take_and_the_operator_could_not_carry_out() -> None:
+    def found(metric: dict[str, str], **cadence: str) -> list[tuple[str, str, str]]:
+        evaluation = {"name": "live", "prometheus": {}, "metrics": [{"name": "m", "query": "up", **metric}]}
+        supervision = {"evaluations": [evaluation], "reviews": [{"name": "live", **cadence}]}
+        return fields(role(), agent(supervision=supervision))
+
+    right = {"min": "1"}
+    wrong = [("AIAgent/triage", "spec.supervision.reviews[0]", "ReviewInvalid")]
+    assert found(right, schedule="0 6 1 * *") == []
+    assert found(right, schedule="0 6 30 2 *") == wrong
+    assert found(right, schedule="0 6 1 * *", timeZone="Mars") == wrong
+    assert found({"maxIncrease": "1", "query": "up{r={{revision}}}"}, every="24h") == wrong

@@ -93,6 +93,9 @@ def test_the_first_revision_takes_over_from_nobody() -> None:
     assert str(Standing.of(agent(stable=1, rollingOut=2))) == "1 serves, 2 takes over"
     assert str(Standing.of(agent(stable=1, heldBack=2))) == "1 serves, 2 is held back"
     assert str(Standing.of(agent(stable=1, candidate=2))) == "1 serves, 2 is evaluated"
+    waits = agent(stable=1, candidate=2)
+    waits["status"]["conditions"] = [{"type": "RevisionAccepted", "status": "Unknown", "reason": "HeldByFinding"}]
+    assert str(Standing.of(waits)) == "1 serves, 2 waits for a person"
     assert str(Standing.of(agent(stable=1, rejected=2))) == "1 serves, 2 is rejected"
     assert str(Standing.of({"status": {}})) == str(Standing.of({})) == ""
 

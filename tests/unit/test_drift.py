@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aiagent_operator.api.agentevaluation import Measurement, Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.api.supervision import Drift, DriftState, DriftStatus
+from aiagent_operator.api.drift import Drift, DriftState, DriftStatus
 from aiagent_operator.core.evaluation import measure
 from aiagent_operator.core.evaluation.answer import Answer
 from aiagent_operator.core.plan import Plan

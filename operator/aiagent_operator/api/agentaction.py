@@ -88,8 +88,8 @@ class AgentActionSpec(Model):
         described(
             "Suspend takes the rights away, then scales the work down, for as long as the order exists. Resume ends "
             "such orders. Rollback lets another revision serve. Retrain trains anew, without waiting for the plan. "
-            "Promote ends the pause at which a rollout stands, or passes over evaluations that are Inconclusive; Abort "
-            "ends the rollout."
+            "Promote ends the pause at which a rollout stands, passes over evaluations that are Inconclusive, or lets "
+            "revisions take over in spite of what a review has found; Abort ends the rollout."
         ),
     ]
     agent_ref: AgentRef | None = described("The agent that it is about.", default=None)

@@ -141,6 +141,9 @@ class AgentEvaluationSpec(Model):
     ]
     role: ObjectName | None = described("The AgentRole that the agent is to be hired as.", default=None)
     provider: Annotated[Provider, described("Who measures: Job or Prometheus.")]
+    scheduled_time: Time | None = described(
+        "For a review or bias audit: the time that it was planned for.", default=None
+    )
     template: Annotated[RecordedTemplate, described("The evaluation as it was defined when the run began.")]
 
 
@@ -188,6 +191,14 @@ class Group(Model):
     ]
 
 
+class Release(Model):
+    """An order by which a finding holds up no promotion any more."""
+
+    uid: Annotated[str, StringConstraints(min_length=1, max_length=64), described("UID of the AgentAction Promote.")]
+    by: Annotated[str, StringConstraints(min_length=1, max_length=2048), described("Its name, who gave it, and why.")]
+    time: Annotated[Time, described("When it was carried out.")]
+
+
 class AgentEvaluationStatus(Model):
     """What was measured, and the verdict."""
 
@@ -208,6 +219,9 @@ class AgentEvaluationStatus(Model):
         tuple[Group, ...],
         described("Groups of a bias audit.", max_length=MOST_GROUPS, json_schema_extra=map_by("name")),
     ] = ()
+    released: Release | None = described(
+        "For a review or bias audit: the order by which what it found holds up no promotion any more.", default=None
+    )
 
 
 class AgentEvaluation(Model):

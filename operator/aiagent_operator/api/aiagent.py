@@ -9,13 +9,15 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.connections import Connection
+from aiagent_operator.api.drift import DriftStatus
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 from aiagent_operator.api.retraining import MOST_EVALUATIONS, Retraining
+from aiagent_operator.api.reviews import MOST_FORMER, MOST_KEPT, MOST_REVIEWS, ReviewStatus
 from aiagent_operator.api.rolloutstatus import AgentRollout
-from aiagent_operator.api.supervision import DriftStatus, Supervision
+from aiagent_operator.api.supervision import Supervision
 from aiagent_operator.api.trainingstatus import TrainingStatus
 from aiagent_operator.api.workload import Workload
 
@@ -24,9 +26,10 @@ HISTORY = 10
 MOST_HISTORY = 50
 # An agent holds at most 512 rights, so in at most as many namespaces: a Role and a RoleBinding in each, what is its
 # own, and the evaluations of each revision: those at its gate, as many of its rollouts, and those by which it was
-# hired. A shorter inventory would forget objects that offboarding has to find.
+# hired; and the reviews that are kept. A shorter inventory would forget objects that offboarding has to find.
 MOST_HIRING_EVALUATIONS = 8
 INVENTORY_LIMIT = 2 * 512 + 256 + (2 * MOST_EVALUATIONS + MOST_HIRING_EVALUATIONS) * (MOST_HISTORY + 6)
+INVENTORY_LIMIT += 2 * MOST_REVIEWS * (2 * MOST_KEPT + 3) + 2 * MOST_FORMER
 
 
 class RoleRef(Model):
@@ -42,6 +45,19 @@ class ModelRef(Model):
     name: Annotated[str, StringConstraints(min_length=1, max_length=128), described("Its name.")]
     version: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = described(
         "Its version.", default=None
+    )
+
+
+def _defined(field: str) -> dict[str, str]:
+    """The rule that a review or audit names an evaluation that is there."""
+    there = "has({0}) && {0}.exists(e, e.name == r.name)"
+    own, gate = (there.format(f"self.{of}.evaluations") for of in ("supervision", "retraining"))
+    return cel(
+        f"!has(self.supervision) || !has(self.supervision.{field}) || self.supervision.{field}.all(r, ({own}) || "
+        f"(has(self.retraining) && {gate}))",
+        "names an evaluation that is not defined: define it in spec.supervision.evaluations or "
+        "spec.retraining.evaluations, or correct the name",
+        path=f".supervision.{field}",
     )
 
 
@@ -76,6 +92,7 @@ class AIAgentSpec(Model):
                 "the trigger Drift needs to know what drift is: declare spec.supervision.drift, or take it out",
                 path=".retraining.triggers",
             ),
+            *(_defined(field) for field in ("reviews", "biasAudits")),
         )
     )
 
@@ -108,8 +125,8 @@ class AIAgentSpec(Model):
     handbook: Handbook = described("What the agent is told.", default=Handbook())
     workload: Annotated[Workload, described("What runs as the agent.")]
     model: ModelRef | None = described("The model that the agent works with.", default=None)
-    supervision: Supervision | None = described("What is watched of the agent while it works.", default=None)
     retraining: Retraining | None = described("How new versions of it come about, and take over.", default=None)
+    supervision: Supervision | None = described("How it is watched over while it works.", default=None)
     revision_history_limit: Annotated[int, Field(ge=0, le=MOST_HISTORY)] | None = described(
         f"Revisions that are kept beside the one that serves, to go back to ({HISTORY} where it is left out).",
         default=None,
@@ -179,7 +196,8 @@ class RevisionStatus(Model):
         "What the spec asks for, where an order went back from it.", default=None
     )
     candidate: Annotated[int, Field(ge=1)] | None = described(
-        "What the spec asks for, while it has not passed its evaluations.", default=None
+        "What the spec asks for, while it has not passed its evaluations, or a finding of a review holds it up.",
+        default=None,
     )
     rejected: Annotated[int, Field(ge=1)] | None = described(
         "What the spec asks for, where it failed before it served; its record says why.", default=None
@@ -218,6 +236,14 @@ class AIAgentStatus(Model):
     drift: DriftStatus | None = described(
         "Drift, while spec.supervision.drift sees some, or cannot be measured.", default=None
     )
+    reviews: Annotated[
+        tuple[ReviewStatus, ...],
+        described(
+            "Reviews and bias audits, with what they found.",
+            max_length=2 * MOST_REVIEWS + MOST_FORMER,
+            json_schema_extra=map_by("purpose", "name"),
+        ),
+    ] = ()
     services: Annotated[
         tuple[Label, ...],
         described(

@@ -25,6 +25,7 @@ class Type(StrEnum):
     IDENTITY_EXPOSED = "IdentityExposed"
     TRAINING_CURRENT = "TrainingCurrent"
     DRIFT_DETECTED = "DriftDetected"
+    REVIEWS_PASSED = "ReviewsPassed"
 
 
 class Reason(StrEnum):
@@ -81,6 +82,14 @@ class Reason(StrEnum):
     EVALUATION_INCONCLUSIVE = "EvaluationInconclusive"
     EVALUATION_INVALID = "EvaluationInvalid"
     EVALUATION_REQUIRED = "EvaluationRequired"
+    # reviews and bias audits
+    HELD_BY_FINDING = "HeldByFinding"
+    FINDING = "Finding"
+    FINDING_RELEASED = "FindingReleased"
+    REVIEW_INVALID = "ReviewInvalid"
+    REVIEW_UNCLEAR = "ReviewUnclear"
+    NOT_REVIEWED = "NotReviewed"
+    REVIEWED = "Reviewed"
     # orders
     IN_FORCE = "InForce"
     CARRIED_OUT = "CarriedOut"

@@ -151,8 +151,9 @@ def _print_warnings(agent: Object) -> None:
     # Where it keeps the agent from being ready, it stands above.
     revision = view.condition(agent, Type.REVISION_ACCEPTED) if _is_ready(agent) else {}
     warnings = [each for each in (exposed, revision) if each]
-    if training.get("status") == "False":
-        warnings.append(training)
+    warnings += [
+        each for each in (training, view.condition(agent, Type.REVIEWS_PASSED)) if each.get("status") == "False"
+    ]
     if drift := view.condition(agent, Type.DRIFT_DETECTED):
         warnings.append(drift)
     if role.get("reason") == Reason.ROLE_DEPRECATED.value:
@@ -174,6 +175,7 @@ def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]
         ("training", Type.TRAINING_CURRENT),
         ("revision", Type.REVISION_ACCEPTED),
         ("drift", Type.DRIFT_DETECTED),
+        ("reviews", Type.REVIEWS_PASSED),
     )
     for subject, kind in about:
         causes.append((subject, view.condition(agent, kind).get("reason", "")))

@@ -133,8 +133,8 @@ def promote(
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
 ) -> None:
-    """End the pause at which the rollout of a revision stands, or pass over evaluations that are Inconclusive. `rollout
-    status` says how it goes on."""
+    """End the pause at which the rollout of a revision stands, pass over evaluations that are Inconclusive, or let
+    revisions take over in spite of what a review has found. `rollout status` says how it goes on."""
     cluster = Cluster.connect(kubeconfig, context)
     _give(
         cluster,

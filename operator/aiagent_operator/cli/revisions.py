@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from aiagent_operator.api import meta
+from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.kube import Cluster, Object, path
 
@@ -15,7 +16,9 @@ TAKES_OVER: Final = "takes over"
 STARTS: Final = "starts"
 HELD_BACK: Final = "is held back"
 EVALUATED: Final = "is evaluated"
+WAITS: Final = "waits for a person"
 REJECTED: Final = "is rejected"
+_WAITS: Final = (Reason.HELD_BY_FINDING.value, Reason.EVALUATION_INCONCLUSIVE.value)
 
 
 def of(cluster: Cluster, agent: Object) -> list[Object]:
@@ -50,20 +53,29 @@ class Standing:
     held_back: int | None = None
     candidate: int | None = None
     rejected: int | None = None
+    waits: bool = False
 
     @classmethod
     def of(cls, agent: Mapping[str, Any]) -> Self:
-        """As it is in status.revision."""
-        found = (agent.get("status") or {}).get("revision") or {}
-        names = ("stable", "rollingOut", "heldBack", "candidate", "rejected")
-        return cls(*(found.get(name) for name in names))
+        """As it is in status.revision; a condition tells a candidate that waits from one that is evaluated."""
+        status = agent.get("status") or {}
+        found, told = status.get("revision") or {}, status.get("conditions") or ()
+        accepted = next((c.get("reason") for c in told if c.get("type") == Type.REVISION_ACCEPTED.value), "")
+        return cls(
+            found.get("stable"),
+            found.get("rollingOut"),
+            found.get("heldBack"),
+            found.get("candidate"),
+            found.get("rejected"),
+            accepted in _WAITS,
+        )
 
     def word(self, number: int) -> str:
         """What it says of one revision; empty for one that is history."""
         coming = TAKES_OVER if self.serves else STARTS
         words = {
             self.rejected: REJECTED,
-            self.candidate: EVALUATED,
+            self.candidate: WAITS if self.waits else EVALUATED,
             self.held_back: HELD_BACK,
             self.takes_over: coming,
             self.serves: SERVES,

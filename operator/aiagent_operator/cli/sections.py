@@ -30,6 +30,7 @@ def details(agent: Object, *, wide: bool) -> None:
     _handbook(spec, status)
     _work(agent)
     _training(status)
+    _reviews(status)
     _connections(spec)
     _inventory(status, wide=wide)
     _conditions(status, wide=wide)
@@ -133,6 +134,22 @@ def _training(status: Mapping[str, Any]) -> None:
     for key, value in lines.items():
         if value:
             output.say(f"  {key + ':':15}{plain(value)}")
+
+
+def _reviews(status: Mapping[str, Any]) -> None:
+    """Reviews and bias audits, where there are any: how the last run ended, and when the next one begins."""
+    every = status.get("reviews") or ()
+    if not every:
+        return
+    heading("Reviews")
+    rows = []
+    for each in every:
+        last, finding = each.get("last") or {}, each.get("finding") or {}
+        ended = f"{last['phase']}, revision {last['revision']}" if last else "none yet"
+        upcoming = f"runs: {each['active']}" if each.get("active") else each.get("nextScheduleTime", "")
+        found = "" if not finding else "released" if finding.get("releasedBy") else "holds other revisions"
+        rows.append((each["name"], each["purpose"], ended, last.get("completionTime", ""), upcoming, found))
+    output.table(("NAME", "PURPOSE", "LAST", "AT", "NEXT", "FINDING"), rows, indent=2)
 
 
 def _deployments(agent: Object) -> str:

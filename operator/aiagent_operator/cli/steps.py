@@ -76,6 +76,14 @@ _TOO_OLD = (
     Step("give the AgentPolicy that status.training.maxAge names a longer maxAge, or other agents", Right.EDIT_POLICY),
 )
 
+_FINDING = (
+    Step(
+        "read what was found, and let other revisions take over: kubectl aiagent promote NAME --reason WHY",
+        Right.PROMOTE,
+    ),
+    Step("go back to an earlier revision: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
+)
+
 STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.PENDING: (
         Step("where it stays so, check that aiagent-operator runs and watches this namespace", Right.READ_OPERATOR),
@@ -198,6 +206,15 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("add an evaluation of that name to spec.retraining.evaluations", _EDIT),
         Step("take it out of requiredEvaluations of the AgentPolicy that the message names", Right.EDIT_POLICY),
     ),
+    Reason.HELD_BY_FINDING: _FINDING,
+    Reason.FINDING: _FINDING,
+    Reason.FINDING_RELEASED: (),
+    Reason.REVIEW_INVALID: (Step("correct spec.supervision as the message says", _EDIT),),
+    Reason.REVIEW_UNCLEAR: (
+        Step("see in the AgentEvaluation why nothing was measured, and correct spec.supervision.evaluations", _EDIT),
+    ),
+    Reason.NOT_REVIEWED: (),
+    Reason.REVIEWED: (),
     # Orders speak for themselves; describe shows agents.
     Reason.IN_FORCE: (),
     Reason.CARRIED_OUT: (),

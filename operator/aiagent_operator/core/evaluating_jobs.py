@@ -71,6 +71,16 @@ def carry(o: Observed, child: Child, record: Child, stable: Child | None) -> Ste
     return _begin(o, seen, record, stable if compared else None)
 
 
+def is_by_job(child: Child) -> bool:
+    """Whether a Job measures the run."""
+    return evaluating.facts(child).provider is Provider.JOB
+
+
+def has_job(o: Observed, child: Child) -> bool:
+    """Whether the Job of the run is there."""
+    return _key(o, child) in o.children
+
+
 def _go_on(o: Observed, child: Child, job: Child) -> Step:
     seen = evaluating.read(o, child)
     if isinstance(seen, Step):
@@ -86,7 +96,8 @@ def _go_on(o: Observed, child: Child, job: Child) -> Step:
 def _written(seen: Seen, found: Outcome, o: Observed) -> Step:
     spec = seen.record.spec
     compared = spec.stable_revision is not None
-    status = jobs.record(spec.template.metrics, seen.status, _seen(found), o.now, compared=compared)
+    grouped = spec.purpose is Purpose.BIAS_AUDIT
+    status = jobs.record(spec.template.metrics, seen.status, _seen(found), o.now, compared=compared, grouped=grouped)
     if status != seen.status:
         return Step((evaluating.written(seen, status),))
     return Step(due=LOOK_AGAIN if isinstance(found, Waiting | Running) else None)
@@ -157,7 +168,9 @@ def _made_of(live: Mapping[str, Any]) -> tuple[str, str]:
     """Image of the first container and artifact of a revision; what a training made of it goes before its beginning."""
     spec, status = live.get("spec") or {}, live.get("status") or {}
     work: Manifest = status.get("work") or spec.get("work") or {}
-    containers = orjson.loads(work.get("template") or "{}").get("spec", {}).get("containers") or [{}]
+    # Of an adopted workload only the images are known.
+    adopted = (work.get("images") or [{}])[:1]
+    containers = orjson.loads(work.get("template") or "{}").get("spec", {}).get("containers") or adopted
     artifact = (status.get("result") or {}).get("artifact") or (spec.get("learned") or {}).get("artifact")
     return containers[0].get("image") or "", artifact or ""
 

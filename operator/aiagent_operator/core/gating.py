@@ -24,6 +24,7 @@ from aiagent_operator.core.evaluating import Step
 from aiagent_operator.core.objects import Child, Desired, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Plan
 from aiagent_operator.core.policies import required
+from aiagent_operator.core.reviews import entries
 from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from aiagent_operator.core.runs import foreign
@@ -92,7 +93,7 @@ def asked_by_role(o: Observed) -> tuple[Asked, ...]:
 def by_job(o: Observed) -> bool:
     """Whether an evaluation that is asked for is a Job."""
     asked = (*templates(o), *analysing.templates(o).values(), *hiring.templates(o))
-    return any(template.job is not None for template in asked)
+    return any(template.job is not None for template in asked) or entries.by_job(o.agent.spec)
 
 
 def base(o: Observed, *, accepted: bool = True) -> tuple[Desired, ...]:

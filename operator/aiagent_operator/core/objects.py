@@ -194,7 +194,10 @@ class EvaluationFacts:
     """What decisions read of an AgentEvaluation; a run that is not over is read whole when it is carried on.
 
     `message` is kept where the phase is not Successful: what decided it, or what it waits for. `role`: the AgentRole
-    that the agent is to be hired as, empty unless that is what it is for.
+    that the agent is to be hired as, empty unless that is what it is for. Of reviews and bias audits: `scheduled` is
+    the planned time, `completed` when the verdict was there, `groups` the extremes among the groups where it is not
+    Successful; `released` is the UID of the order by which it holds up nothing, carried out at `released_at`, and
+    `released_by` who gave it. Times are RFC 3339 in UTC, to the second.
     """
 
     revision: int
@@ -204,6 +207,12 @@ class EvaluationFacts:
     phase: Phase
     message: str = ""
     role: str = ""
+    scheduled: str = ""
+    completed: str = ""
+    groups: str = ""
+    released: str = ""
+    released_at: str = ""
+    released_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from aiagent_operator.core import (
     governing,
     hiring,
     learning,
+    reviewing,
     revising,
     rights,
     status,
@@ -45,6 +46,8 @@ def _decide(o: Observed) -> Plan:
     accepted = role_verdict.status is True and o.role is not None
     grants = _grants(o)
     exposed = status.exposure_verdict(o.exposures)
+    reviews = reviewing.look(o, accepted=accepted)
+    o = reviews.told(o)
     if not accepted and not o.children:
         # Nothing exists and nothing may: an agent without a role gets no object at all.
         fields = revising.status(o, Versions())
@@ -71,7 +74,8 @@ def _decide(o: Observed) -> Plan:
     else:
         records = revising.writes(o, versions, work) if book else ()
         old = _old_handbooks(o, book, versions) if work.settled else ()
-        writes = (*base_writes, *moves.grant, *records, *work.writes, *work.step.writes, *lesson.writes, *old)
+        evaluated = (*work.step.writes, *reviews.step.writes)
+        writes = (*base_writes, *moves.grant, *records, *work.writes, *evaluated, *lesson.writes, *old)
     composed = status.compose(
         o,
         role_verdict,
@@ -86,7 +90,8 @@ def _decide(o: Observed) -> Plan:
     )
     if bind and gate.hires:
         composed = hiring.hired(o, composed)
-    return gating.joined(training.told(composed, versions, lesson), gate.step + work.step)
+    told = gating.joined(training.told(composed, versions, lesson), gate.step + work.step)
+    return reviews.joined(told, o.now)
 
 
 def _grants(o: Observed) -> Grants:

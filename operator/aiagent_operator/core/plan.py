@@ -147,10 +147,11 @@ class Observed:
     """Everything that a decision about one agent rests on.
 
     `time` is RFC 3339 in UTC, to the second; `moment` is the same, exactly. `policies`: what those that select the
-    agent demand together. `training`: what follows from these, and `drift`: what is known of that; the decision itself
-    fills both in. `admitted`: others leave it room to be trained now. `slot`: else for which it waits, where that is
-    known. `steering`: orders about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was
-    observed as it is in `children`; `measured` what Prometheus has answered.
+    agent demand together. `training`: what follows from these, and `drift`: what is known of that; `held`: what was
+    found of the revision that serves and keeps others from taking over: the decision itself fills these in. `admitted`:
+    others leave it room to be trained now. `slot`: else for which it waits, where that is known. `steering`: orders
+    about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in
+    `children`; `measured` what Prometheus has answered.
     """
 
     agent: AIAgent
@@ -182,6 +183,7 @@ class Observed:
     pods: Mapping[ObjectKey, tuple[PodFacts, ...]] = field(default_factory=dict)
     measured: Measured = field(default_factory=dict)
     drift: Seen | None = None
+    held: str = ""
 
     @property
     def suspended(self) -> bool:

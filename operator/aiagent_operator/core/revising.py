@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiagent_operator.api.aiagent import ModelRef
-from aiagent_operator.core import gating, governing, learning, revisions, workload
+from aiagent_operator.core import gating, governing, learning, reviewing, revisions, workload
 from aiagent_operator.core.children import handbook, revision
 from aiagent_operator.core.children.handbook import EffectiveHandbook
 from aiagent_operator.core.children.revision import Origin, Work
@@ -101,7 +101,7 @@ def look(o: Observed, asked: Asked | None, granted: Granted) -> Versions:
     adopted = o.agent.spec.workload.target_ref is not None
     last = (o.agent.status.get("revision") or {}).get("latest", 0)
     choice = revisions.choose(records, asked.work.digest, last, None if adopted else o.rollback)
-    gate = gating.look(o, choice, records)
+    gate = reviewing.held(o, gating.look(o, choice, records))
     if choice.make is None:
         return Versions(records, gate, asked)
     trigger = revisions.trigger(choice, target=adopted, handbook=asked.work.handbook)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction
 from aiagent_operator.api.fields import unreadable
+from aiagent_operator.core import texts
 from aiagent_operator.core.orders import FINISHED, STEERING, Order
 from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
@@ -122,7 +123,7 @@ class OrderBook:
             return ()
         found = (o for o in self._orders(namespace) if o.spec.action in STEERING and o.phase not in FINISHED)
         mine = sorted((order for order in found if order.covers(name, {})), key=lambda order: order.age)
-        return tuple(RolloutOrder(order.uid, _kind(order), str(order)) for order in mine)
+        return tuple(RolloutOrder(order.uid, _kind(order), str(order), texts.moment(order.created)) for order in mine)
 
     def recall(self) -> None:
         """Tells of all orders that are not carried out yet, as if they had just been given."""

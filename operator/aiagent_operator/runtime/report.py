@@ -15,7 +15,13 @@ from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 log = logging.getLogger(__name__)
 
 # Conditions of which a person hears, and the status that is news.
-_NEWS = {Type.STALLED: True, Type.IDENTITY_EXPOSED: True, Type.TRAINING_CURRENT: False, Type.DRIFT_DETECTED: True}
+_NEWS = {
+    Type.STALLED: True,
+    Type.IDENTITY_EXPOSED: True,
+    Type.TRAINING_CURRENT: False,
+    Type.REVIEWS_PASSED: False,
+    Type.DRIFT_DETECTED: True,
+}
 
 
 def now() -> str:
@@ -62,7 +68,8 @@ async def write(api: Api, path: str, uid: str, patch: Mapping[str, Any]) -> dict
 
 
 def worth_an_event(old: Mapping[str, Any], verdicts: tuple[Verdict, ...]) -> list[Verdict]:
-    """Verdicts that are news to a person: it is stuck, its identity exposed, its training too old, or it drifts."""
+    """Verdicts that are news to a person: the agent is stuck, its identity exposed, its training too old, something
+    found by a review, or it drifts."""
     before = {c["type"]: c.get("reason") for c in old.get("conditions") or ()}
     return [
         v

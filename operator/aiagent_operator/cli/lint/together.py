@@ -23,6 +23,7 @@ from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.policies import required
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged
+from aiagent_operator.core.reviews import entries
 from aiagent_operator.core.role_acceptance import role_verdict
 from aiagent_operator.core.rules import ALL, Ceiling
 from aiagent_operator.core.rules import Rule as Granted
@@ -75,6 +76,8 @@ def judge(units: list[Unit], namespace: str) -> Judged:
         if isinstance(unit.parsed, AgentPolicy):
             unit.issues += _policy(unit)
     agents = [(unit, unit.parsed) for unit in units if isinstance(unit.parsed, AIAgent)]
+    for unit, agent in agents:
+        unit.issues += _reviews(agent)
     _claimed(agents, namespace)
     policies = [
         CompiledPolicy.of(unit.key[2], unit.document.value["spec"])
@@ -117,6 +120,12 @@ def _policy(unit: Unit) -> Iterator[Issue]:
     """What the schema cannot say: whether a schedule has a date, and a time zone exists."""
     if problem := CompiledPolicy.of(unit.key[2], unit.document.value["spec"]).problem:
         yield Issue(("spec",), Reason.INVALID_SPEC, problem)
+
+
+def _reviews(agent: AIAgent) -> Iterator[Issue]:
+    """What the schema cannot say of reviews: whether a plan has a date, and an evaluation says anything by itself."""
+    for entry, problem in entries.problems(agent.spec):
+        yield Issue(entry.where, Reason.REVIEW_INVALID, problem)
 
 
 def _agent(agent: AIAgent, role: CompiledRole | None, namespace: str) -> Iterator[Issue]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose, RecordedTemplate
+from aiagent_operator.core import texts
 from aiagent_operator.core.children import common
+from aiagent_operator.core.evaluation import numbers
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, EvaluationFacts, ObjectKey, digest
 
 LONGEST_NAME: Final = 63
@@ -19,18 +22,22 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {purpose.value: purpose for purpose in
 _LONGEST: Final = 512
 """Characters of a message that are kept: thousands of these stay in memory."""
 
+_NUMBERS: Final = 4
+"""Numbers of groups that are said; the record has all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
     """Which run of an evaluation of one revision it is: by default the one before it serves.
 
     `suffix` tells it from other runs of the same evaluation of the same revision. `role`: the AgentRole that the agent
-    is to be hired as.
+    is to be hired as. `scheduled`: the time that it was planned for (RFC 3339), where it was.
     """
 
     purpose: Purpose = Purpose.PROMOTION
     suffix: str = ""
     role: str = ""
+    scheduled: str = ""
 
 
 GATE: Final = Occasion()
@@ -76,6 +83,7 @@ def build(
     manifest["spec"] |= ({"stableRevision": stable} if stable else {}) | (
         {"role": occasion.role} if occasion.role else {}
     )
+    manifest["spec"] |= {"scheduledTime": occasion.scheduled} if occasion.scheduled else {}
     # Not our labels' digest: a refusal is about this template, and another one is worth another try.
     return common.desired(manifest, digest(manifest["spec"]))
 
@@ -89,6 +97,8 @@ def facts(live: Mapping[str, Any]) -> EvaluationFacts:
     """What decisions read of it. A verdict of a newer version counts as Inconclusive: it lets nothing pass."""
     spec, status = live["spec"], live.get("status") or {}
     phase = _PHASES.get(status.get("phase") or Phase.PENDING.value, Phase.INCONCLUSIVE)
+    released = status.get("released") or {}
+    scheduled = spec.get("scheduledTime", "")
     return EvaluationFacts(
         revision=spec["revision"],
         name=spec["template"]["name"],
@@ -97,4 +107,26 @@ def facts(live: Mapping[str, Any]) -> EvaluationFacts:
         phase=phase,
         message="" if phase is Phase.SUCCESSFUL else (status.get("message") or "")[:_LONGEST],
         role=sys.intern(spec.get("role", "")),
+        scheduled=scheduled,
+        completed=status.get("completedAt") or "" if scheduled else "",
+        groups="" if phase is Phase.SUCCESSFUL else _extremes(status.get("groups") or ()),
+        released=released.get("uid", ""),
+        released_at=released.get("time", ""),
+        released_by=released.get("by", "")[:_LONGEST],
     )
+
+
+def _extremes(groups: Sequence[Mapping[str, Any]]) -> str:
+    """What was measured of groups in a few words: of each number the lowest and the highest, and whose they are."""
+    found: dict[str, list[tuple[Decimal, str]]] = {}
+    for group in groups:
+        for name, value in (group.get("values") or {}).items():
+            number = numbers.of_prometheus(value)
+            if number is not None and number.is_finite():
+                found.setdefault(name, []).append((number, group["name"]))
+    said = [f"{name} from {_whose(min(values))} to {_whose(max(values))}" for name, values in sorted(found.items())]
+    return texts.some(said, _NUMBERS, "; ")[:_LONGEST]
+
+
+def _whose(found: tuple[Decimal, str]) -> str:
+    return f"{numbers.written(found[0])} ({found[1]})"

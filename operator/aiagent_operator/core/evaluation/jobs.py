@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from aiagent_operator.api.agentevaluation import (
     LONGEST_MESSAGE,
@@ -24,6 +25,9 @@ from aiagent_operator.core.evaluation import measure, result
 from aiagent_operator.core.evaluation.run import concluded, counted
 from aiagent_operator.core.runs.strict_json import StrictJsonError
 from aiagent_operator.core.runs.untrusted import line as shown
+
+_FEWEST: Final = 2
+"""Groups of a bias audit: one is treated like itself."""
 
 
 class JobState(StrEnum):
@@ -55,9 +59,18 @@ def begin(metrics: Sequence[Metric], now: dt.datetime) -> AgentEvaluationStatus:
 
 
 def record(
-    metrics: Sequence[Metric], status: AgentEvaluationStatus, seen: SeenJob, now: dt.datetime, *, compared: bool
+    metrics: Sequence[Metric],
+    status: AgentEvaluationStatus,
+    seen: SeenJob,
+    now: dt.datetime,
+    *,
+    compared: bool,
+    grouped: bool = False,
 ) -> AgentEvaluationStatus:
-    """The status with what is seen of the Job; `compared`: there is a stable revision. A verdict never changes."""
+    """The status with what is seen of the Job; `compared`: there is a stable revision. A verdict never changes.
+
+    `grouped`: it is a bias audit, which is none without what was measured of each group.
+    """
     if status.phase is not None and status.phase.completed:
         return status
     match seen.state:
@@ -71,6 +84,9 @@ def record(
         found = result.read(seen.message)
     except StrictJsonError as error:
         return _failed(metrics, status, str(error), now)
+    if grouped and len(found.groups) < _FEWEST:
+        text = f"{result.WHAT} has {len(found.groups)} groups: write what was measured of two or more into groups"
+        return _failed(metrics, status, text, now)
     taken = [(metric, measure.of_result(metric, found, compared=compared, at=now)) for metric in metrics]
     done = status.model_copy(update={"groups": found.groups, "notes": found.notes or None})
     return concluded(done, [_judged(metric, measurement) for metric, measurement in taken], now)

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from aiagent_operator.api.agentrevision import Trigger
+from aiagent_operator.api.drift import DriftState
 from aiagent_operator.api.retraining import RetrainingTrigger
-from aiagent_operator.api.supervision import DriftState
 from aiagent_operator.core import learning, revisions, texts
 from aiagent_operator.core.objects import Child, Learned
 from aiagent_operator.core.plan import Observed

@@ -60,6 +60,9 @@ def _forward(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> Decisi
             return replace(_made(move, _ended(status, index), Wait(WaitsFor.NOTHING)), transition=Transition.PROMOTE)
         status = _begun(f, status, steps[index])
         stop = _stop(f, status, steps)
+        if f.held and not status.full:
+            # The step that is under way ends all the same: half of one would be nobody's wish.
+            stop = waits.held(f, index), stop[1] if stop else None
         if stop is not None:
             judged = verdicts.judge(f, status, steps)
             if judged != status:

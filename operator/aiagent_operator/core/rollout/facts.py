@@ -64,11 +64,15 @@ class OrderKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RolloutOrder:
-    """An AgentAction about this rollout that is not finished. `text` names it and who gave it."""
+    """An AgentAction about this rollout that is not finished. `text` names it and who gave it.
+
+    `given`: when (RFC 3339 in UTC, to the second).
+    """
 
     uid: str
     kind: OrderKind
     text: str
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Facts:
     `replicas` is what the agent wants. `stable` is None where there is no stable revision yet. `traffic` is what the
     cluster's Services and HTTPRoute say, in the form in which a decision says it; None where it is not known. `said` is
     what there is to say of evaluations. `unmeasured`: why evaluations that must run do not; meanwhile nothing moves.
+    `held`: why no further step begins, whatever its own say; empty where nothing holds it.
     """
 
     spec: RolloutSpec
@@ -92,3 +97,4 @@ class Facts:
     suspended: bool = False
     said: Mapping[Run, str] = field(default_factory=dict)
     unmeasured: str = ""
+    held: str = ""

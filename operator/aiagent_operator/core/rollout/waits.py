@@ -54,6 +54,11 @@ def person(f: Facts, status: RolloutStatus) -> Wait:
     return Wait(WaitsFor.PERSON, f"{f.candidate.name} stands still, since {status.reason}: {_RELEASE}")
 
 
+def held(f: Facts, index: int) -> Wait:
+    """Something else than its own steps keeps it from going on."""
+    return Wait(WaitsFor.PERSON, f"{f.candidate.name} stands after step {index}: {f.held}")
+
+
 def evaluations(f: Facts, runs: Iterable[Run]) -> Wait:
     """Verdicts that are not there yet."""
     under_way = texts.some((verdicts.named(f, run) for run in runs), separator="; ")

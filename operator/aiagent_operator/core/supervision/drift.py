@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from aiagent_operator.api.agentevaluation import Measurement, Phase
+from aiagent_operator.api.drift import Drift, DriftState, DriftStatus, Unmeasured
 from aiagent_operator.api.durations import parse
 from aiagent_operator.api.evaluation import Metric
-from aiagent_operator.api.supervision import Drift, DriftState, DriftStatus, Unmeasured
 from aiagent_operator.core.evaluation.asking import Asking
 from aiagent_operator.core.objects import digest
 

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from aiagent_operator.api.agentevaluation import LONGEST_MESSAGE
 from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.drift import DriftState, DriftStatus, Unmeasured
 from aiagent_operator.api.durations import DurationError
 from aiagent_operator.api.retraining import RetrainingTrigger
-from aiagent_operator.api.supervision import DriftState, DriftStatus, Unmeasured
 from aiagent_operator.core import learning, revisions, texts
 from aiagent_operator.core.cadence import spread
 from aiagent_operator.core.evaluation.asking import Asking

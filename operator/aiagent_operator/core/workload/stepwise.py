@@ -137,6 +137,7 @@ def _facts(o: Observed, case: _Case, stable: Child | None, target: Child, order:
         orders=o.steering,
         traffic=case.seen.traffic,
         suspended=case.down,
+        held="" if order else o.held,
     )
     if case.spec.strategy is Strategy.RECREATE and f.stable:
         # Pods of any other revision are in the way of both as much as their own.
