@@ -26,7 +26,7 @@ from support.night import Night, chi_square, overtaken
 from support.operator import Installation, OperatorProcess, installation
 from support.workplace import Workplace
 
-AGENTS = int(os.environ.get("NIGHT_AGENTS", "200"))
+AGENTS = int(os.environ.get("NIGHT_AGENTS", "100"))
 SLOTS = int(os.environ.get("NIGHT_SLOTS", "10"))
 KILLS = int(os.environ.get("NIGHT_KILLS", "2"))
 # How long a Job's pod runs. Where few train at once, nobody would wait for a slot without.

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support import chart
 from support.cluster import Cluster
+from support.forked import Forked
 from support.kube import Kube, Object, wait_for
 from support.localcluster.ports import Ports
 from support.localcluster.process import Component
@@ -56,9 +57,18 @@ class OperatorProcess:
     """
 
     def __init__(
-        self, kubeconfig: Path, *, admin: Kube, folder: Path, settings: Mapping[str, str] | None = None
+        self,
+        kubeconfig: Path,
+        *,
+        admin: Kube,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        forked: bool = False,
     ) -> None:
-        """`settings` are those of docs/settings.md, in lower case and without prefix: {"workers": "8"}."""
+        """`settings` are those of docs/settings.md, in lower case and without prefix: {"workers": "8"}.
+
+        `forked`: it is not to import its program anew at each start, see support.forked.
+        """
         self._ports = Ports()
         self.port = self._ports.take()
         self._admin = admin
@@ -79,6 +89,7 @@ class OperatorProcess:
             [sys.executable, "-m", "aiagent_operator"],
             self.log,
             env={**inherited, **variables, "KUBECONFIG": str(kubeconfig), "PYTHONPATH": path},
+            launch=Forked if forked else None,
         )
         self._http = urllib3.PoolManager(retries=False, timeout=5)
 
@@ -235,8 +246,9 @@ class Installation:
     shared one first, since only one can lead.
     """
 
-    def __init__(self, cluster: Cluster, *, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, cluster: Cluster, *, values: Mapping[str, Any] | None = None, forked: bool = False) -> None:
         self.cluster = cluster
+        self._forked = forked
         self.values: Mapping[str, Any] = values or {}
         self._folder = tempfile.TemporaryDirectory(prefix="aiagent-operators-")
         self._shared: OperatorProcess | None = None
@@ -289,7 +301,8 @@ class Installation:
     def process(self, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
         """An operator that is not started yet, as the chart's account; `kubeconfig` leads it through a proxy."""
         own = kubeconfig or self.cluster.kubeconfig_for_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
-        return OperatorProcess(own, admin=self.admin, folder=Path(self._folder.name), settings=settings)
+        folder = Path(self._folder.name)
+        return OperatorProcess(own, admin=self.admin, folder=folder, settings=settings, forked=self._forked)
 
     def operator(self) -> OperatorProcess:
         """The shared operator, started where it does not run."""
@@ -323,7 +336,7 @@ class Installation:
 
 def installation(cluster: Cluster) -> Iterator[Installation]:
     """For a fixture: the chart installed into a cluster, closed at the end."""
-    installed = Installation(cluster).install()
+    installed = Installation(cluster, forked=True).install()
     try:
         yield installed
     finally:

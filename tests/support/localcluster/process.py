@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from support.localcluster.errors import ComponentDied
 
@@ -53,16 +54,30 @@ def spawn(
     return _SPAWNER.submit(start).result()
 
 
+class Process(Protocol):
+    """The part of `subprocess.Popen` that a component needs."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass
 class Component:
-    """One program of the control plane."""
+    """One program of the control plane, or beside it. `launch` starts it where a command does not."""
 
     name: str
     command: list[str]
     log: Path
     detached: bool = False
     env: dict[str, str] | None = None
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    launch: Callable[[Mapping[str, str], Path], Process] | None = None
+    process: Process | None = field(default=None, init=False)
 
     @property
     def pid(self) -> int:
@@ -73,7 +88,10 @@ class Component:
 
     def start(self) -> None:
         """Start it; the log of an earlier run is kept and appended to."""
-        self.process = spawn(self.command, self.log, detached=self.detached, env=self.env)
+        if self.launch is not None:
+            self.process = self.launch(self.env or {}, self.log)
+        else:
+            self.process = spawn(self.command, self.log, detached=self.detached, env=self.env)
 
     def running(self) -> bool:
         """Whether it was started and has not ended."""
