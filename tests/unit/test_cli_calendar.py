@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagent_operator.cli.calendar import Entry, document, entry, openings, per_day, show
+from aiagent_operator.cli.agenda import Entry, Review, entry, openings, per_day, reviews
+from aiagent_operator.cli.calendar import document, show
 from aiagent_operator.core.policies.compiled import CompiledPolicy
 from support.documents import ROOT, blocks
 
@@ -40,7 +41,7 @@ def test_what_an_agent_waits_for_is_read() -> None:
     assert found is not None
     assert (found.waits, found.policies, found.triggers) == ("Window", ("nightly",), ("Drift",))
     assert found.starts == datetime(2026, 3, 2, 22, tzinfo=UTC)
-    assert document([found], [])["agents"] == [
+    assert document([found], [], [])["agents"] == [
         {
             "namespace": "support",
             "name": "triage",
@@ -53,11 +54,40 @@ def test_what_an_agent_waits_for_is_read() -> None:
     ]
 
 
+def test_reviews_are_read_as_the_status_has_them() -> None:
+    status = {
+        "reviews": [
+            {
+                "name": "live",
+                "purpose": "Review",
+                "nextScheduleTime": "2026-03-03T02:00:00Z",
+                "active": "triage-1-live",
+            },
+            {"name": "by-region", "purpose": "BiasAudit", "last": {"phase": "Error"}},
+            {"name": "by-age", "purpose": "BiasAudit", "last": {"phase": "Successful"}, "finding": {"phase": "Failed"}},
+        ]
+    }
+    found = list(reviews({"metadata": {"namespace": "support", "name": "triage"}, "status": status}))
+    assert [each.state for each in found] == ["runs", "Error", "Finding"]
+    assert per_day([], found, NOW) == [("2026-03-03", 0, 1)]
+    assert document([], found[:1], [])["reviews"] == [
+        {
+            "namespace": "support",
+            "agent": "triage",
+            "name": "live",
+            "purpose": "Review",
+            "starts": "2026-03-03T02:00:00Z",
+            "active": True,
+        }
+    ]
+    assert list(reviews(agent())) == []
+
+
 def test_who_trains_is_no_load_to_come() -> None:
     found = entry(agent(due="2026-03-02T02:00:00Z", current={"revision": 7, "message": "runs"}))
     assert found is not None
     assert found.trains == 7
-    assert per_day([found], NOW) == []
+    assert per_day([found], [], NOW) == []
 
 
 def test_windows_from_the_one_that_holds_now_on() -> None:
@@ -95,7 +125,11 @@ def test_the_page_shows_what_is_printed(capsys: pytest.CaptureFixture[str]) -> N
         ),
     ]
     shown = list(openings(windows(nights), now, now + timedelta(days=2)))
-    show(entries, shown, 3, now, namespaced=False)
+    planned = [
+        Review("helpdesk", "triage", "by-region", "BiasAudit", now + timedelta(days=10), last="Finding"),
+        Review("helpdesk", "triage", "wrong-queue", "Review", now + timedelta(minutes=55), active=True),
+    ]
+    show(entries, planned, shown, (3, 1), now, namespaced=False)
     (page,) = [block.text for block in blocks(ROOT / "docs" / "cli.md", "text") if block.text.startswith("AGENT ")]
     assert capsys.readouterr().out == page
 
@@ -103,7 +137,7 @@ def test_the_page_shows_what_is_printed(capsys: pytest.CaptureFixture[str]) -> N
 @given(st.lists(st.integers(-10_000, 10_000), max_size=30))
 def test_every_agent_is_counted_on_one_day_not_before_today(hours: list[int]) -> None:
     entries = [Entry("a", str(index), NOW + timedelta(hours=by)) for index, by in enumerate(hours)]
-    days = per_day(entries, NOW)
-    assert sum(number for _, number in days) == len(hours)
-    assert [day for day, _ in days] == sorted(day for day, _ in days)
-    assert all(day >= "2026-03-02" for day, _ in days)
+    days = per_day(entries, [], NOW)
+    assert sum(number for _, number, _ in days) == len(hours)
+    assert [day for day, _, _ in days] == sorted(day for day, _, _ in days)
+    assert all(day >= "2026-03-02" for day, _, _ in days)

@@ -1,62 +1,23 @@
-"""`calendar`: who is due when, where it clusters, and which windows there are."""
+"""`calendar`: who is trained and reviewed when, where it clusters, and which windows there are."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from aiagent_operator.cli import options, output
+from aiagent_operator.cli.agenda import Entry, Opening, Review, entry, openings, per_day, reviews
 from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.kube import Cluster, Object, agents_path, path
 from aiagent_operator.cli.output import Format
 from aiagent_operator.core import texts
-from aiagent_operator.core.cadence.windows import PolicyWindows
 from aiagent_operator.core.policies.compiled import CompiledPolicy
 
 _BAR: Final = 40
 """Characters of the longest bar."""
-
-_MOST_OPENINGS: Final = 8
-"""Openings of one window that are shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One agent: since when it is due, or when it will be, and what its next training waits for.
-
-    `due` is None where nothing is planned or promised. `until` is the earliest start, where a clock tells it. `trains`:
-    the number of the revision that is being trained. `triggers`: what makes it due beside plan and promise.
-    """
-
-    namespace: str
-    name: str
-    due: datetime | None
-    waits: str = ""
-    until: datetime | None = None
-    trains: int | None = None
-    policies: tuple[str, ...] = ()
-    triggers: tuple[str, ...] = ()
-
-    @property
-    def starts(self) -> datetime | None:
-        """The earliest moment at which it may start."""
-        return max((time for time in (self.due, self.until) if time), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """One time for which a window holds."""
-
-    policy: str
-    window: str
-    kind: str
-    begins: datetime
-    ends: datetime
 
 
 def calendar(
@@ -69,21 +30,24 @@ def calendar(
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
 ) -> None:
-    """Show who is due to be trained when, on which days it clusters, and the windows of their policies, in UTC."""
+    """Show who is trained and reviewed when, on which days it clusters, and the windows of their policies, in UTC."""
     cluster = Cluster.connect(kubeconfig, context)
     where = None if all_namespaces else namespace or cluster.namespace
     what = f"AIAgents in namespace {where}" if where else "AIAgents of all namespaces"
-    listed = cluster.list(agents_path(where), what=what, selector=selector)
+    listed = list(cluster.list(agents_path(where), what=what, selector=selector))
     entries = [found for item in listed if (found := entry(item))]
+    planned = [review for item in listed for review in reviews(item)]
     now = datetime.now(UTC)
     ends = now + timedelta(days=days)
     policies, unread = _policies(cluster, {name for each in entries for name in each.policies})
     shown = sorted((e for e in entries if e.due is None or e.due < ends), key=_order)
+    checked = sorted((r for r in planned if r.active or (r.starts and r.starts < ends)), key=_reviewed)
     opened = [each for policy in policies for each in openings(policy.windows, now, ends)]
     if form.structured:
-        output.dump(document(shown, opened), form)
+        output.dump(document(shown, checked, opened), form)
     else:
-        show(shown, opened, len(entries) - len(shown), now, namespaced=all_namespaces)
+        later = len(entries) - len(shown), len(planned) - len(checked)
+        show(shown, checked, opened, later, now, namespaced=all_namespaces)
     if unread:
         output.note(f"Windows are not shown: {unread}")
 
@@ -100,44 +64,7 @@ def _policies(cluster: Cluster, names: Collection[str]) -> tuple[list[CompiledPo
     return [policy for policy in read if policy.name in names], ""
 
 
-def entry(agent: Mapping[str, Any]) -> Entry | None:
-    """What the agent's status says of its training; None where it says nothing."""
-    status = (agent.get("status") or {}).get("training") or {}
-    waits, trains = status.get("waitsFor") or {}, (status.get("current") or {}).get("revision")
-    if not (waits or trains or status.get("due")):
-        return None
-    metadata = agent["metadata"]
-    return Entry(
-        metadata["namespace"],
-        metadata["name"],
-        _time(status.get("due")),
-        str(waits.get("reason", "")),
-        _time(waits.get("until")),
-        trains,
-        tuple(status.get("policies") or ()),
-        tuple(str(each.get("trigger", "")) for each in status.get("triggeredBy") or ()),
-    )
-
-
-def openings(windows: PolicyWindows, now: datetime, ends: datetime) -> Iterator[Opening]:
-    """When the windows of a policy hold between two moments; of each window some, from the one that holds now on."""
-    for window in windows.windows:
-        at = window.start.last_at(now)
-        begins = at if at is not None and now < at + window.duration else window.start.next_after(now)
-        for _ in range(_MOST_OPENINGS):
-            if begins is None or begins >= ends:
-                break
-            yield Opening(windows.policy, window.name, window.kind.value, begins, begins + window.duration)
-            begins = window.start.next_after(begins)
-
-
-def per_day(entries: Iterable[Entry], now: datetime) -> list[tuple[str, int]]:
-    """How many agents come due on each day; those that are due already count for today."""
-    days = Counter(max(each.starts, now).date() for each in entries if each.starts is not None and each.trains is None)
-    return [(day.isoformat(), number) for day, number in sorted(days.items())]
-
-
-def document(entries: Iterable[Entry], opened: Iterable[Opening]) -> Object:
+def document(entries: Iterable[Entry], planned: Iterable[Review], opened: Iterable[Opening]) -> Object:
     """The same for programs."""
     agents = [
         {
@@ -152,6 +79,18 @@ def document(entries: Iterable[Entry], opened: Iterable[Opening]) -> Object:
         }
         for each in entries
     ]
+    checked = [
+        {
+            "namespace": each.namespace,
+            "agent": each.agent,
+            "name": each.name,
+            "purpose": each.purpose,
+            "starts": _wire(each.starts),
+            "active": each.active or None,
+            "last": each.last or None,
+        }
+        for each in planned
+    ]
     windows = [
         {
             "policy": each.policy,
@@ -162,14 +101,23 @@ def document(entries: Iterable[Entry], opened: Iterable[Opening]) -> Object:
         }
         for each in opened
     ]
-    return {
-        "agents": [{key: value for key, value in agent.items() if value not in (None, [])} for agent in agents],
-        "windows": windows,
-    }
+    return {"agents": _without_empty(agents), "reviews": _without_empty(checked), "windows": windows}
 
 
-def show(entries: Sequence[Entry], opened: Sequence[Opening], later: int, now: datetime, *, namespaced: bool) -> None:
-    """Prints agents, days and windows; `later` agents come due after that."""
+def _without_empty(found: Iterable[Object]) -> list[Object]:
+    return [{key: value for key, value in each.items() if value not in (None, [])} for each in found]
+
+
+def show(
+    entries: Sequence[Entry],
+    planned: Sequence[Review],
+    opened: Sequence[Opening],
+    later: tuple[int, int],
+    now: datetime,
+    *,
+    namespaced: bool,
+) -> None:
+    """Prints agents, reviews, days and windows; so many agents and reviews come `later`."""
     if not entries:
         output.say("No agent is due")
     else:
@@ -182,18 +130,44 @@ def show(entries: Sequence[Entry], opened: Sequence[Opening], later: int, now: d
             "POLICIES",
         )
         output.table(headers, [_row(each, now, namespaced=namespaced) for each in entries])
-    if later:
-        output.say(f"{output.counted(later, 'agent')} come due later: --days looks further ahead")
-    days = per_day(entries, now)
-    if days:
+    if planned:
         output.say()
-        longest = max(number for _, number in days)
-        bars = ["█" * max(1, round(number * min(_BAR, longest) / longest)) for _, number in days]
-        output.table(("DAY", "AGENTS", ""), [(day, number, bar) for (day, number), bar in zip(days, bars, strict=True)])
+        headers = (("NAMESPACE",) if namespaced else ()) + ("AGENT", "REVIEW", "PURPOSE", "NEXT", "LAST")
+        output.table(headers, [_checked(each, now, namespaced=namespaced) for each in planned])
+    if any(later):
+        counts = (
+            output.counted(number, thing) for number, thing in zip(later, ("agent", "review"), strict=True) if number
+        )
+        output.say(f"Later: {', '.join(counts)}; --days looks further ahead")
+    _show_days(per_day(entries, planned, now), reviewed=bool(planned))
     if opened:
         output.say()
         rows = [(o.policy, o.window, o.kind, _text(o.begins), _text(o.ends)) for o in sorted(opened, key=_opened)]
         output.table(("POLICY", "WINDOW", "KIND", "BEGINS", "ENDS"), rows)
+
+
+def _show_days(days: Sequence[tuple[str, int, int]], *, reviewed: bool) -> None:
+    """A bar for each day; the column of reviews only where there are any."""
+    if not days:
+        return
+    output.say()
+    longest = max(trained + checked for _, trained, checked in days)
+    rows = []
+    for day, trained, checked in days:
+        number = trained + checked
+        bar = "█" * max(1, round(number * min(_BAR, longest) / longest))
+        rows.append((day, trained, checked, bar) if reviewed else (day, trained, bar))
+    output.table(("DAY", "AGENTS", "REVIEWS", "") if reviewed else ("DAY", "AGENTS", ""), rows)
+
+
+def _checked(each: Review, now: datetime, *, namespaced: bool) -> list[str]:
+    starts = "" if each.starts is None else ("now" if each.starts <= now else _text(each.starts))
+    row = [each.agent, each.name, each.purpose, starts, each.state]
+    return ([each.namespace] if namespaced else []) + row
+
+
+def _reviewed(each: Review) -> tuple[datetime, str, str, str]:
+    return each.starts or datetime.min.replace(tzinfo=UTC), each.namespace, each.agent, each.name
 
 
 def _row(each: Entry, now: datetime, *, namespaced: bool) -> list[str]:
@@ -210,10 +184,6 @@ def _order(each: Entry) -> tuple[bool, datetime, str, str]:
 
 def _opened(each: Opening) -> tuple[datetime, str, str]:
     return each.begins, each.policy, each.window
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _wire(moment: datetime | None) -> str | None:

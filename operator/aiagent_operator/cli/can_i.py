@@ -9,12 +9,12 @@ import typer
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import PermissionState
-from aiagent_operator.cli import options, output, resources, reviews, view
+from aiagent_operator.cli import authorizer, options, output, resources, view
+from aiagent_operator.cli.authorizer import Answer, Question
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
 from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.output import Format
 from aiagent_operator.cli.resources import Resource
-from aiagent_operator.cli.reviews import Answer, Question
 
 
 def can_i(
@@ -63,7 +63,7 @@ def can_i(
     where = (inside or home) if found.namespaced else ""
     question = Question(verb or "", found.plural, found.group, where, resource_name, subresource)
     user, groups = meta.username(home, name), meta.user_groups(home)
-    answer = reviews.of_user(cluster, user, groups, question)
+    answer = authorizer.of_user(cluster, user, groups, question)
     if not quiet:
         _print(f"{home}/{name}", user, groups, question, answer=answer, form=form)
     if not answer.allowed:

@@ -10,11 +10,11 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import PermissionState
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.api.owners import Responsibility
-from aiagent_operator.cli import evaluations, options, output, reviews, steps, view
+from aiagent_operator.cli import authorizer, evaluations, options, output, steps, view
+from aiagent_operator.cli.authorizer import Question
 from aiagent_operator.cli.errors import CliError, ExitCode
 from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.output import Format, plain
-from aiagent_operator.cli.reviews import Question
 from aiagent_operator.cli.revisions import Standing
 from aiagent_operator.cli.sections import details, heading
 from aiagent_operator.core.status import TRANSIENT
@@ -193,7 +193,7 @@ def _mine(cluster: Cluster, agent: Object, todo: Mapping[steps.Step, Any]) -> di
     """What the one who asks may do: the steps' rights, and to edit and delete the agent."""
     ask = _asker(agent)
     rights = {ask(step.right) for step in todo} | {ask(steps.Right.EDIT_AGENT), _delete(agent)}
-    return {question: reviews.of_myself(cluster, question) for question in sorted(rights, key=str)}
+    return {question: authorizer.of_myself(cluster, question) for question in sorted(rights, key=str)}
 
 
 def _asker(agent: Object) -> Callable[[steps.Right], Question]:

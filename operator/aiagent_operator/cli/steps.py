@@ -12,7 +12,7 @@ from typing import Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.cli.reviews import Question
+from aiagent_operator.cli.authorizer import Question
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 
