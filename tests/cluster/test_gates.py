@@ -1,11 +1,15 @@
 """Evaluations before a revision serves, on a real API server, asking a real Prometheus, and by Jobs on fake nodes."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import pytest
 
 from support import agents
 from support.agents import permission
 from support.kube import Object
 from support.measured import BAD, BRIEF, GOOD, HONEST, Bench, held_out, live
+from support.prometheus import PrometheusServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("gates")]
 
@@ -125,24 +129,47 @@ def test_an_empty_answer_is_asked_again(bench: Bench) -> None:
     assert (result["count"], result["error"]) == (1, 1)
 
 
-def test_a_prometheus_that_is_down_for_a_while_rejects_nothing(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [(PrometheusServer.down, "cannot be asked"), (PrometheusServer.hanging, "did not answer within 30 s")],
+    ids=["down", "hanging"],
+)
+def test_a_prometheus_that_does_not_answer_for_a_while_rejects_nothing(
+    bench: Bench, trouble: Callable[[PrometheusServer], AbstractContextManager[None]], said: str
+) -> None:
     bench.measured(r1="0.01", r2="0.02")
     bench.gated()
     bench.until_serves(1)
-    bench.server.stop()
-    try:
+    with trouble(bench.server):
         bench.change("triage", handbook=BRIEF)
-        record = bench.until_measured("triage-2-live", 1, "error")
-        assert "cannot be asked" in record["status"]["metricResults"][0]["message"]
         # The agent is looked after meanwhile: nobody waits for a server that does not answer.
+        bench.until(
+            "triage", lambda a: a["status"]["revision"].get("candidate") == 2, what="revision 2 to be a candidate"
+        )
         bench.order("Suspend", "stop", "triage")
         bench.until_ordered("stop", "InForce", "InForce")
         bench.order("Resume", "go-on", "triage")
         bench.until_ordered("go-on", "Complete", "CarriedOut")
-    finally:
-        bench.server.start()
+        record = bench.until_measured("triage-2-live", 1, "error")
+        assert said in record["status"]["metricResults"][0]["message"]
+        assert bench.states()[2] == "Candidate"
     bench.measured(r1="0.01", r2="0.02")
     bench.until_serves(2)
+
+
+def test_a_huge_answer_is_read_no_further_than_a_number_can_be_long(bench: Bench) -> None:
+    bench.measured(r1="0.01", r2="0.01")
+    bench.gated()
+    bench.until_serves(1)
+    # Each makes the label ten times as long: 1.3 MB in the end, from a server that means no harm.
+    query = "wrong{namespace={{namespace}},revision={{revision}}}"
+    for _ in range(5):
+        query = f'label_replace({query}, "namespace", "{"$1" * 10}", "namespace", "(.*)")'
+    huge = live(query=query, consecutiveErrorLimit=0)
+    bench.change("triage", handbook=BRIEF, retraining={"evaluations": [huge]})
+    said = bench.until_reason("triage", "Ready", "EvaluationFailed", "Revision 2", "more than 1048576 bytes")
+    assert said["status"]["revision"]["stable"] == 1
+    assert bench.states() == {1: "Stable", 2: "Rejected"}
 
 
 def test_a_run_goes_on_after_a_crash_where_it_stood(bench: Bench) -> None:

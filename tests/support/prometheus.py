@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -144,6 +147,24 @@ class PrometheusServer:
     def stop(self) -> None:
         """Ends the process; data, port and target stay for another start."""
         self._component.stop(grace_seconds=10)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Nobody listens meanwhile."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It takes connections meanwhile, and says nothing."""
+        os.kill(self._component.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._component.pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Ends it and removes all of it."""
