@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from bench import repair, scale, stats, suspension, throughput
+from bench import cadence, repair, scale, stats, suspension, throughput
 from bench.process import machine
 from bench.stats import Figure
 from bench.watcher import say
@@ -28,6 +28,8 @@ FAMILIES: tuple[tuple[tuple[str, ...], Measure], ...] = (
     (("repair_latency",), lambda _, runs: repair.measure(runs)),
     (("suspend_1000",), lambda _, runs: [suspension.many(runs)]),
     (scale.NAMES, scale.measure),
+    (("retraining_throughput",), lambda _, runs: [cadence.trained(runs)]),
+    (cadence.IDLE_NAMES, cadence.idle),
 )
 NAMES = tuple(name for names, _ in FAMILIES for name in names)
 

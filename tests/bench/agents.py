@@ -56,8 +56,8 @@ def namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def agent(name: str, where: str) -> Object:
-    """An agent with one permission, a handbook, a connection and a Deployment.
+def agent(name: str, where: str, **spec: Any) -> Object:
+    """An agent with one permission, a handbook, a connection and a Deployment; `spec` is more of its spec.
 
     Its Deployment asks for no pods: what is measured is the operator, and pods would cost the one machine that all of
     it runs on far more than everything else does, for the operator and for what it is compared with.
@@ -81,8 +81,18 @@ def agent(name: str, where: str) -> Object:
             "connections": [{"name": "crm", "egress": {"cidr": "203.0.113.0/24", "port": 443}}],
             "handbook": {"instructions": {"inline": "Answer politely. Escalate what you do not know.\n" * 8}},
             "workload": {"replicas": 0, "template": {"spec": {"containers": [container]}}},
+            **spec,
         },
     }
+
+
+def job_template() -> Object:
+    """The Job of a training that ends at once on a fake node, and leaves a result."""
+    pods = {
+        "metadata": {"annotations": {"localcluster/message": '{"artifact": "s3://models/clerk/2"}'}},
+        "spec": {"containers": [{"name": "train", "image": "registry.example/train:1"}]},
+    }
+    return {"spec": {"backoffLimit": 0, "template": pods}}
 
 
 def spread(count: int, namespaces: int, prefix: str) -> list[tuple[str, str]]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiagent_operator.api import meta
 from bench import agents
 from bench.load import Client, Request
-from bench.watcher import PATIENCE, Agent, Watcher, granted, ready
+from bench.watcher import PATIENCE, Agent, Watcher, granted, ready, trained
 from support import chart
 from support.kube import Kube, Object
 from support.localcluster import ControlPlane
@@ -19,13 +21,18 @@ from support.operator import Installation, OperatorProcess
 
 # Enough for namespaces, aggregated roles and accounts. Pods are not what is measured.
 PLAIN = "namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller"
+# And for Jobs that really run, and Deployments that follow each other: with a scheduler and fake nodes.
+WORKING = f"{PLAIN},job-controller,deployment-controller,replicaset-controller,garbage-collector-controller"
+WORKING += ",node-lifecycle-controller"
 
 
 class Fleet:
     """One control plane, made for one measurement."""
 
-    def __init__(self, *, controllers: str = PLAIN) -> None:
-        self.plane = ControlPlane(controllers=controllers, scheduler=False, kwok=False)
+    def __init__(self, *, controllers: str = PLAIN, pods: bool = False) -> None:
+        """`pods`: controllers are at work, there are nodes, though no real ones, and a scheduler."""
+        self._works = pods
+        self.plane = ControlPlane(controllers=controllers, scheduler=pods, kwok=pods)
         self._installation = Installation(self.plane)
         self._operators: list[OperatorProcess] = []
 
@@ -58,9 +65,9 @@ class Fleet:
         """A kubeconfig of the operator's own account, with a fresh token."""
         return self.plane.kubeconfig_for_serviceaccount(chart.NAMESPACE, chart.ACCOUNT, seconds=7200)
 
-    def operator(self, *, ready: bool = True) -> OperatorProcess:
+    def operator(self, *, ready: bool = True, kubeconfig: Path | None = None) -> OperatorProcess:
         """Starts the operator with its own defaults; `ready` waits until it works."""
-        operator = self._installation.process(self.account(), log_format="json", log_level="INFO")
+        operator = self._installation.process(kubeconfig or self.account(), log_format="json", log_level="INFO")
         self._operators.append(operator)
         operator.start(wait_ready=False)
         if ready:
@@ -80,14 +87,26 @@ class Fleet:
 
         self.admin.wait_for(filled, what=f"{len(wanted)} namespaces to have their default account", timeout=300)
 
-    def apply(self, wanted: Sequence[Agent], *, connections: int = 32) -> None:
+    def apply(self, wanted: Sequence[Agent], *, connections: int = 32, **spec: Any) -> None:
         """Creates agents as fast as the API server takes them."""
-        self.load.send(self.requests(wanted), connections=connections)
+        self.load.send(self.requests(wanted, **spec), connections=connections)
 
-    def requests(self, wanted: Sequence[Agent]) -> list[Request]:
+    def requests(self, wanted: Sequence[Agent], **spec: Any) -> list[Request]:
         """The requests that create agents."""
         path = f"/apis/{meta.API_VERSION}/namespaces/{{}}/aiagents"
-        return [self.load.request("POST", path.format(where), agents.agent(name, where)) for name, where in wanted]
+        made = [(where, agents.agent(name, where, **spec)) for name, where in wanted]
+        return [self.load.request("POST", path.format(where), body) for where, body in made]
+
+    def change(self, wanted: Iterable[tuple[Agent, Object]], *, connections: int = 32) -> None:
+        """Changes fields of agents' specs, each its own."""
+        path, content = f"/apis/{meta.API_VERSION}/namespaces/{{}}/aiagents/{{}}", "application/merge-patch+json"
+        self.load.send(
+            (
+                self.load.request("PATCH", path.format(where, name), {"spec": spec}, content=content)
+                for (name, where), spec in wanted
+            ),
+            connections=connections,
+        )
 
     def complete(self, wanted: Sequence[Agent], *, connections: int = 32) -> None:
         """Says of agents' Deployments what their controller says of one that needs no pods.
@@ -120,17 +139,37 @@ class Fleet:
         selector = f"?labelSelector={meta.LABEL_AGENT_UID}"
         self.load.send((self.load.request("DELETE", path + selector) for path in paths), connections=32)
 
-    def onboard(self, operator: OperatorProcess, wanted: Sequence[Agent]) -> float:
+    def onboard(self, operator: OperatorProcess, wanted: Sequence[Agent], **spec: Any) -> float:
         """Applies agents and waits until they are Ready; seconds from the first POST to the last right in force."""
-        with self.watching(granted) as onboarded:
+        with ExitStack() as watches:
+            onboarded = watches.enter_context(self.watching(granted))
+            # Where controllers are at work, some are Ready before the last one is onboarded.
+            done = watches.enter_context(self.watching(ready)) if self._works else None
             began = time.monotonic()
-            self.apply(wanted)
+            self.apply(wanted, **spec)
             seconds = onboarded.wait(wanted, what="onboarded", operator=operator) - began
-        with self.watching(ready) as done:
-            self.complete(wanted)
-            done.wait(wanted, what="Ready", operator=operator)
+            if done is not None:
+                done.wait(wanted, what="Ready", operator=operator)
+        if not self._works:
+            with self.watching(ready) as done:
+                self.complete(wanted)
+                done.wait(wanted, what="Ready", operator=operator)
         operator.until_idle(seconds=300)
         return seconds
+
+    def train(self, operator: OperatorProcess, wanted: Sequence[Agent]) -> datetime:
+        """Lets agents be due at the next minute that leaves time to say so to all, waits for the end, and says when."""
+        due = datetime.now(UTC) + timedelta(seconds=5 + len(wanted) / 25)
+        due = due.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        plan: Object = {"retraining": {"schedule": f"{due.minute} {due.hour} * * *"}}
+        with self.watching(trained) as done:
+            self.change((agent, plan) for agent in wanted)
+            operator.until_idle(seconds=60)
+            if datetime.now(UTC) >= due:
+                raise RuntimeError("the agents were due before all of them knew their plan: the machine is too slow")
+            done.wait(wanted, what="trained", operator=operator)
+        operator.until_idle(seconds=300)
+        return due
 
     def watching(self, until: Callable[[Object], bool]) -> Watcher:
         """Follows agents from now on, in a thread of its own."""

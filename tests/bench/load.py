@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ import uvloop
 from support.kubetransport import Access
 
 _SHOWN = 600
+# Seconds for a whole load.
+_PATIENCE = 1800.0
 
 
 class LoadError(Exception):
@@ -42,6 +45,45 @@ class Outcome:
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
+
+
+class Later:
+    """Requests of a load that is under way already: they go before those that wait. For use from any thread."""
+
+    def __init__(self, number: int) -> None:
+        """`number`: how many will come; the load has not ended before."""
+        self._missing = number
+        self._put: Callable[[Request], None] | None = None
+        self._early: list[Request] = []
+        self._lock = threading.Lock()
+
+    def put(self, request: Request) -> None:
+        """One of them."""
+        with self._lock:
+            if self._put is None:
+                self._early.append(request)
+            else:
+                self._put(request)
+
+    @property
+    def missing(self) -> bool:
+        """Whether some are still to come. For the load."""
+        return self._missing > 0
+
+    def begin(self, loop: asyncio.AbstractEventLoop, take: Callable[[Request], None]) -> None:
+        """The load has begun, in this loop."""
+
+        def taken(request: Request) -> None:
+            self._missing -= 1
+            take(request)
+
+        def put(request: Request) -> None:
+            loop.call_soon_threadsafe(taken, request)
+
+        with self._lock:
+            self._put = put
+            for request in self._early:
+                put(request)
 
 
 class Client:
@@ -71,15 +113,15 @@ class Client:
         head = f"{method} {path} HTTP/1.1\r\n{self._head}Content-Type: {content}\r\nContent-Length: {len(data)}\r\n\r\n"
         return Request(head.encode() + data, then)
 
-    def send(self, requests: Iterable[Request], *, connections: int) -> Outcome:
+    def send(self, requests: Iterable[Request], *, connections: int, later: Later | None = None) -> Outcome:
         """Sends all, that many at a time. Raises LoadError at the first refusal."""
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(self.sending(requests, connections=connections))
+            return runner.run(self.sending(requests, connections=connections, later=later))
 
-    async def sending(self, requests: Iterable[Request], *, connections: int) -> Outcome:
+    async def sending(self, requests: Iterable[Request], *, connections: int, later: Later | None = None) -> Outcome:
         """As `send`, in a running loop."""
         loop = asyncio.get_running_loop()
-        load = _Load(iter(requests), loop.create_future())
+        load = _Load(iter(requests), loop.create_future(), later or Later(0))
         for _ in range(connections):
             await self._connect(loop, load)
         try:
@@ -98,8 +140,8 @@ class Client:
 class _Load:
     """What is left to be sent, and who is sending."""
 
-    def __init__(self, requests: Iterator[Request], ended: asyncio.Future[None]) -> None:
-        self._requests, self._ended = requests, ended
+    def __init__(self, requests: Iterator[Request], ended: asyncio.Future[None], later: Later) -> None:
+        self._requests, self._ended, self._later = requests, ended, later
         self._released: deque[Request] = deque()
         self.connections: list[_Connection] = []
         self.idle: list[_Connection] = []
@@ -110,10 +152,17 @@ class _Load:
         began = time.perf_counter()
         for connection in self.connections:
             self.feed(connection)
+        self._later.begin(asyncio.get_running_loop(), self.release)
         self._settle()
-        await self._ended
+        await asyncio.wait_for(self._ended, _PATIENCE)
         self.outcome.seconds = time.perf_counter() - began
         return self.outcome
+
+    def release(self, request: Request) -> None:
+        """One more, which goes before those that wait."""
+        self._released.append(request)
+        if self.idle:
+            self.feed(self.idle.pop())
 
     def feed(self, connection: _Connection) -> None:
         request = self._released.popleft() if self._released else next(self._requests, None)
@@ -137,8 +186,16 @@ class _Load:
         if not self._ended.done():
             self._ended.set_exception(error)
 
+    def lost(self, connection: _Connection) -> None:
+        """A connection without a request was closed: while Jobs run, it may be idle for too long."""
+        self.connections.remove(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
+        if not self.connections and self._later.missing:
+            self.fail(LoadError("the API server closed all connections while nothing was to be sent"))
+
     def _settle(self) -> None:
-        if not self._under_way and not self._ended.done():
+        if not self._under_way and not self._later.missing and not self._ended.done():
             self._ended.set_result(None)
 
 
@@ -181,6 +238,8 @@ class _Connection(asyncio.Protocol):
         self._transport = None
         if self._request is not None:
             self._load.fail(LoadError(f"the API server closed a connection with a request under way: {exc}"))
+        elif self in self._load.connections:
+            self._load.lost(self)
 
     def close(self) -> None:
         if self._transport is not None:

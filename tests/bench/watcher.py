@@ -36,6 +36,12 @@ def ready(agent: Object) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
+def trained(agent: Object) -> bool:
+    """Trained once: its second revision serves."""
+    revision = (agent.get("status") or {}).get("revision") or {}
+    return bool(revision.get("stable") == 2)
+
+
 class Watcher:
     """Which agents have come so far, and when: seen on a watch, since asking again and again would cost the server."""
 
