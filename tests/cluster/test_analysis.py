@@ -234,7 +234,7 @@ def test_promote_passes_a_gate_that_is_inconclusive_and_its_revision_keeps_who(b
     bench.measured(r1="0.01", r2="NaN")
     bench.change("triage", handbook=BRIEF)
     bench.until_reason(
-        "triage", "RevisionAccepted", "EvaluationInconclusive", "NaN", "let it pass by an AgentAction Promote"
+        "triage", "RevisionAccepted", "EvaluationInconclusive", "NaN", "AgentAction Promote lets it pass"
     )
     order = bench.order("Promote", "seen", "triage", reason="Nobody asked anything")
     bench.until_ordered("seen", "Complete", "CarriedOut", 'Revision 2 goes on in spite of evaluation "live"')
@@ -257,6 +257,21 @@ def test_promote_of_a_gate_that_does_not_wait_for_a_person_fails(bench: Bench) -
     bench.order("Promote", "early", "triage")
     bench.until_ordered("early", "Failed", "NoRollout", "Revision 1 has evaluations to pass", "order Promote again")
     assert bench.states() == {1: "Candidate"}
+
+
+def test_abort_gives_up_what_waits_at_a_gate(bench: Bench) -> None:
+    bench.measured(r1="0.01", r2="NaN")
+    bench.gated()
+    bench.until_serves(1)
+    bench.change("triage", handbook=BRIEF)
+    bench.until_reason("triage", "RevisionAccepted", "EvaluationInconclusive", "Abort gives it up")
+    order = bench.order("Abort", "enough", "triage", reason="Nobody waits for it")
+    bench.until_ordered("enough", "Complete", "CarriedOut", "Revision 2 is rejected before it served")
+    bench.until_reason("triage", "RevisionAccepted", "RevisionRejected", "AgentAction enough by", "Nobody waits for it")
+    assert bench.states() == {1: "Stable", 2: "Rejected"}
+    assert revisions(bench)[2]["status"]["abortedBy"] == order["metadata"]["uid"]
+    bench.operator.until_idle()
+    assert bench.writes_after_restart() == []
 
 
 def test_promote_does_not_overrule_a_failure(bench: Bench) -> None:

@@ -346,7 +346,7 @@ def unclear(*evaluations: Manifest, **spec: Any) -> Desk:
     desk.answer = lambda *_: "I"
     plan = edited(desk)
     assert said(plan, "RevisionAccepted")[1] == "EvaluationInconclusive"
-    assert "let it pass by an AgentAction Promote" in said(plan, "RevisionAccepted")[2]
+    assert "AgentAction Promote lets it pass" in said(plan, "RevisionAccepted")[2]
     return desk
 
 
@@ -411,6 +411,55 @@ def test_promote_waits_for_no_verdict_and_overrules_no_failure() -> None:
     assert outcome(desk, "three")[0] is False
     assert desk.states()["triage-3"] == "Rejected"
     assert said(plan, "RevisionAccepted")[1] == "EvaluationFailed"
+
+
+def test_abort_gives_up_what_waits_at_the_gate_and_that_is_on_record() -> None:
+    desk = unclear()
+    plan = order(desk, OrderKind.ABORT)
+    assert desk.states() == {"triage-1": "Stable", "triage-2": "Rejected"}
+    assert outcome(desk) == (True, "revision 2 is rejected before it served")
+    assert said(plan, "RevisionAccepted")[1] == "RevisionRejected"
+    assert "AgentAction one by ann (why not)" in said(plan, "RevisionAccepted")[2]
+    assert desk.of(ChildKind.AGENT_REVISION)["triage-2"]["status"]["abortedBy"] == "one"
+    # Another one is about what it finds, and there is nothing any more; other work comes to the gate as ever.
+    order(desk, OrderKind.ABORT, "two")
+    assert outcome(desk, "two")[0] is False
+    desk.facts["steering"] = ()
+    desk.answer = lambda *_: "S"
+    edited(desk, THREE)
+    assert desk.states()["triage-3"] == "Stable"
+
+
+def test_that_is_told_also_when_other_work_is_asked_for_in_between() -> None:
+    desk = unclear()
+    desk.facts["steering"] = (RolloutOrder("one", OrderKind.ABORT, "AgentAction one by ann"),)
+    (write,) = desk.decide().writes
+    desk.write(write)
+    edited(desk, THREE)
+    assert outcome(desk) == (True, "revision 2 is rejected before it served")
+    assert desk.states() == {"triage-1": "Stable", "triage-2": "Rejected", "triage-3": "Candidate"}
+
+
+def test_abort_wins_over_promote_at_the_gate() -> None:
+    desk = unclear()
+    desk.facts["steering"] = (
+        RolloutOrder("a", OrderKind.PROMOTE, "AgentAction a by ann"),
+        RolloutOrder("b", OrderKind.ABORT, "AgentAction b by bob"),
+    )
+    desk.settle()
+    assert desk.states() == {"triage-1": "Stable", "triage-2": "Rejected"}
+    assert outcome(desk, "b")[0] is True
+    assert outcome(desk, "a")[0] is False
+
+
+def test_a_first_revision_cannot_be_given_up() -> None:
+    desk = Desk(permission("refund"), retraining={"evaluations": [template("live")]})
+    desk.answer = lambda *_: "I"
+    desk.settle()
+    order(desk, OrderKind.ABORT)
+    assert desk.states() == {"triage-1": "Candidate"}
+    assert outcome(desk)[0] is False
+    assert "Suspend stops the agent" in outcome(desk)[1]
 
 
 def test_an_evaluation_that_comes_later_is_not_overruled() -> None:

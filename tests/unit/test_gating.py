@@ -42,10 +42,11 @@ def gate_of(cell: str, work: str, order: str, **facts_: Any) -> tuple[Gate, list
     rollback = None
     if order.startswith("to "):
         rollback = RollbackOrder("back", "new", "AgentAction back by jane", int(order.removeprefix("to ")))
-    steering = (RolloutOrder("one", OrderKind.PROMOTE, "AgentAction one by jane"),) if order == "promote" else ()
+    kinds = {"promote": OrderKind.PROMOTE, "abort": OrderKind.ABORT}
+    steering = (RolloutOrder("one", kinds[order], "AgentAction one by jane"),) if order in kinds else ()
     live: dict[Any, Any] = {child.key: {} for child in known}
     o = observed(children=[*known, *runs], spec=BOTH, steering=steering, live=live, **facts_)
-    return gating.look(o, revisions.choose(known, work, 0, rollback), known), known
+    return gating.aborted(o, gating.look(o, revisions.choose(known, work, 0, rollback), known)), known
 
 
 @pytest.mark.parametrize(("before", "work", "order", "gate", "reason", "then"), ROWS)

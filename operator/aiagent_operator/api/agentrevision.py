@@ -227,6 +227,9 @@ class AgentRevisionStatus(Model):
             json_schema_extra=map_by("evaluation"),
         ),
     ] = ()
+    aborted_by: Annotated[str, StringConstraints(max_length=64)] | None = described(
+        "UID of the AgentAction that gave it up while it waited to serve, where one did.", default=None
+    )
     result: Result | None = described("What the training said it has made.", default=None)
     work: TrainedWork | None = described("What the agent is after the training.", default=None)
     completion_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)] | None = described(

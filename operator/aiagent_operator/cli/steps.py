@@ -197,6 +197,7 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.EVALUATION_INCONCLUSIVE: (
         Step("change the work, in spec.workload.template or spec.handbook: other work is evaluated anew", _EDIT),
         Step("let it pass all the same: kubectl aiagent promote NAME --reason WHY", Right.PROMOTE),
+        Step("give it up, where another revision serves: kubectl aiagent abort NAME --reason WHY", Right.ABORT),
     ),
     Reason.EVALUATION_INVALID: (
         Step("correct spec.retraining.evaluations as the message says", _EDIT),

@@ -32,7 +32,7 @@ def rejected(o: Observed, choice: Choice, revision: Child) -> Verdict:
     number = facts(revision).number
     runs = [c for c in evaluating.known(o) if _is_of(c, number)]
     bad = [text for phase, text in evaluating.verdicts(runs) if phase in BAD]
-    if bad:
+    if bad and not facts(revision).aborted_by:
         return refused(o, choice, number, texts.some(bad, 3, "; "))
     # Its rollout failed, or was aborted; or the records of its evaluations have gone.
     why = facts(revision).message or "its record does not say why"
@@ -100,7 +100,9 @@ def remedy(o: Observed, choice: Choice, number: int) -> str:
 def way_out(o: Observed, waiting: Sequence[Child]) -> str:
     """What ends the wait for a person. Whoever employs the agent passes over its own evaluations, not over a role's."""
     change = f"{other_work(o)}{other_role(o)}"
-    return change if of_role(waiting) else f"{change}, or let it pass by an AgentAction Promote (verb promote)"
+    if of_role(waiting):
+        return change
+    return f"{change}; or an AgentAction Promote lets it pass (verb promote), and Abort gives it up (verb abort)"
 
 
 def of_role(runs: Sequence[Child]) -> bool:

@@ -21,7 +21,7 @@ from aiagent_operator.core import gate_words as words
 from aiagent_operator.core.children import evaluation
 from aiagent_operator.core.children.evaluation import GATE, Occasion
 from aiagent_operator.core.evaluating import Step
-from aiagent_operator.core.objects import Child, Desired, Manifest, ObjectKey
+from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Plan
 from aiagent_operator.core.policies import required
 from aiagent_operator.core.reviews import entries
@@ -37,7 +37,8 @@ _LONGEST = 1024
 class Gate:
     """The gate as it stands. `choice` is what is to serve meanwhile.
 
-    `shut`: what the spec asks for may not serve now; `verdict` says why. `rejects`: why it never shall, to be written.
+    `shut`: what the spec asks for may not serve now; `verdict` says why. `rejects`: why it never shall, to be written;
+    `aborted_by`: UID of the order that says so.
     `hires`: the agent has passed what its role asks of who is hired, or is hired already. `overrules`: what is to be
     written because a person passes over verdicts; `takes`: the orders to do so, by UID.
     """
@@ -47,6 +48,7 @@ class Gate:
     shut: bool = False
     verdict: Verdict | None = None
     rejects: str = ""
+    aborted_by: str = ""
     hires: bool = True
     overrules: Manifest = field(default_factory=dict)
     takes: frozenset[str] = frozenset()
@@ -188,6 +190,22 @@ def _promotes(o: Observed, target: Child) -> list[RolloutOrder]:
     done = {order for _, order in facts(target).overruled}
     done |= {entry.get("uid") for entry in (o.agent.status.get("rollout") or {}).get("orders") or ()}
     return [order for order in o.steering if order.kind is not OrderKind.ABORT and order.uid not in done]
+
+
+def aborted(o: Observed, gate: Gate) -> Gate:
+    """The gate with the order of a person who gives up what waits before it, whatever is found yet: what serves goes on
+    serving. Where nothing serves there is nothing to go on with; what takes over already is its rollout's to take back.
+    """
+    target, stable = gate.choice.gated, gate.choice.stable
+    orders = sorted((each for each in o.steering if each.kind is OrderKind.ABORT), key=lambda each: each.uid)
+    if target is None or stable is None or gate.rejects or not orders:
+        return gate
+    done = {entry.get("uid") for entry in (o.agent.status.get("rollout") or {}).get("orders") or ()}
+    done |= {facts(child).aborted_by for child in o.of(ChildKind.AGENT_REVISION)}
+    order = next((each for each in orders if each.uid not in done), None)
+    if order is None:
+        return gate
+    return replace(gate, rejects=order.text, aborted_by=order.uid, takes=gate.takes | {order.uid})
 
 
 def unsettled(o: Observed, gate: Gate) -> Observed:

@@ -186,6 +186,7 @@ class RevisionFacts:
     training: Training | None = None
     message: str = ""
     overruled: tuple[tuple[str, str], ...] = ()
+    aborted_by: str = ""
     knowledge: str = ""
 
 

@@ -101,7 +101,7 @@ def look(o: Observed, asked: Asked | None, granted: Granted) -> Versions:
     adopted = o.agent.spec.workload.target_ref is not None
     last = (o.agent.status.get("revision") or {}).get("latest", 0)
     choice = revisions.choose(records, asked.work.digest, last, None if adopted else o.rollback)
-    gate = reviewing.held(o, gating.look(o, choice, records))
+    gate = gating.aborted(o, reviewing.held(o, gating.look(o, choice, records)))
     if choice.make is None:
         return Versions(records, gate, asked)
     trigger = revisions.trigger(choice, target=adopted, handbook=asked.work.handbook)
@@ -128,7 +128,7 @@ def writes(o: Observed, versions: Versions, work: WorkloadPlan) -> list[Write]:
     if versions.make is not None:
         return [create(versions.make)]
     if choice.gated and gate.rejects:
-        return [report(choice.gated, revisions.rejection(gate.rejects))]
+        return [report(choice.gated, revisions.rejection(gate.rejects, gate.aborted_by))]
     if choice.gated and gate.overrules:
         return [report(choice.gated, gate.overrules)]
     return [*gate.step.writes, *_writes(o, versions, work)]

@@ -125,8 +125,17 @@ def aim(revisions: Iterable[Child], order: RollbackOrder) -> Child | None:
     return before[-1] if before else None
 
 
-def overruled(choice: Choice) -> Mapping[str, str]:
-    """The orders that passed over evaluations of what serves, is to serve, or waits to: what was done, by UID."""
+def ordered(choice: Choice, records: Iterable[Child]) -> Mapping[str, str]:
+    """What orders have done at the gate, by their UIDs: passed over evaluations of what serves, is to serve, or waits
+    to; or given one of the records up."""
+    return _overruled(choice) | {
+        its.aborted_by: f"revision {its.number} is rejected before it served"
+        for its in map(facts, records)
+        if its.aborted_by
+    }
+
+
+def _overruled(choice: Choice) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     numbers: dict[str, int] = {}
     for child in filter(None, (choice.stable, choice.target, choice.gated)):
@@ -161,9 +170,11 @@ def promotion(revisions: Iterable[Child], choice: Choice, work: str, now: str) -
     }
 
 
-def rejection(reason: str) -> Manifest:
-    """The status of a revision that failed, or was aborted, before it served."""
-    return {"state": RevisionState.REJECTED.value, "message": reason[:1024]}
+def rejection(reason: str, by: str = "") -> Manifest:
+    """The status of a revision that failed, or was aborted, before it served. `by`: UID of the order that it gave up at
+    the gate."""
+    aborted = {"abortedBy": by} if by else {}
+    return {"state": RevisionState.REJECTED.value, "message": reason[:1024], **aborted}
 
 
 def _order(order: RollbackOrder, work: str) -> Manifest:

@@ -196,6 +196,7 @@ def facts(live: Mapping[str, Any]) -> RevisionFacts:
         learned=_has_learned(spec, status),
         training=training,
         message=status.get("message", "")[:_LONGEST] if state is RevisionState.REJECTED else "",
+        aborted_by=status.get("abortedBy") or "",
         overruled=tuple((each["evaluation"], each["order"]) for each in status.get("overruled") or ()),
         knowledge=(work or spec["work"]).get("knowledge", ""),
     )

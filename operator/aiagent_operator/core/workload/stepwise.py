@@ -16,7 +16,7 @@ from aiagent_operator.api.conditions import Reason
 from aiagent_operator.api.rollout import SCALE_DOWN_DELAY, RolloutSpec, Strategy
 from aiagent_operator.core import analysing, revisions
 from aiagent_operator.core.children.revision import Work
-from aiagent_operator.core.objects import Child
+from aiagent_operator.core.objects import Child, ChildKind
 from aiagent_operator.core.plan import Observed, Write, delete
 from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rollout import clock, motion, standing
@@ -132,7 +132,7 @@ def _facts(o: Observed, case: _Case, stable: Child | None, target: Child, order:
         template.wanted_of(o),
         _pods(o, stable) if stable else None,
         _pods(o, target),
-        standing.acknowledged(begun, o.steering, revisions.overruled(case.choice)),
+        standing.acknowledged(begun, o.steering, revisions.ordered(case.choice, o.of(ChildKind.AGENT_REVISION))),
         o.moment,
         orders=o.steering,
         traffic=case.seen.traffic,
@@ -183,7 +183,7 @@ def _steady(o: Observed, case: _Case) -> WorkloadPlan:
 
 
 def _over(o: Observed, choice: Choice, kept: Standing, text: str, moved: Moved | None = None) -> dict[str, Any] | None:
-    done = revisions.overruled(choice)
+    done = revisions.ordered(choice, o.of(ChildKind.AGENT_REVISION))
     return standing.over(kept, o.steering, telling.nothing(o, choice, text), moved, done)
 
 

@@ -24,6 +24,7 @@ def nothing(o: Observed, choice: Choice, text: str) -> str:
     return (
         f"revision {number} has evaluations to pass before it takes over, and none that waits for a person now: "
         "RevisionAccepted says how they stand; order Promote again when all that are left are Inconclusive"
+        + ("" if choice.stable else "; there is no other revision to go back to: Suspend stops the agent")
     )
 
 
