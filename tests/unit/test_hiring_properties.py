@@ -104,5 +104,6 @@ def test_nobody_holds_a_right_of_a_role_that_has_not_hired_it(
     assert hired != "judge"
     if desk.facts["role"].role.spec.lifecycle.state.value == "Draft":
         assert held(desk) == set()
-    elif role != "judge":
+    elif role != "judge" and "Rejected" not in desk.states().values():
+        # Work that has failed for the judge is not tried again for anybody: who is to be hired needs other work.
         assert hired == role
