@@ -53,8 +53,9 @@ def at_any_version(obj: Object) -> Object:
 
 def owned(office: Office, account: str = "aiagent.triage", **pod: Any) -> Object:
     """A Deployment that is marked as the operator's own."""
-    obj = office.deployment("loot", account=account, **pod)
-    obj["metadata"]["labels"] = {meta.LABEL_MANAGED_BY: meta.MANAGER}
+    obj = office.deployment("triage-1", account=account, **pod)
+    own = {meta.LABEL_AGENT: "triage", meta.LABEL_REVISION: "1"}
+    obj["metadata"]["labels"] = {meta.LABEL_MANAGED_BY: meta.MANAGER, **own}
     return obj
 
 
@@ -412,6 +413,28 @@ def test_making_a_deployment_that_nobody_would_know_as_the_operators(office: Off
         office.operator.create(office.deployment("hidden", account="aiagent.triage", hostNetwork=True))
 
 
+MISNAMED: dict[str, Any] = {
+    "anything": lambda o: o["metadata"].update(name="loot"),
+    "another agent": lambda o: o["metadata"]["labels"].update({meta.LABEL_AGENT: "payroll"}),
+    "a canary of nothing": lambda o: o["metadata"].update(name="router-canary"),
+    "a canary of another": lambda o: o["metadata"].update(
+        name="loot", annotations={meta.ANNOTATION_CANARY_OF: "router"}
+    ),
+    "a canary as another agent": lambda o: (
+        o["metadata"].update(name="router-canary", annotations={meta.ANNOTATION_CANARY_OF: "router"}),
+        o["metadata"]["labels"].update({meta.LABEL_AGENT: "payroll"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MISNAMED)
+def test_making_a_deployment_under_a_name_of_its_choice(office: Office, what: str) -> None:
+    obj = owned(office)
+    MISNAMED[what](obj)
+    with refused("operator-workloads", "called <agent>-<revision>, or <target>-canary"):
+        office.operator.create(obj)
+
+
 # Workloads of others -------------------------------------------------------------------------------------------------
 
 
@@ -443,7 +466,29 @@ def first(pod: Object) -> Object:
 
 
 POISON: dict[str, tuple[Any, str]] = {
-    "image": (lambda o: first(o).update(image="evil"), "leaves the containers of an adopted workload"),
+    "image": (lambda o: first(o).update(image="evil"), "sets the image of one container of an adopted workload"),
+    "image under a false record": (
+        lambda o: (first(o).update(image="evil"), recorded(o, "app=registry.example/good:1")),
+        "the operator writes no other there",
+    ),
+    "image under another container's record": (
+        lambda o: (
+            first(o).update(image="evil"),
+            recorded(o, "proxy=registry.example/proxy:1"),
+        ),
+        "the operator writes no other there",
+    ),
+    "image of an init container": (
+        lambda o: (
+            o["spec"]["template"]["spec"]["initContainers"][0].update(image="evil"),
+            recorded(o, "app=registry.example/app:1"),
+        ),
+        "not that of setup, which its owner changes",
+    ),
+    "image that another was before": (
+        lambda o: (first(o).update(image="evil"), recorded(o, "app=evil")),
+        "the operator writes no other there",
+    ),
     "command": (lambda o: first(o).update(command=["sh"]), "leaves the containers"),
     "arguments": (lambda o: first(o).update(args=["-c", "id"]), "leaves the containers"),
     "environment": (lambda o: first(o).update(env=[{"name": "LD_PRELOAD", "value": "/x"}]), "leaves the containers"),
@@ -520,12 +565,60 @@ POISON: dict[str, tuple[Any, str]] = {
 }
 
 
+def recorded(pod: Object, image: str) -> None:
+    """Records an image of before on a workload."""
+    pod["metadata"]["annotations"][meta.ANNOTATION_PRIOR_IMAGE] = image
+
+
 @pytest.mark.parametrize("what", POISON)
 def test_poisoning_an_adopted_workload(office: Office, what: str) -> None:
     change, reason = POISON[what]
-    live = at_any_version(adopted(office, office.identity()))
+    setup = {"name": "setup", "image": "registry.example/setup:1"}
+    live = at_any_version(adopted(office, office.identity(), initContainers=[setup]))
     change(live)
     with refused("operator-adopted", reason):
+        office.operator.replace(live)
+
+
+@pytest.mark.parametrize(
+    ("pod", "remedy"),
+    [
+        ({"hostPID": True}, "take hostNetwork, hostPID and hostIPC out"),
+        ({"volumes": [{"name": "root", "hostPath": {"path": "/"}}]}, "take hostPath volumes out"),
+        (
+            {"containers": [{"name": "app", "image": "a:1", "securityContext": {"privileged": True}}]},
+            "containers are not privileged",
+        ),
+    ],
+    ids=["host", "files", "privileged"],
+)
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_running_an_image_in_a_strong_pod_of_somebody_elses(
+    office: Office, kind: str, pod: Object, remedy: str
+) -> None:
+    live = adopted(office, office.identity(), kind, **pod)
+    record = {"metadata": {"annotations": {meta.ANNOTATION_PRIOR_IMAGE: f"app={first(live)['image']}"}}}
+    containers = [first(live) | {"image": "evil"}]
+    patch = record | {"spec": {"template": {"spec": {"containers": containers}}}}
+    with refused("operator-pods", remedy):
+        office.operator.patch(APPS, kind, "theirs", patch, namespace=office.namespace)
+
+
+def test_running_an_image_in_a_workload_that_is_no_agents(office: Office) -> None:
+    live = office.editor.create(office.deployment("theirs"))
+    record = {"metadata": {"annotations": {meta.ANNOTATION_PRIOR_IMAGE: f"app={first(live)['image']}"}}}
+    patch = record | {"spec": {"template": {"spec": {"containers": [first(live) | {"image": "evil"}]}}}}
+    with refused("operator-adopted", "that runs as an agent"):
+        office.operator.patch(APPS, "deployments", "theirs", patch, namespace=office.namespace)
+
+
+def test_running_an_image_in_a_second_container(office: Office) -> None:
+    containers = [{"name": name, "image": f"registry.example/{name}:1"} for name in ("app", "proxy")]
+    live = at_any_version(adopted(office, office.identity(), containers=containers))
+    recorded(live, "app=registry.example/app:1")
+    for container in live["spec"]["template"]["spec"]["containers"]:
+        container["image"] = "evil"
+    with refused("operator-adopted", "not that of app, proxy"):
         office.operator.replace(live)
 
 

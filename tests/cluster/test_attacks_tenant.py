@@ -286,6 +286,16 @@ def test_swapping_the_target_for_one_that_the_author_may_not_update(office: Offi
         author.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
 
 
+def test_putting_an_image_into_a_workload_that_the_author_may_not_update(office: Office) -> None:
+    target = {"apiVersion": APPS, "kind": "Deployment", "name": "triage"}
+    container = {"name": "app", "image": "registry.example/app:1"}
+    office.editor.create(office.agent(workload={"targetRef": target, "container": container}))
+    author = office.person(AIAGENTS, rule("deployments", "get", "create", group="apps"))
+    patch = {"spec": {"workload": {"container": {"image": "evil"}}}}
+    with refused("author-rights", "may not update deployments/triage"):
+        author.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
+
+
 def test_running_a_template_without_the_right_to_create_deployments(office: Office) -> None:
     author = office.person(AIAGENTS, rule("deployments", "update", group="apps"))
     template = {"spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}}

@@ -282,6 +282,31 @@ def _rolled_out(strategy: Object, *evaluations: Object, trains: bool = True) -> 
     return begin
 
 
+def _landed(strategy: Object | None) -> Callable[[Rig, int], Run]:
+    """Another image of a target, by this strategy, or by the target's own rolling update."""
+
+    def begin(rig: Rig, number: int) -> Run:
+        run, place = _onboarding(rig, number), rig.place
+        place.admin.create(agents.workload(place.namespace, run.name, replicas=2))
+        workload = agents.target(run.name, image=agents.IMAGE, take_over=True)
+        how = {"retraining": {"rollout": strategy}} if strategy else {}
+        run.uid = place.employ(run.name, rig.role, *rig.old(), workload=workload, **how)["metadata"]["uid"]
+        place.until_ready(run.name)
+        run.old = run.new
+
+        def arrived() -> bool:
+            said = place.get(run.name)["status"]["revision"]
+            alone = not place.exists("Deployment", place.namespace, f"{run.name}-canary")
+            return said.get("stable") == 2 and "rollingOut" not in said and alone and place.is_ready(run.name)
+
+        image = {"container": {"image": "registry.example/agent:2"}}
+        run.act = lambda: place.change(run.name, workload=image)
+        run.arrived = arrived
+        return run
+
+    return begin
+
+
 def _evaluation(rig: Rig, number: int) -> Run:
     """A new agent that is measured by a Job before it gets anything; kwok ends the pod in the kubelet's place."""
     run = _onboarding(rig, number)
@@ -339,9 +364,13 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "evaluation": _evaluation,
     "analysis": _rolled_out(ANALYSED, _held_out(), trains=False),
     "hiring": _hiring,
+    "target": _landed(None),
+    "target-canary": _landed({"strategy": "Canary", "steps": [{"weight": 50}, {"pause": {"duration": "1s"}}]}),
+    "target-recreate": _landed({"strategy": "Recreate"}),
 }
 # Writes that two runs may differ by: of what is waited for, as much is reported as is seen in between.
 SLACK = {"retraining": 8, "evaluation": 8, "canary": 16, "recreate": 16, "bluegreen": 16, "analysis": 16, "hiring": 8}
+SLACK |= {"target": 8, "target-canary": 8, "target-recreate": 8}
 _BASIC = ("onboarding", "update", "deletion")
 CRASHES = [(When.BEFORE, name) for name in SCENARIOS] + [(When.AFTER, name) for name in _BASIC]
 

@@ -148,6 +148,11 @@ def _rollout(place: Workplace) -> None:
     place.until_ready("fifth")
     place.change("fifth", handbook={"instructions": {"inline": "Be brief."}})
     place.until("fifth", lambda a: a["status"]["revision"].get("stable") == 2, what="the revision to have taken over")
+    beside = {"strategy": "Canary", "steps": [{"weight": 50}, {"pause": {"duration": "1s"}}]}
+    for image in (agents.IMAGE, "registry.example/agent:2"):
+        target = agents.target("deployment", image=image, take_over=True)
+        place.change("first", workload=target, retraining={"rollout": beside})
+        place.until_ready("first")
 
 
 def _changes(place: Workplace) -> None:

@@ -14,7 +14,7 @@ from support.evaluationcases import EVALUATION_CONSTRAINTS, EVALUATION_RULES, EV
 from support.kube import ApiError, Kube, Object
 from support.policycases import POLICY, POLICY_RULES
 from support.reviewcases import REVIEW_CONSTRAINTS, REVIEW_RULES, REVIEWED
-from support.rolloutcases import ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES, WATCHED
+from support.rolloutcases import OWN, ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES, WATCHED
 from support.schemacases import (
     DRIFT,
     GONE,
@@ -32,6 +32,7 @@ OWNER = {"name": "product", "function": "Product", "responsibility": "Accountabl
 RULE = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
 EGRESS = {"cidr": "203.0.113.0/24", "port": 443}
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "triage"}
+CONTAINER = {"name": "app", "image": "registry.example/triage:1"}
 POD = {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]}
 
 AGENT: Object = {
@@ -91,8 +92,10 @@ ORDER: Object = {
 SEVERAL: Object = copy.deepcopy(ORDER)
 SEVERAL["spec"]["selector"] = {"matchLabels": {"team": "crm"}}
 del SEVERAL["spec"]["agentRef"]
+ADOPTING = {**AGENT, "spec": {**AGENT["spec"], "workload": OWN}}
 BASES = {
     "AIAgent": AGENT,
+    "AIAgent/adopting": ADOPTING,
     "AgentRole": ROLE,
     "AgentAction": ORDER,
     "AgentAction/several": SEVERAL,
@@ -161,6 +164,7 @@ RULES = [
     rule("spec.workload.targetRef", TARGET, "set exactly one of targetRef and template", "spec.workload"),
     rule("spec.workload", {}, "set exactly one of targetRef and template"),
     rule("spec.workload", {"targetRef": TARGET, "replicas": 3}, "a target keeps its owner's replicas"),
+    rule("spec.workload.container", CONTAINER, "which image of a targetRef is the agent's work"),
     rule(
         "spec.workload.template.spec.serviceAccountName",
         "admin",
@@ -214,6 +218,7 @@ CONSTRAINTS = [
     Case("spec.workload.template.metadata", {"labels": {"app": "a b"}}, "should match", "metadata.labels.app"),
     Case("spec.workload", {"targetRef": {**TARGET, "apiVersion": "apps/v2"}}, 'supported values: "apps/v1"'),
     Case("spec.workload", {"targetRef": {**TARGET, "kind": "DaemonSet"}}, '"Deployment", "StatefulSet"'),
+    Case("spec.workload", {"targetRef": TARGET, "container": {**CONTAINER, "image": "a b"}}, "should match"),
     Case("spec.permissions.0.rules.0.verbs", ["*"], "should match"),
     Case("spec.permissions.0.rules.0.apiGroups", ["*"], "should match"),
     Case("spec.permissions.0.rules.0.resources", ["*"], "should match"),

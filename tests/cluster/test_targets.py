@@ -79,7 +79,8 @@ def test_the_owner_s_next_apply_changes_nothing_of_the_agent_s(place: Workplace,
     assert now["metadata"]["generation"] == rolled + 1
     assert _pod(now)["containers"][0]["image"] == "registry.example/agent:2"
     assert _pod(now)["serviceAccountName"] == "aiagent.triage"
-    assert {w.resource for w in place.writes(mark)} <= {"aiagents", "agentrevisions"}, "the edit is put on record"
+    assert {w.resource for w in place.writes(mark)} <= {"aiagents", "agentrevisions", "events"}, "it is put on record"
+    place.until_reason("triage", "WorkloadReady", "UngatedChange", "Revision 2", "Deployment router")
 
 
 def test_what_is_taken_out_of_a_target_is_put_back(place: Workplace) -> None:

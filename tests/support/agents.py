@@ -76,10 +76,11 @@ def template(*, replicas: int = 1, held: bool = False, **spec: Any) -> Object:
     return {"template": pod_template(held=held, **spec), "replicas": replicas}
 
 
-def target(name: str, *, kind: str = "Deployment", take_over: bool = False) -> Object:
-    """A workload that is adopted."""
+def target(name: str, *, kind: str = "Deployment", take_over: bool = False, image: str = "") -> Object:
+    """A workload that is adopted; with an image, that of its container `app` is the agent's work."""
     ref = {"apiVersion": "apps/v1", "kind": kind, "name": name}
-    return {"targetRef": ref | ({"onConflict": "TakeOver"} if take_over else {})}
+    own: Object = {"container": {"name": "app", "image": image}} if image else {}
+    return {"targetRef": ref | ({"onConflict": "TakeOver"} if take_over else {}), **own}
 
 
 def agent(namespace: str, name: str, role_name: str, *permissions: Object, **spec: Any) -> Object:

@@ -51,7 +51,7 @@ EVALUATION_RULES = [
     rule(
         "spec.workload",
         {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "triage"}},
-        "evaluations hold up revisions of workload.template",
+        "evaluations hold up revisions, and those of a targetRef serve as soon as its owner changes it",
         _AT,
     ),
 ]

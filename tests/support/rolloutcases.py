@@ -7,6 +7,8 @@ from support.schemacases import Case, rule
 
 WHERE = "spec.retraining.rollout"
 TARGET = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "triage"}}
+OWN = TARGET | {"container": {"name": "app", "image": "registry.example/triage:1"}}
+STATEFUL = {"targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "triage"}}
 ROLLOUT: dict[str, Any] = {
     "strategy": "Canary",
     "steps": [{"weight": 20}, {"pause": {"duration": "10m"}}, {"evaluation": {"name": "held-out"}}, {"weight": 50}],
@@ -21,6 +23,11 @@ def _active(**fields: Any) -> dict[str, Any]:
 
 def _of(value: dict[str, Any], words: str, field: str = "") -> Case:
     return rule(WHERE, value, words, f"{WHERE}.{field}" if field else WHERE)
+
+
+def _beside(value: dict[str, Any], words: str) -> Case:
+    """A rollout in an adopted workload."""
+    return rule(WHERE, value, words, WHERE, "AIAgent/adopting")
 
 
 _ENDLESS = [EVALUATIONS[0], {**EVALUATIONS[1], "metrics": [{**LIVE, "interval": "1m"}]}]
@@ -49,7 +56,11 @@ ROLLOUT_RULES = [
     _of({**ROLLOUT, "analysis": [{"name": "ghost"}]}, "is not among spec.retraining.evaluations", "analysis"),
     _of({"strategy": "Recreate", "analysis": [{"name": "live"}]}, "with Recreate is gone by then", "analysis"),
     _of({"strategy": "Canary", "analysis": [{"name": "live"}]}, "begins with the first weight above 0", "analysis"),
-    rule("spec.workload", TARGET, "the pods of a targetRef are its owner's", WHERE),
+    rule("spec.workload", TARGET, "the images of a targetRef are its owner's", WHERE),
+    rule("spec.workload", OWN | STATEFUL, "come beside those of a Deployment, not of a StatefulSet", WHERE),
+    _beside(BLUE_GREEN, "between which Services could be switched"),
+    _beside({**ROLLOUT, "trafficRouting": ROUTING}, "between which Services could be switched"),
+    _beside({"strategy": "Canary", "steps": [{"weight": 51}]}, "write weights of at most 50"),
     rule("spec.retraining", {"rollout": ROLLOUT, "every": "720h"}, "say when the Job of jobTemplate runs"),
     rule("spec.retraining", {"suspend": False}, "needs a jobTemplate to train by, or a rollout"),
     _of({"strategy": "Canary", "steps": [{}]}, "exactly one of weight", "steps[0]"),

@@ -34,6 +34,10 @@ def lasting(obj: Object, name: str, uid: str) -> Object:
     (kept.get("status", {}).get("training") or {}).get("last", {}).pop("completionTime", None)
     (kept.get("spec", {}).get("order") or {}).pop("uid", None)
     (kept.get("status", {}).get("order") or {}).pop("uid", None)
+    revision = kept.get("status", {}).get("revision") or {}
+    if "target" in revision:
+        # The UID of the target, and a digest of what its owner says, in which its name stands.
+        revision["target"] = revision["target"].partition("/")[2].partition(":")[0]
     return renamed(kept, name, uid)  # type: ignore[no-any-return]
 
 

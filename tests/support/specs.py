@@ -186,7 +186,9 @@ def _workloads() -> Strategy:
         annotations=st.dictionaries(st.sampled_from(["a", "b"]), text(300)),
     )
     template = _obj({"spec": pod}, metadata=metadata)
-    return st.one_of(_obj({"targetRef": target}), _obj({"template": template}, replicas=st.sampled_from([0, 1, 1000])))
+    own = _obj({"name": label(), "image": st.sampled_from(["registry.example/app:1", "x" * 1024])})
+    adopted = _obj({"targetRef": target}, container=own)
+    return st.one_of(adopted, _obj({"template": template}, replicas=st.sampled_from([0, 1, 1000])))
 
 
 def _models() -> Strategy:
@@ -306,14 +308,18 @@ def agents() -> st.SearchStrategy[Manifest]:
 
 def _fitting(spec: Manifest) -> Manifest:
     """Trainings get files of connections that the agent declares: as many of these as it named of others. The pods of
-    a target are not rolled out. The first evaluation is of the rollout, where this has steps."""
+    a target are not rolled out, and its images gated only where one is the agent's. The first evaluation is of the
+    rollout, where this has steps."""
     retraining = dict(spec.get("retraining", {}))
     if "connections" in retraining:
         declared = [connection["name"] for connection in spec.get("connections", [])]
         retraining["connections"] = declared[: len(retraining["connections"])]
     if "targetRef" in spec["workload"]:
-        retraining.pop("rollout", None)
-        retraining.pop("evaluations", None)
+        rollout = retraining.pop("rollout", {})
+        if "container" not in spec["workload"]:
+            retraining.pop("evaluations", None)
+        elif rollout.get("strategy") == "Recreate":
+            retraining["rollout"] = rollout
     if retraining.get("evaluations") and "steps" in retraining.get("rollout", {}):
         rollout, (first, *_) = retraining["rollout"], retraining["evaluations"]
         named = {"name": first["name"]}

@@ -56,10 +56,13 @@ class RevisionAgent(AgentRef):
     uid: Annotated[str, StringConstraints(min_length=1, max_length=64), described("UID of the AIAgent.")]
 
 
+ContainerName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+
+
 class ContainerImage(Model):
     """The image of one container."""
 
-    container: Annotated[str, StringConstraints(min_length=1, max_length=63), described("Name of the container.")]
+    container: Annotated[ContainerName, described("Name of the container.")]
     image: Annotated[str, StringConstraints(max_length=1024), described("Its image, as it was written.")]
 
 
@@ -84,6 +87,15 @@ class Work(Model):
     images: Annotated[
         tuple[ContainerImage, ...], described("Images of the containers.", max_length=32, json_schema_extra=ATOMIC)
     ] = ()
+    container: ContainerName | None = described(
+        "Of an adopted target, the container whose image the revision is; none where its owner has all images.",
+        default=None,
+    )
+    target: Annotated[str, StringConstraints(max_length=128)] | None = described(
+        "Identifies the rest of the target's pod template, in the record of an edit of it by its owner. Such a "
+        "revision is no other work of the agent's, and is never rolled out.",
+        default=None,
+    )
     handbook: Annotated[HandbookStatus, described("The handbook, which is kept as long as the revision is.")]
     knowledge: Knowledge | None = None
     model: ModelRef | None = described("The model that the handbook names.", default=None)
@@ -97,7 +109,9 @@ Artifact = Annotated[str, StringConstraints(max_length=1024)]
 class Base(Model):
     """What the spec of the agent says itself where a training can say something else."""
 
-    image: Image | None = described("Image of the first container; none of an adopted target.", default=None)
+    image: Image | None = described(
+        "Image of the first container, or of the one that spec.workload.container names.", default=None
+    )
     model: ModelRef | None = described("The model.", default=None)
 
 
@@ -182,6 +196,9 @@ class TrainedWork(Model):
     images: Annotated[
         tuple[ContainerImage, ...], described("Images of the containers.", max_length=32, json_schema_extra=ATOMIC)
     ] = ()
+    container: ContainerName | None = described(
+        "Of an adopted target, the container whose image the revision is.", default=None
+    )
     handbook: Annotated[HandbookStatus, described("The handbook, which is kept as long as the revision is.")]
     knowledge: Knowledge | None = None
     digest: Annotated[Digest, described("SHA-256 over template, or images of the target, and handbook.")]

@@ -74,16 +74,40 @@ class AIAgentSpec(Model):
                 path=".retraining.connections",
             ),
             cel(
-                "!has(self.retraining) || !has(self.retraining.rollout) || has(self.workload.template)",
-                "a rollout moves pods between revisions of spec.workload.template: the pods of a targetRef are its "
-                "owner's, so leave spec.retraining.rollout out, or bring a template",
+                "!has(self.retraining) || !has(self.retraining.rollout) || has(self.workload.template) || "
+                "has(self.workload.container)",
+                "a rollout is of revisions, and the images of a targetRef are its owner's: say in workload.container "
+                "which one is the agent's work, bring a template, or leave spec.retraining.rollout out",
                 path=".retraining.rollout",
             ),
             cel(
-                "!has(self.workload.targetRef) || !has(self.retraining) || !has(self.retraining.evaluations) || "
-                "self.retraining.evaluations.size() == 0",
-                "evaluations hold up revisions of workload.template; those of a targetRef serve as soon as its owner "
-                "changes it: leave evaluations out, or write a template",
+                "!has(self.retraining) || !has(self.retraining.rollout) || !has(self.workload.targetRef) || "
+                "(self.retraining.rollout.strategy in ['Canary', 'Recreate'] && "
+                "!has(self.retraining.rollout.trafficRouting))",
+                "a targetRef has no Deployment for each revision, between which Services could be switched: use "
+                "Recreate, or Canary without trafficRouting, or bring a template",
+                path=".retraining.rollout",
+            ),
+            cel(
+                "!has(self.retraining) || !has(self.retraining.rollout) || !has(self.workload.targetRef) || "
+                "self.retraining.rollout.strategy != 'Canary' || self.workload.targetRef.kind == 'Deployment'",
+                "a candidate's pods come beside those of a Deployment, not of a StatefulSet: use Recreate, or leave "
+                "spec.retraining.rollout out, for its own rolling update",
+                path=".retraining.rollout",
+            ),
+            cel(
+                "!has(self.retraining) || !has(self.retraining.rollout) || !has(self.workload.targetRef) || "
+                "!has(self.retraining.rollout.steps) || self.retraining.rollout.steps.all(s, !has(s.weight) || "
+                "s.weight <= 50 || s.weight == 100)",
+                "beside a targetRef a candidate gets at most as many pods as the target has: write weights of at most "
+                "50; after the last step the target itself gets the candidate's image",
+                path=".retraining.rollout",
+            ),
+            cel(
+                "!has(self.workload.targetRef) || has(self.workload.container) || !has(self.retraining) || "
+                "!has(self.retraining.evaluations) || self.retraining.evaluations.size() == 0",
+                "evaluations hold up revisions, and those of a targetRef serve as soon as its owner changes it: say in "
+                "workload.container which image is the agent's work, write a template, or leave evaluations out",
                 path=".retraining.evaluations",
             ),
             cel(
@@ -203,6 +227,9 @@ class RevisionStatus(Model):
         "What the spec asks for, where it failed before it served; its record says why.", default=None
     )
     latest: Annotated[int, Field(ge=1)] | None = described("Highest number given.", default=None)
+    target: Annotated[str, StringConstraints(max_length=128)] | None = described(
+        "Identifies what the owner of the adopted target says of its pods, as far as it is on record.", default=None
+    )
 
 
 class AIAgentStatus(Model):

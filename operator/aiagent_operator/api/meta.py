@@ -16,14 +16,18 @@ LABEL_AGENT: Final = f"{GROUP}/agent"
 LABEL_AGENT_NAMESPACE: Final = f"{GROUP}/agent-namespace"
 LABEL_AGENT_UID: Final = f"{GROUP}/agent-uid"
 LABEL_REVISION: Final = f"{GROUP}/revision"
+LABEL_CANARY: Final = f"{GROUP}/canary"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_GRANTABLE: Final = f"{GROUP}/grantable"
 
 ANNOTATION_SPEC_HASH: Final = f"{GROUP}/spec-hash"
+ANNOTATION_CANARY_OF: Final = f"{GROUP}/canary-of"
 ANNOTATION_CLAIMED_BY: Final = f"{GROUP}/claimed-by"
 ANNOTATION_PRIOR_ACCOUNT: Final = f"{GROUP}/prior-service-account"
 ANNOTATION_PRIOR_MANAGER: Final = f"{GROUP}/prior-manager"
 ANNOTATION_PRIOR_REPLICAS: Final = f"{GROUP}/prior-replicas"
+ANNOTATION_PRIOR_IMAGE: Final = f"{GROUP}/prior-image"
+ANNOTATION_PRIOR_IMAGE_MANAGER: Final = f"{GROUP}/prior-image-manager"
 
 GRANTABLE_CLUSTER_ROLE: Final = "workforce-grantable"
 
@@ -56,6 +60,11 @@ def username(namespace: str, agent: str) -> str:
 def user_groups(namespace: str) -> tuple[str, ...]:
     """The groups that every service account of the namespace has (Kubernetes: service account groups)."""
     return ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+
+
+def canary_name(target: str) -> str:
+    """Name of the Deployment with a candidate's pods beside an adopted Deployment."""
+    return f"{target}-canary"
 
 
 def child_labels(agent: str, namespace: str, uid: str) -> dict[str, str]:

@@ -50,6 +50,22 @@ class TargetRef(Model):
     ] = OnConflict.REFUSE
 
 
+class TargetContainer(Model):
+    """The container of a target whose image is the agent's work, and goes by its revisions."""
+
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=63), described("Name of a container of the target.")
+    ]
+    image: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=1024, pattern=r"^\S+$"),
+        described(
+            "Its image. The operator sets it in the target, once it has passed the agent's evaluations, and restores "
+            "the image of before when the agent leaves. Nobody else should: see onConflict."
+        ),
+    ]
+
+
 class TemplateMetadata(Model):
     """Labels and annotations of the pods."""
 
@@ -139,14 +155,30 @@ class Workload(Model):
                 "!has(self.replicas) || has(self.template)",
                 "replicas goes with template; a target keeps its owner's replicas",
             ),
+            cel(
+                "!has(self.container) || has(self.targetRef)",
+                "container says which image of a targetRef is the agent's work; a template has its images in itself: "
+                "leave container out, or adopt a target",
+                path=".container",
+            ),
         )
     )
 
     target_ref: TargetRef | None = described("An existing workload to adopt.", default=None)
+    container: TargetContainer | None = described(
+        "The container of the target whose image is the agent's work. Without it the target's images are its owner's, "
+        "and what the owner puts there serves at once.",
+        default=None,
+    )
     template: PodTemplate | None = described("Pods to run, as a Deployment for each version of the work.", default=None)
     replicas: Annotated[int, Field(ge=0, le=1000)] | None = described(
         "Pods of the template; 1 where it is left out.", default=None
     )
+
+    @property
+    def by_revision(self) -> bool:
+        """Whether what runs goes by the agent's revisions. A target without a container goes by its owner's edits."""
+        return self.target_ref is None or self.container is not None
 
 
 def raw_template(spec: dict[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,8 @@ def _work(agent: Object) -> None:
     metadata, spec, status = agent["metadata"], agent["spec"], agent.get("status") or {}
     target = (spec.get("workload") or {}).get("targetRef")
     what = f"adopted {target['kind']} {target['name']}" if target else _deployments(agent)
+    if container := (spec.get("workload") or {}).get("container"):
+        what += f", container {container['name']}"
     pods = (
         f"{status['readyReplicas']} of {status['replicas']} ready" if status.get("replicas") is not None else "none yet"
     )

@@ -146,6 +146,7 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
              Right.LABEL_CLUSTER_ROLE),
     ),
     Reason.AVAILABLE: (),
+    Reason.UNGATED_CHANGE: (),
     Reason.PROGRESSING: (),
     Reason.HANDBOOK_NOT_FOUND: (
         Step("create the ConfigMap or the key", Right.CREATE_CONFIG_MAP),
@@ -157,6 +158,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     ),
     Reason.TARGET_CLAIMED: (
         Step("name another workload in spec.workload, or release this one from the other agent", _EDIT),
+    ),
+    Reason.CONTAINER_NOT_FOUND: (
+        Step("name another in spec.workload.container", _EDIT),
+        Step("add the container to the target", Right.EDIT_DEPLOYMENT),
     ),
     Reason.FIELD_CONFLICT: (
         Step("take the field out of the other manager's manifests", Right.EDIT_DEPLOYMENT),
@@ -180,6 +185,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("create the Service, or let it select workforce.dev/agent: NAME", Right.EDIT_SERVICE),
         Step("create the HTTPRoute, or let a rule of it name both Services in backendRefs", Right.EDIT_ROUTE),
         Step("name another in spec.retraining.rollout", _EDIT),
+    ),
+    Reason.AUTOSCALED: (
+        Step("use strategy Recreate, or leave spec.retraining.rollout out", _EDIT),
+        Step("take the autoscaler that the message names away", Right.EDIT_DEPLOYMENT),
     ),
     Reason.GATEWAY_API_MISSING: (
         Step("install the Gateway API (https://gateway-api.sigs.k8s.io), with a controller for it", Right.CREATE_CRD),

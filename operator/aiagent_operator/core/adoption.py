@@ -9,18 +9,21 @@ The way back and suspension are in release.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.workload import OnConflict
-from aiagent_operator.core import managed_fields
+from aiagent_operator.core import managed_fields, target_image
+from aiagent_operator.core.disputes import conflict_message
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, Manifest, digest
+from aiagent_operator.core.target_image import Image, Take
 from aiagent_operator.core.targets import (
     LABELS,
-    PRIOR,
+    PRIOR_ACCOUNT,
+    PRIOR_IMAGE,
     Conflict,
     Patch,
     PatchType,
@@ -28,11 +31,15 @@ from aiagent_operator.core.targets import (
     head,
     is_ours,
     is_template_made,
+    mounts_of,
     name_of,
+    notes,
+    own_mounts,
+    own_volumes,
 )
 
 __all__ = [
-    "Adoption", "Apply", "Claimed", "Conflict", "Converged", "Disown", "Patch", "PatchType", "claim",
+    "Adoption", "Apply", "Claimed", "Conflict", "Converged", "Disown", "NoContainer", "Patch", "PatchType", "claim",
     "conflict_message", "desired_digest", "is_ours", "owned", "plan",
 ]  # fmt: skip
 
@@ -71,27 +78,37 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Disown:
-    """All is in place; what remains is to give up the ownership of what is in the containers. No pod restarts."""
+    """What is in the containers is to become the owner's again: the image of one that is not the agent's any more, or,
+    when all else is in place, the ownership of what was put in, by which no pod restarts."""
 
     patch: Patch
 
 
-Adoption = Converged | Claimed | Conflict | Apply | Disown
+@dataclass(frozen=True, slots=True)
+class NoContainer:
+    """The target has no container of the name whose image is the agent's work."""
+
+    message: str
 
 
-def desired_digest(agent: AgentIdentity, injection: Injection) -> str:
-    """What `owned` of a target is that has all that the agent needs."""
-    return digest([_wanted(agent, injection), False])
+Adoption = Converged | Claimed | Conflict | NoContainer | Apply | Disown
+
+
+def desired_digest(agent: AgentIdentity, injection: Injection, container: str = "") -> str:
+    """What `owned` of a target is that has all that the agent needs. The image of the container is the operator's."""
+    return digest([_wanted(agent, injection), False, [container] if container else []])
 
 
 def owned(live: Mapping[str, Any]) -> str:
-    """Digest of all that adoption puts into a target, whoever put it there, with the containers disowned or not."""
-    return digest([_present(live), managed_fields.holds_containers(live)])
+    """Digest of all that adoption puts into a target, whoever put it there, with the containers disowned or not, and
+    of which images are the operator's. What the images are is not part of it."""
+    images = sorted(managed_fields.held_images(live))
+    return digest([_present(live), managed_fields.holds_containers(live), images])
 
 
 def _wanted(agent: AgentIdentity, injection: Injection) -> list[Any]:
     labels = meta.child_labels(agent.name, agent.namespace, agent.uid)
-    mounts = _own_mounts({"volumeMounts": injection.mounts})
+    mounts = own_mounts({"volumeMounts": injection.mounts})
     return _comparable((labels, injection.labels), agent.uid, (injection.account,) * 2, injection.volumes, [mounts])
 
 
@@ -99,12 +116,12 @@ def _present(live: Mapping[str, Any]) -> list[Any]:
     """The mounts are taken as the set of lists that occur, so that names and number of the containers do not matter."""
     metadata, template = live["metadata"], live["spec"]["template"]
     spec = template["spec"]
-    mounts = [_own_mounts(container) for container in spec["containers"]]
+    mounts = [own_mounts(container) for container in spec["containers"]]
     return _comparable(
         (metadata.get("labels") or {}, (template.get("metadata") or {}).get("labels") or {}),
         claim(live),
         (spec.get("serviceAccountName"), spec.get("serviceAccount")),
-        _own_volumes(live),
+        own_volumes(live),
         [own for index, own in enumerate(mounts) if own not in mounts[:index]],
     )
 
@@ -125,41 +142,58 @@ def _comparable(
     ]
 
 
-def _own_volumes(live: Mapping[str, Any]) -> list[Manifest]:
-    return [volume for volume in live["spec"]["template"]["spec"].get("volumes") or () if is_ours(volume)]
+def plan(
+    live: Mapping[str, Any],
+    agent: AgentIdentity,
+    injection: Injection,
+    on_conflict: OnConflict,
+    image: Image | None = None,
+) -> Adoption:
+    """What to do about the target. Apply and Disown write; the others stay until the target or the agent changes.
 
-
-def _own_mounts(container: Mapping[str, Any]) -> list[Manifest]:
-    return sorted(_in_place(container), key=lambda mount: str(mount["mountPath"]))
-
-
-def _in_place(container: Mapping[str, Any]) -> list[Manifest]:
-    """Our mounts in the order in which they stand: to apply them in another one would restart the pods."""
-    return [mount for mount in container.get("volumeMounts") or () if is_ours(mount)]
-
-
-def plan(live: Mapping[str, Any], agent: AgentIdentity, injection: Injection, on_conflict: OnConflict) -> Adoption:
-    """What to do about the target. Apply and Disown write; the others stay until the target or the agent changes."""
+    `image` is that of the container whose image is the agent's work; None leaves all of them to their owner.
+    """
     if claimed := _claimed(live, agent):
         return claimed
-    if _present(live) == _wanted(agent, injection):
-        return Disown(_disowning(live)) if managed_fields.holds_containers(live) else Converged()
-    if collision := _collision(live, injection):
-        return collision
+    container = image[0] if image else ""
+    if image and target_image.current(live, container) is None:
+        return NoContainer(target_image.missing(live, container))
+    if back := target_image.give_back(live, container):
+        return Disown(back)
+    if _present(live) == _wanted(agent, injection) and _has(live, image):
+        more = managed_fields.holds_containers(live)
+        return Disown(target_image.disown(live, container)) if more else Converged()
+    return _collision(live, injection) or _put_in(live, agent, injection, on_conflict, image)
+
+
+def _has(live: Mapping[str, Any], image: Image | None) -> bool:
+    """Whether the image is as it is wanted, and the operator's."""
+    if image is None:
+        return True
+    return target_image.current(live, image[0]) == image[1] and image[0] in managed_fields.held_images(live)
+
+
+def _put_in(
+    live: Mapping[str, Any], agent: AgentIdentity, injection: Injection, on_conflict: OnConflict, image: Image | None
+) -> Conflict | Apply:
+    taken = target_image.take(live, agent, image, on_conflict) if image else Take(force=False, prior={})
+    if isinstance(taken, Conflict):
+        return taken
     account = live["spec"]["template"]["spec"].get("serviceAccountName") or ""
-    prior = _prior(live) if account == injection.account else {}
+    prior = notes(live, PRIOR_ACCOUNT)
     # A field that only the operator holds is its own, from an agent that is no more.
     setters = managed_fields.others(live, *_ACCOUNT_PATH)
     ours = not setters and bool(managed_fields.owners(live, *_ACCOUNT_PATH))
     if account in ("", injection.account) or ours:
-        return Apply(_body(live, agent, injection, prior), force=False)
+        kept = prior if account == injection.account else {}
+        return Apply(_body(live, agent, injection, kept, taken, image), force=taken.force)
     manager = setters[-1].manager if setters else ""
-    if on_conflict is OnConflict.REFUSE or _prior(live):
+    if on_conflict is OnConflict.REFUSE or prior:
         return _account_conflict(live, agent, account, manager)
     prior = {meta.ANNOTATION_PRIOR_ACCOUNT: account}
     if manager:
         prior[meta.ANNOTATION_PRIOR_MANAGER] = manager
-    return Apply(_body(live, agent, injection, prior), force=True)
+    return Apply(_body(live, agent, injection, prior, taken, image), force=True)
 
 
 def _claimed(live: Mapping[str, Any], agent: AgentIdentity) -> Claimed | None:
@@ -197,7 +231,7 @@ def _collision(live: Mapping[str, Any], injection: Injection) -> Conflict | None
 
 
 def _account_conflict(live: Mapping[str, Any], agent: AgentIdentity, account: str, manager: str) -> Conflict:
-    taken = bool(_prior(live))
+    taken = bool(notes(live, PRIOR_ACCOUNT))
     who = f'manager "{manager}"' if manager else "a manager that is not known"
     history = " It was taken over once and has been set back, and it is not taken a second time." if taken else ""
     choice = "" if taken else ", or set onConflict: TakeOver in the targetRef"
@@ -211,28 +245,36 @@ def _account_conflict(live: Mapping[str, Any], agent: AgentIdentity, account: st
     return Conflict(ACCOUNT_FIELD, manager, message)
 
 
-def _prior(live: Mapping[str, Any]) -> dict[str, str]:
-    annotations = live["metadata"].get("annotations") or {}
-    return {name: annotations[name] for name in PRIOR if name in annotations}
-
-
-def _body(live: Mapping[str, Any], agent: AgentIdentity, injection: Injection, prior: Mapping[str, str]) -> Manifest:
+def _body(  # noqa: PLR0917 - what goes in, each thing of its own type
+    live: Mapping[str, Any],
+    agent: AgentIdentity,
+    injection: Injection,
+    prior: Mapping[str, str],
+    taken: Take,
+    image: Image | None,
+) -> Manifest:
     """What is applied. Mounts to be removed must be owned to go: where they are disowned, they are first taken back,
-    as they are, and the volumes with them; the next step is then made from that."""
+    as they are, and the volumes and the image with them; the next step is then made from that."""
     taking_back = bool(_leftover(live, injection) - managed_fields.held_mounts(live))
+    of_image = taken.prior
+    if taking_back:
+        held = image[0] if image and image[0] in managed_fields.held_images(live) else ""
+        image = (held, target_image.current(live, held) or "") if held else None
+        of_image = notes(live, PRIOR_IMAGE)
     spec: Manifest = {
         # The alias too: the API server keeps both alike, and a field that is not applied is not owned.
         "serviceAccountName": injection.account,
         "serviceAccount": injection.account,
-        "volumes": _own_volumes(live) if taking_back else list(injection.volumes),
+        "volumes": own_volumes(live) if taking_back else list(injection.volumes),
         "containers": [
-            {"name": container["name"], "volumeMounts": _in_place(container) if taking_back else injection.mounts}
+            {"name": container["name"], "volumeMounts": mounts_of(container) if taking_back else injection.mounts}
+            | ({"image": image[1]} if image and image[0] == container["name"] else {})
             for container in live["spec"]["template"]["spec"]["containers"]
         ],
     }
     metadata = {
         "labels": meta.child_labels(agent.name, agent.namespace, agent.uid),
-        "annotations": {meta.ANNOTATION_CLAIMED_BY: agent.uid, **prior},
+        "annotations": {meta.ANNOTATION_CLAIMED_BY: agent.uid, **prior, **of_image},
     }
     return {
         "apiVersion": live["apiVersion"],
@@ -248,39 +290,6 @@ def _leftover(live: Mapping[str, Any], injection: Injection) -> set[tuple[str, s
     return {
         (container["name"], mount["mountPath"])
         for container in live["spec"]["template"]["spec"]["containers"]
-        for mount in _own_mounts(container)
+        for mount in own_mounts(container)
         if mount["mountPath"] not in wanted
     }
-
-
-def _disowning(live: Mapping[str, Any]) -> Patch:
-    """managedFields may be written (Kubernetes: "Server-Side Apply", clearing managedFields); values stay."""
-    version = live["metadata"]["resourceVersion"]
-    entries = managed_fields.without_containers(live)
-    return Patch(PatchType.MERGE, {"metadata": {"resourceVersion": version, "managedFields": entries}})
-
-
-def conflict_message(error: Mapping[str, Any], target: Mapping[str, Any]) -> Conflict | None:
-    """The conflict that a 409 answer to an Apply reports. `error` is the answer, `target` what was applied.
-
-    None when no field is in dispute: the target has changed since it was looked at, so look again.
-    """
-    found = list(_conflicts(error))
-    if not found:
-        return None
-    fields = sorted({field for field, _ in found})
-    managers = sorted({manager for _, manager in found})
-    named = ", ".join(f'"{manager}"' for manager in managers)
-    message = (
-        f"{name_of(target)}: {', '.join(fields)} set by {named}: take these fields out of the manifests of "
-        "that manager, or set onConflict: TakeOver in the targetRef"
-    )
-    return Conflict(", ".join(fields), ", ".join(managers), message)
-
-
-def _conflicts(error: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for cause in (error.get("details") or {}).get("causes") or ():
-        if cause.get("reason") == "FieldManagerConflict":
-            # The text is: conflict with "manager" [with subresource "x"] using apps/v1 [at time]
-            parts = str(cause.get("message", "")).split('"')
-            yield str(cause.get("field", "")), parts[1] if len(parts) > 2 else "a manager that is not known"

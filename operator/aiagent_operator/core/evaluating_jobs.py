@@ -140,10 +140,10 @@ def _job(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Desire
     if template is None:
         raise RecordError(f"evaluation {spec.template.name} has no job")
     live = o.live[record.key] or {}
-    image, artifact = _made_of(live)
+    image, artifact = _made_of(o, live)
     serving = None
     if stable is not None:
-        before = _made_of(o.live[stable.key] or {})
+        before = _made_of(o, o.live[stable.key] or {})
         serving = Stable(revision_facts(stable).number, artifact=before[1], image=before[0])
     trigger = (live.get("spec") or {}).get("trigger", "")
     env = run_job.environment(o.identity, RunKind.EVALUATION, spec.revision, serving, trigger)
@@ -164,15 +164,20 @@ def _job(o: Observed, seen: Seen, record: Child, stable: Child | None) -> Desire
     return run_job.desired(o.identity, run, content)
 
 
-def _made_of(live: Mapping[str, Any]) -> tuple[str, str]:
-    """Image of the first container and artifact of a revision; what a training made of it goes before its beginning."""
+def _made_of(o: Observed, live: Mapping[str, Any]) -> tuple[str, str]:
+    """Image and artifact of a revision; what a training made of it goes before its beginning. The image is that of the
+    template's first container, or of the container that is named of a target."""
     spec, status = live.get("spec") or {}, live.get("status") or {}
     work: Manifest = status.get("work") or spec.get("work") or {}
-    # Of an adopted workload only the images are known.
-    adopted = (work.get("images") or [{}])[:1]
-    containers = orjson.loads(work.get("template") or "{}").get("spec", {}).get("containers") or adopted
+    if "template" in work:
+        containers = orjson.loads(work["template"]).get("spec", {}).get("containers") or []
+    else:
+        # Of an adopted workload only the images are known.
+        container, containers = o.agent.spec.workload.container, work.get("images") or []
+        if name := work.get("container") or (container.name if container else ""):
+            containers = [each for each in containers if each["container"] == name]
     artifact = (status.get("result") or {}).get("artifact") or (spec.get("learned") or {}).get("artifact")
-    return containers[0].get("image") or "", artifact or ""
+    return (containers[0].get("image") or "") if containers else "", artifact or ""
 
 
 def _run(o: Observed, record: Child) -> Run:

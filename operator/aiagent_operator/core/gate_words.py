@@ -48,7 +48,7 @@ def _is_of(child: Child, number: int) -> bool:
 
 def reported(o: Observed, target: Child) -> Verdict | None:
     """What is said of a target's revision without an evaluation that a policy requires: its owner's edit is live."""
-    if o.agent.spec.workload.target_ref is None:
+    if o.agent.spec.workload.by_revision:
         return None
     number = facts(target).number
     runs = [evaluating.facts(c) for c in evaluating.known(o) if evaluating.facts(c).revision == number]
@@ -57,7 +57,8 @@ def reported(o: Observed, target: Child) -> Verdict | None:
         return None
     text = (
         f"{required.said(unmet)}, which revision {number} has not passed: it runs by its owner's edit, and cannot be "
-        f"held back. Run the agent by spec.workload.template, and {required.remedy(unmet)}"
+        "held back. Say in spec.workload.container which image is the agent's work, or run it by "
+        f"spec.workload.template, and {required.remedy(unmet)}"
     )
     return Verdict(Type.REVISION_ACCEPTED, False, Reason.EVALUATION_REQUIRED, text)
 
@@ -112,8 +113,10 @@ def of_role(runs: Sequence[Child]) -> bool:
 
 def other_work(o: Observed) -> str:
     """How to ask for another revision."""
-    target = o.agent.spec.workload.target_ref
-    where = f"an image of {target.kind} {target.name}" if target else "the work in spec.workload.template"
+    target, own = o.agent.spec.workload.target_ref, o.agent.spec.workload.container
+    where = "the work in spec.workload.template"
+    if target:
+        where = "spec.workload.container.image" if own else f"an image of {target.kind} {target.name}"
     return f"Change {where} or spec.handbook, which makes another revision"
 
 

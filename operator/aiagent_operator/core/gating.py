@@ -78,10 +78,10 @@ class Course:
 
 
 def templates(o: Observed) -> tuple[EvaluationTemplate, ...]:
-    """The evaluations that gate revisions: all but those of a rollout, and none of an adopted workload, whose owner's
-    edits are live at once."""
+    """The evaluations that gate revisions: all but those of a rollout, and none of a workload whose owner's edits are
+    live at once."""
     spec = o.agent.spec
-    if spec.workload.target_ref is not None or spec.retraining is None:
+    if spec.retraining is None or not spec.workload.by_revision:
         return ()
     in_rollout = analysing.templates(o)
     return tuple(template for template in spec.retraining.evaluations if template.name not in in_rollout)
@@ -106,7 +106,7 @@ def base(o: Observed, *, accepted: bool = True) -> tuple[Desired, ...]:
 
 def look(o: Observed, choice: Choice, known: Sequence[Child]) -> Gate:
     """The gate before what the choice is about. `known` are the agent's revisions."""
-    target, by_role, adopted = choice.target, asked_by_role(o), o.agent.spec.workload.target_ref is not None
+    target, by_role, adopted = choice.target, asked_by_role(o), not o.agent.spec.workload.by_revision
     asked = (*map(Asked, templates(o)), *by_role)
     unmet = () if adopted else _unmet(o, target, asked)
     never_served = target is not None and choice.rolling and not choice.order and not facts(target).promotion

@@ -38,6 +38,6 @@ def held(o: Observed, choice: Choice, work: WorkloadPlan) -> WorkloadPlan:
         return work
     number = facts(choice.target).number
     serves = f", revision {facts(choice.stable).number} serves" if choice.stable else ""
-    what = "runs by its owner's edit, and may not" if o.agent.spec.workload.target_ref else "may not"
+    what = "may not" if o.agent.spec.workload.by_revision else "runs by its owner's edit, and may not"
     text = f"revision {number} {what} take over{serves}: {texts.some(o.policies.broken, separator='; ')}"
     return replace(work, verdict=not_ready(Reason.POLICY_UNREADABLE, text[:_LONGEST]))

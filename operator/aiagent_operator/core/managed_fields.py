@@ -16,6 +16,9 @@ APPLY: Final = "Apply"
 UNKNOWN_MANAGER: Final = "before-first-apply"
 
 _CONTAINERS: Final = "f:containers"
+_IMAGE: Final = "f:image"
+# What is owned of a container where only its image is: the item itself, its key, and the image.
+_IMAGE_ALONE: Final = frozenset({".", "f:name", _IMAGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,34 @@ def _holds(fields: Mapping[str, Any], path: tuple[str, ...]) -> bool:
 
 
 def holds_containers(live: Mapping[str, Any]) -> bool:
-    """Whether the operator owns something within the containers."""
-    return any(_CONTAINERS in spec for spec in _own_pod_specs(live))
+    """Whether the operator owns something within the containers beside images."""
+    return any(
+        set(fields) - _IMAGE_ALONE or _IMAGE not in fields
+        for spec in _own_pod_specs(live)
+        for _, fields in _items(spec.get(_CONTAINERS), "name")
+    )
+
+
+def held_images(live: Mapping[str, Any]) -> frozenset[str]:
+    """The containers whose image the operator owns."""
+    return frozenset(
+        name
+        for spec in _own_pod_specs(live)
+        for name, fields in _items(spec.get(_CONTAINERS), "name")
+        if _IMAGE in fields
+    )
+
+
+def image_setters(live: Mapping[str, Any], container: str) -> tuple[Owner, ...]:
+    """Who beside the operator owns the image of a container, oldest entry first."""
+    return tuple(
+        Owner(entry.get("manager", ""), entry.get("operation", ""))
+        for entry in live["metadata"].get("managedFields") or ()
+        if not _is_own(entry)
+        and any(
+            name == container and _IMAGE in fields for name, fields in _items(_pod_spec(entry).get(_CONTAINERS), "name")
+        )
+    )
 
 
 def held_mounts(live: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
@@ -68,11 +97,19 @@ def held_mounts(live: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     )
 
 
-def without_containers(live: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The managedFields of the object, with the operator owning nothing within the containers."""
+def without_containers(live: Mapping[str, Any], keep: str = "") -> list[dict[str, Any]]:
+    """The managedFields of the object, with the operator owning nothing within the containers but the image of the one
+    to keep, as far as it does."""
     entries: list[dict[str, Any]] = orjson.loads(orjson.dumps(live["metadata"].get("managedFields") or []))
     for spec in map(_pod_spec, filter(_is_own, entries)):
-        spec.pop(_CONTAINERS, None)
+        containers = spec.pop(_CONTAINERS, None) or {}
+        kept = {
+            key: {field: value for field, value in item.items() if field in _IMAGE_ALONE}
+            for key, item in containers.items()
+            if key.startswith("k:") and orjson.loads(key[2:]) == {"name": keep} and _IMAGE in item
+        }
+        if kept:
+            spec[_CONTAINERS] = kept
     return entries
 
 

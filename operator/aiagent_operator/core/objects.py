@@ -47,13 +47,14 @@ class ChildKind(StrEnum):
 
 
 class TrafficKind(StrEnum):
-    """Kinds of object that are somebody else's, and in which the operator sets one field: who gets requests.
+    """Kinds of object that are somebody else's, and say who gets requests, or how many pods there are.
 
-    They are read when a decision needs them, and not followed.
+    They are read when a decision needs them, and not followed. In the first two the operator sets one field.
     """
 
     SERVICE = "Service"
     HTTP_ROUTE = "HTTPRoute"
+    AUTOSCALER = "HorizontalPodAutoscaler"
 
     @property
     def api_version(self) -> str:
@@ -69,6 +70,7 @@ class TrafficKind(StrEnum):
 _TRAFFIC: Mapping[TrafficKind, tuple[str, str]] = {
     TrafficKind.SERVICE: ("v1", "services"),
     TrafficKind.HTTP_ROUTE: ("gateway.networking.k8s.io/v1", "httproutes"),
+    TrafficKind.AUTOSCALER: ("autoscaling/v2", "horizontalpodautoscalers"),
 }
 _RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
     ChildKind.SERVICE_ACCOUNT: ("v1", "serviceaccounts"),
@@ -86,7 +88,7 @@ _RESOURCES: Mapping[ChildKind, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectKey:
-    """Where an object is."""
+    """Where an object is; without a name, where all of the kind are listed."""
 
     kind: ChildKind | TrafficKind
     namespace: str
@@ -168,9 +170,11 @@ class RevisionFacts:
     `work` is the digest of what the agent is in it, empty before a training has made it; `handbook` the name of its
     ConfigMap, `handbook_digest` that of its content, `promotion` 0 where it never served, `order` the UID of the
     AgentAction by which it serves or is to, `instead` the digest of the work that the spec asked for then. `adopted`:
-    the work was a target of somebody else's. `message`: why it is Rejected. `overruled`: evaluations whose verdict a
-    person has passed over, each with the UID of the order. `knowledge`: digest of what its handbook teaches; empty
-    where that is not known.
+    the work was a target of somebody else's; `images` are those of its containers, `container` that whose image is the
+    revision's own, empty where all were its owner's. `target`: it is no work of the agent's, but puts on record what
+    the owner has made of the rest of the target. `by_owner`: the owner's edit made it. `message`: why it is Rejected.
+    `overruled`: evaluations whose verdict a person has passed over, each with the UID of the order. `knowledge`: digest
+    of what its handbook teaches; empty where that is not known.
     """
 
     number: int
@@ -182,6 +186,10 @@ class RevisionFacts:
     order: str = ""
     instead: str = ""
     adopted: bool = False
+    by_owner: bool = False
+    images: tuple[tuple[str, str], ...] = ()
+    container: str = ""
+    target: str = ""
     learned: Learned | None = None
     training: Training | None = None
     message: str = ""
@@ -220,8 +228,8 @@ class EvaluationFacts:
 class Child:
     """A child as it was last observed; just what decisions need, since ten thousand agents have seventy thousand.
 
-    `images` of the containers are kept of adopted workloads alone: those of others stand in their revision. `job` is of
-    the Job of a training or evaluation run.
+    `images` of the containers, and the digest `template` of what else their owner says of the pods, are kept of adopted
+    workloads alone: those of others stand in their revision. `job` is of the Job of a training or evaluation run.
     """
 
     key: ObjectKey
@@ -235,6 +243,7 @@ class Child:
     rollout: Rollout | None = None
     claimed_by: str = ""
     images: tuple[tuple[str, str], ...] = ()
+    template: str = ""
     revision: RevisionFacts | None = None
     evaluation: EvaluationFacts | None = None
     job: JobFacts | None = None

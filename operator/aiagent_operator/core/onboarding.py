@@ -21,6 +21,7 @@ from aiagent_operator.core import (
     rights,
     status,
     training,
+    ungated,
     withholding,
     workload,
 )
@@ -150,7 +151,8 @@ def _work(
         return WorkloadPlan(verdict=Verdict(Type.WORKLOAD_READY, False, Reason.PROGRESSING, f"Waiting for {waiting}"))
     choice, asked = versions.choice, versions.asked.work if versions.asked else None
     steered = gating.unsettled(o, versions.gate)
-    what = governing.held(o, choice, workload.plan(steered, choice, asked, book.key.name, down=down))
+    what = workload.plan(steered, choice, asked, book.key.name, down=down)
+    what = governing.held(o, choice, ungated.told(o, versions.known, choice, what))
     if versions.gate.withholds and versions.gate.verdict and not workload.exists(o):
         return replace(what, verdict=replace(versions.gate.verdict, type=Type.WORKLOAD_READY, status=False))
     attempts = (*what.writes, create(versions.make)) if versions.make else what.writes

@@ -63,9 +63,9 @@ class AgentFacts:
     """What an order asks of an agent.
 
     `stopped`: no right of it is bound, and no pod is asked for. `suspended`: it says so itself. `by_spec`, `by_orders`,
-    `by_policy`: what wants it so. `adopted`: its work is a target of somebody else's. `revisions`: those that exist.
-    `newest`: the newest Rollback about it. `trainable`: its spec says how it is trained. `carried`: what its
-    rollout has done about orders, by their UIDs.
+    `by_policy`: what wants it so. `adopted`: its work is a target of somebody else's, with all its images; `container`:
+    the one of a target whose image is its work. `revisions`: those that exist. `newest`: the newest Rollback about it.
+    `trainable`: its spec says how it is trained. `carried`: what its rollout has done about orders, by their UIDs.
     """
 
     name: str
@@ -75,6 +75,7 @@ class AgentFacts:
     by_orders: tuple[Order, ...] = ()
     by_policy: bool = False
     adopted: bool = False
+    container: str = ""
     revisions: tuple[Child, ...] = ()
     newest: Order | None = None
     trainable: bool = False

@@ -120,14 +120,15 @@ def _rollback(order: Order, about: list[AgentFacts]) -> OrderPlan:
     if agent.adopted:
         text = (
             f"The work of AIAgent {agent.name} is an adopted workload, whose images are its owner's: go back where "
-            "they are set, and change spec.handbook where it is about the handbook"
+            "they are set, and change spec.handbook where it is about the handbook; the operator goes back where "
+            "spec.workload.container names the container whose image is the agent's work"
         )
         return failed(Reason.NO_REVISION, text)
     serving = revisions.stable(agent.revisions)
     if serving and revisions.facts(serving).order == order.uid:
         return carried_out(f"Revision {revisions.facts(serving).number} serves", about)
     wish = RollbackOrder(order.name, order.uid, str(order), order.spec.revision)
-    goal = revisions.aim(agent.revisions, wish)
+    goal = revisions.aim(agent.revisions, wish, agent.container)
     if goal is None:
         return failed(Reason.NO_REVISION, _no_revision(order, agent))
     number = revisions.facts(goal).number

@@ -7,9 +7,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aiagent_operator.api import meta
-from aiagent_operator.core import managed_fields
+from aiagent_operator.core import managed_fields, target_image
 from aiagent_operator.core.objects import AgentIdentity, Manifest
-from aiagent_operator.core.targets import LABELS, PRIOR, Conflict, Patch, PatchType, claim, head, is_ours, name_of
+from aiagent_operator.core.targets import (
+    LABELS,
+    PRIOR_ACCOUNT,
+    PRIOR_IMAGE,
+    Conflict,
+    Patch,
+    PatchType,
+    claim,
+    head,
+    is_ours,
+    name_of,
+)
 
 _REPLICAS_FIELD: Final = ".spec.replicas"
 # Number, and the manager that had set it: "3 argocd-controller".
@@ -20,16 +31,17 @@ def release(live: Mapping[str, Any], agent: AgentIdentity) -> tuple[Patch, ...]:
     """The next step on the way back; empty when nothing of the agent is left. Ask again with what the step returned.
 
     Each step stands alone, so a crash between two costs nothing:
-    1. the pod template gets back its account and loses labels, volumes and mounts, all in one rollout;
+    1. the pod template gets back its account and image and loses labels, volumes and mounts, all in one rollout;
     2. replicas taken by a suspension come back, now to pods without the agent's account;
-    3. what is applied is withdrawn, and with it the labels, the claim and the entry in managedFields;
-    4. labels or a claim that somebody else has come to own as well are removed.
+    3. the ownership of an image is given up, which would go with it;
+    4. what is applied is withdrawn, and with it the labels, the claim and the entry in managedFields;
+    5. labels or a claim that somebody else has come to own as well are removed.
     Labels and claim last that long so that the target is still found as the agent's after a crash.
     """
     # A label that contradicts the claim was put there by a stranger: the claim's holder keeps the target.
     disputed = claim(live) not in ("", agent.uid)
-    steps = (_label_step,) if disputed else (_template_step, _replicas_step, _withdraw_step, _metadata_step)
-    for step in steps:
+    whole = (_template_step, _replicas_step, _image_step, _withdraw_step, _metadata_step)
+    for step in (_label_step,) if disputed else whole:
         if patch := step(live, agent):
             return (patch,)
     return ()
@@ -39,18 +51,18 @@ def _template_step(live: Mapping[str, Any], agent: AgentIdentity) -> Patch | Non
     template = live["spec"]["template"]
     annotations = live["metadata"].get("annotations") or {}
     labels = _own_labels(template.get("metadata") or {})
-    spec = _without_ours(template["spec"])
+    spec = _without_ours(template["spec"], target_image.restored(live))
     if template["spec"].get("serviceAccountName") == meta.account_name(agent.name):
         prior = _prior_account(annotations)
         spec |= {"serviceAccountName": prior, "serviceAccount": prior}
-    recorded = _null({name: annotations.get(name) for name in PRIOR})
+    recorded = _null({name: annotations.get(name) for name in (*PRIOR_ACCOUNT, *PRIOR_IMAGE)})
     if not (labels or spec or recorded):
         return None
     metadata = {"resourceVersion": live["metadata"]["resourceVersion"], "annotations": recorded}
     body = {"metadata": metadata, "spec": {"template": {"metadata": {"labels": labels}, "spec": spec}}}
-    # In the name of the manager that had set the account, so that it owns the field again.
-    manager = annotations.get(meta.ANNOTATION_PRIOR_MANAGER, managed_fields.UNKNOWN_MANAGER)
-    return Patch(PatchType.MERGE, body, manager=manager)
+    # In the name of the manager that had set what comes back, so that it owns the field again.
+    before = (annotations.get(name) for name in (meta.ANNOTATION_PRIOR_MANAGER, meta.ANNOTATION_PRIOR_IMAGE_MANAGER))
+    return Patch(PatchType.MERGE, body, manager=next(filter(None, before), managed_fields.UNKNOWN_MANAGER))
 
 
 def _prior_account(annotations: Mapping[str, str]) -> str | None:
@@ -72,14 +84,15 @@ def _null(found: Mapping[str, str | None]) -> dict[str, None]:
     return {name: None for name, value in found.items() if value is not None}
 
 
-def _without_ours(pod_spec: Mapping[str, Any]) -> Manifest:
-    """The lists of the pod spec that hold something of ours, without it."""
+def _without_ours(pod_spec: Mapping[str, Any], restored: list[Manifest] | None) -> Manifest:
+    """The lists of the pod spec that hold something of ours, without it; `restored` are containers with an image of
+    before."""
     spec: Manifest = {}
     volumes = pod_spec.get("volumes") or []
     if any(map(is_ours, volumes)):
         spec["volumes"] = [volume for volume in volumes if not is_ours(volume)] or None
-    containers = pod_spec["containers"]
-    if any(is_ours(mount) for container in containers for mount in container.get("volumeMounts") or ()):
+    containers = restored or pod_spec["containers"]
+    if restored or any(is_ours(mount) for container in containers for mount in container.get("volumeMounts") or ()):
         spec["containers"] = [_unmounted(container) for container in containers]
     return spec
 
@@ -92,6 +105,10 @@ def _unmounted(container: Manifest) -> Manifest:
 
 def _replicas_step(live: Mapping[str, Any], _: AgentIdentity) -> Patch | None:
     return scale(live, suspended=False)
+
+
+def _image_step(live: Mapping[str, Any], _: AgentIdentity) -> Patch | None:
+    return target_image.give_back(live)
 
 
 def _withdraw_step(live: Mapping[str, Any], _: AgentIdentity) -> Patch | None:
@@ -154,6 +171,13 @@ def _scaled(live: Mapping[str, Any], recorded: str | None, replicas: int | None,
     return Patch(PatchType.MERGE, body, manager=manager)
 
 
+def prior_replicas(live: Mapping[str, Any]) -> int | None:
+    """How many replicas a target had that was scaled to 0; None where it was not, or nobody can read how many."""
+    annotations = live["metadata"].get("annotations") or {}
+    parsed = _PRIOR_REPLICAS.fullmatch(annotations.get(meta.ANNOTATION_PRIOR_REPLICAS, ""))
+    return int(parsed[1]) if parsed else None
+
+
 def scale_conflict(live: Mapping[str, Any]) -> Conflict | None:
     """Who has scaled up the target of a suspended agent again; None when nobody has."""
     annotations = live["metadata"].get("annotations") or {}
@@ -164,7 +188,8 @@ def scale_conflict(live: Mapping[str, Any]) -> Conflict | None:
     manager = setters[-1].manager if setters else ""
     who = f'manager "{manager}"' if manager else "a manager that is not known"
     message = (
-        f"{name_of(live)} was scaled to 0 because its agent is suspended, and {who} has set {replicas} replicas again: "
-        "its pods run without rights. Scale it down where that manager takes its replicas from."
+        f"{name_of(live)} was scaled to 0, because its agent is suspended or a revision takes over by Recreate, and "
+        f"{who} has set {replicas} replicas again. Scale it down where that manager takes its replicas from; pods of a "
+        "suspended agent run without rights."
     )
     return Conflict(_REPLICAS_FIELD, manager, message)

@@ -105,7 +105,7 @@ def look(o: Observed, *, accepted: bool) -> Reviews:
     acted = rollouts.carried(o.agent.status)
     orders = [order for order in o.steering if order.uid not in acted]
     ordered = releases.of(orders, _found(standings), known, o.time)
-    adopted = o.agent.spec.workload.target_ref is not None
+    adopted = not o.agent.spec.workload.by_revision
     return Reviews(step + Step(ordered.writes), tuple(standings), adopted, ordered.mine, ordered.carried)
 
 

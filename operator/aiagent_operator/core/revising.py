@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiagent_operator.api.aiagent import ModelRef
-from aiagent_operator.core import gating, governing, learning, reviewing, revisions, workload
+from aiagent_operator.core import gating, governing, learning, reviewing, revisions, ungated, workload
 from aiagent_operator.core.children import handbook, revision
 from aiagent_operator.core.children.handbook import EffectiveHandbook
-from aiagent_operator.core.children.revision import Origin, Work
+from aiagent_operator.core.children.revision import Images, Origin, Work
 from aiagent_operator.core.gating import Gate
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Learned, Manifest, digest
 from aiagent_operator.core.plan import Observed, Write, create, delete, report
@@ -29,8 +29,8 @@ Granted = Mapping[str, tuple[Rule, ...]]
 class Asked:
     """What the spec asks for, with what was learned laid over it.
 
-    `effective` is its handbook without what was learned, `book` with it. `work` is None while a target is not adopted,
-    since its images are its owner's. `learned` is what of it holds; `base_image` and `base_model` are what the spec
+    `effective` is its handbook without what was learned, `book` with it. `work` is None while a target is not adopted
+    whose images are its owner's. `learned` is what of it holds; `base_image` and `base_model` are what the spec
     says itself.
     """
 
@@ -74,9 +74,9 @@ def known(o: Observed) -> tuple[Child, ...]:
 
 def ask(o: Observed, effective: EffectiveHandbook, learned: Learned | None) -> Asked:
     """What the spec asks for, with what was learned laid over it."""
-    target = o.agent.spec.workload.target_ref
+    target, container = o.agent.spec.workload.target_ref, o.agent.spec.workload.container
     template = None if target else o.raw_spec["workload"]["template"]
-    image = revision.first_image(template) if template else ""
+    image = container.image if container else revision.first_image(template) if template else ""
     model = effective.model.model_dump(mode="json", by_alias=True, exclude_none=True) if effective.model else None
     holds, taught = learning.over(learned, image, model), effective
     if holds:
@@ -85,11 +85,14 @@ def ask(o: Observed, effective: EffectiveHandbook, learned: Learned | None) -> A
         model = holds.model or model
         template = revision.with_image(template, holds.image) if template else None
     book = handbook.build(o.identity, taught, o.instructions)
-    images = revision.images(template["spec"]) if template else workload.images(o)
+    if container:
+        images: Images | None = ((container.name, (holds.image if holds else "") or image),)
+    else:
+        images = revision.images(template["spec"]) if template else workload.images(o)
     work = None
     if images is not None:
-        taught_by = handbook.knowledge(effective, o.instructions)
-        work = Work(template, images, book.key.name, handbook.content_digest(book), model, taught_by)
+        taught_by, name = handbook.knowledge(effective, o.instructions), container.name if container else ""
+        work = Work(template, images, book.key.name, handbook.content_digest(book), model, taught_by, name)
     return Asked(effective, book, work, holds, image, holds.base_model if holds else model)
 
 
@@ -98,13 +101,17 @@ def look(o: Observed, asked: Asked | None, granted: Granted) -> Versions:
     records = known(o)
     if asked is None or asked.work is None:
         return Versions(records, gating.look(o, Choice(revisions.stable(records)), records), asked)
-    adopted = o.agent.spec.workload.target_ref is not None
+    own = o.agent.spec.workload.by_revision
+    container = o.agent.spec.workload.container
     last = (o.agent.status.get("revision") or {}).get("latest", 0)
-    choice = revisions.choose(records, asked.work.digest, last, None if adopted else o.rollback)
+    rollback, named = o.rollback if own else None, container.name if container else ""
+    choice = revisions.choose(records, asked.work.digest, last, rollback, named)
     gate = gating.aborted(o, reviewing.held(o, gating.look(o, choice, records)))
+    if edit := ungated.record(o, records, choice, permissions(granted)):
+        return Versions(records, gate, asked, edit)
     if choice.make is None:
         return Versions(records, gate, asked)
-    trigger = revisions.trigger(choice, target=adopted, handbook=asked.work.handbook)
+    trigger = revisions.trigger(choice, target=not own, handbook=asked.work.handbook)
     origin = Origin(
         trigger,
         permissions(granted),
@@ -156,7 +163,10 @@ def status(o: Observed, versions: Versions) -> dict[str, Any]:
     before = o.agent.status.get("revision") or {}
     serving = versions.choice.stable or versions.choice.target
     its = revisions.facts(serving) if serving else None
+    summary = revisions.summary(versions.known, versions.choice, before)
+    if summary and (target := ungated.on_record(o, versions.known)):
+        summary["target"] = target
     return {
-        "revision": revisions.summary(versions.known, versions.choice, before),
+        "revision": summary,
         "handbook": {"configMap": its.handbook, "digest": its.handbook_digest} if its else None,
     }

@@ -81,13 +81,17 @@ def stable(revisions: Iterable[Child]) -> Child | None:
     return max(promoted, key=lambda child: facts(child).promotion, default=None)
 
 
-def choose(revisions: Iterable[Child], work: str, last: int, order: RollbackOrder | None = None) -> Choice:
-    """What is to serve, where the spec asks for `work`. `last` is the highest number that was ever given."""
-    kept = sorted((child for child in revisions if not child.deleting), key=lambda child: facts(child).number)
+def choose(
+    revisions: Iterable[Child], work: str, last: int, order: RollbackOrder | None = None, container: str = ""
+) -> Choice:
+    """What is to serve, where the spec asks for `work`. `last` is the highest number that was ever given, `container`
+    the one that the spec names of a target."""
+    known = [child for child in revisions if not child.deleting]
+    kept = sorted((child for child in known if not facts(child).target), key=lambda child: facts(child).number)
     serving = stable(kept)
     # Where it is carried out already, the promotion says by which order it was.
     if order and serving and facts(serving).order != order.uid:
-        back = aim(kept, order)
+        back = aim(kept, order, container)
         if back is not None and not failed(back, order.uid):
             return Choice(serving, back, order=order)
     same = [child for child in kept if facts(child).work == work]
@@ -95,7 +99,7 @@ def choose(revisions: Iterable[Child], work: str, last: int, order: RollbackOrde
         # The spec still asks for what the order went back from.
         return Choice(serving, serving, held=same[-1] if same and same[-1] is not serving else None)
     if not same:
-        return Choice(serving, make=max([last, *(facts(child).number for child in kept)]) + 1)
+        return Choice(serving, make=max([last, *(facts(child).number for child in known)]) + 1)
     if serving not in same and facts(same[-1]).state is RevisionState.REJECTED:
         return Choice(serving, serving, rejected=same[-1])
     return Choice(serving, serving if serving in same else same[-1])
@@ -106,13 +110,24 @@ def failed(revision: Child, order: str) -> bool:
     return facts(revision).order == order and facts(revision).state is RevisionState.REJECTED
 
 
-def aim(revisions: Iterable[Child], order: RollbackOrder) -> Child | None:
-    """The revision that a Rollback means; None where there is none that the operator could run.
+def image_of(its: RevisionFacts, container: str) -> tuple[str, str] | None:
+    """Container and image of a target that the operator sets where the revision serves; None where it sets none.
+
+    `container` is the one that the spec names: of a revision whose images were all their owner's, that one counts.
+    """
+    name = its.container or container
+    image = dict(its.images).get(name)
+    return (name, image) if image else None
+
+
+def aim(revisions: Iterable[Child], order: RollbackOrder, container: str = "") -> Child | None:
+    """The revision that a Rollback means; None where there is none that the operator could run. `container` is the one
+    that the spec names of a target: without it, only what has a template can be run.
 
     Without a number: the one that serves, where another is about to take over; else the one that served before. What
     was once found is written on the revision, so that it stays the same while that takes over.
     """
-    kept = [child for child in revisions if facts(child).work and not facts(child).adopted]
+    kept = [child for child in revisions if (its := facts(child)).work and not its.target and _runs(its, container)]
     if found := next((child for child in kept if facts(child).order == order.uid), None):
         return found
     if order.to is not None:
@@ -123,6 +138,10 @@ def aim(revisions: Iterable[Child], order: RollbackOrder) -> Child | None:
     promoted = sorted((c for c in kept if facts(c).promotion), key=lambda c: facts(c).promotion)
     before = [c for c in promoted[:-1] if facts(c).state not in _BAD]
     return before[-1] if before else None
+
+
+def _runs(its: RevisionFacts, container: str) -> bool:
+    return image_of(its, container) is not None if container else not its.adopted
 
 
 def ordered(choice: Choice, records: Iterable[Child]) -> Mapping[str, str]:
@@ -201,6 +220,8 @@ def transitions(revisions: Iterable[Child], choice: Choice, work: str) -> list[t
 
 def _state(child: Child, choice: Choice) -> tuple[RevisionState, str | None]:
     its = facts(child)
+    if its.target:
+        return RevisionState.SUPERSEDED, "An edit of the target by its owner, live at once, and no work of the agent's"
     if child is choice.stable:
         return RevisionState.STABLE, None
     if child is choice.target:
@@ -220,11 +241,14 @@ def _state(child: Child, choice: Choice) -> tuple[RevisionState, str | None]:
 
 def collect(revisions: Iterable[Child], choice: Choice, keep: int, needed: Iterable[Child] = ()) -> list[Child]:
     """The revisions beyond the history, oldest first. What serves, is on its way, does not serve although the spec asks
-    for it, or is needed for something else, is not history."""
+    for it, or is needed for something else, is not history. Edits of a target by its owner have a history of their own,
+    of the same length, so that they drive out nothing that can be gone back to."""
     spared = (choice.stable, choice.target, choice.held, choice.gated, choice.rejected, *needed)
     history = [c for c in revisions if not c.deleting and not any(c is other for other in spared)]
     history.sort(key=lambda child: facts(child).number)
-    return history[: max(0, len(history) - keep)]
+    edits = [child for child in history if facts(child).target]
+    others = [child for child in history if not facts(child).target]
+    return [*others[: max(0, len(others) - keep)], *edits[: max(0, len(edits) - max(1, keep))]]
 
 
 def summary(revisions: Iterable[Child], choice: Choice, before: Mapping[str, Any]) -> dict[str, Any] | None:

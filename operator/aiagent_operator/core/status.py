@@ -103,6 +103,8 @@ def compose(
     waits = work_verdict.reason in (
         Reason.TARGET_NOT_FOUND,
         Reason.TARGET_CLAIMED,
+        Reason.CONTAINER_NOT_FOUND,
+        Reason.AUTOSCALED,
         Reason.FIELD_CONFLICT,
         Reason.HANDBOOK_NOT_FOUND,
     )
@@ -191,7 +193,8 @@ def _ready(  # noqa: PLR0917 - what is said of each part of the agent
     if work.status is not True:
         return Verdict(Type.READY, False, work.reason, work.message)
     # A target is changed by its owner, past every gate: what a policy misses of it stands beside Ready.
-    beside = o.agent.spec.workload.target_ref and revision and revision.reason is Reason.EVALUATION_REQUIRED
+    live = not o.agent.spec.workload.by_revision
+    beside = live and revision and revision.reason is Reason.EVALUATION_REQUIRED
     if revision and not beside:
         return Verdict(Type.READY, False, revision.reason, revision.message)
     if writes:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from aiagent_operator.api import meta
-from aiagent_operator.core.objects import Manifest
+from aiagent_operator.core.objects import Manifest, digest
 
 LABELS: Final = (meta.LABEL_AGENT, meta.LABEL_AGENT_NAMESPACE, meta.LABEL_AGENT_UID)
-PRIOR: Final = (meta.ANNOTATION_PRIOR_ACCOUNT, meta.ANNOTATION_PRIOR_MANAGER)
+PRIOR_ACCOUNT: Final = (meta.ANNOTATION_PRIOR_ACCOUNT, meta.ANNOTATION_PRIOR_MANAGER)
+PRIOR_IMAGE: Final = (meta.ANNOTATION_PRIOR_IMAGE, meta.ANNOTATION_PRIOR_IMAGE_MANAGER)
+
+
+_RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
+_NOT_THE_OWNERS: Final = frozenset({"containers", "initContainers", "volumes", "serviceAccountName", "serviceAccount"})
 
 
 class PatchType(StrEnum):
@@ -58,6 +63,63 @@ def is_template_made(live: Mapping[str, Any]) -> bool:
 def is_ours(entry: Mapping[str, Any]) -> bool:
     """Whether a volume, or a mount of one, is the operator's: the prefix is reserved for it."""
     return str(entry.get("name", "")).startswith(meta.VOLUME_PREFIX)
+
+
+def own_volumes(live: Mapping[str, Any]) -> list[Manifest]:
+    """The operator's volumes in the target."""
+    return [volume for volume in live["spec"]["template"]["spec"].get("volumes") or () if is_ours(volume)]
+
+
+def own_mounts(container: Mapping[str, Any]) -> list[Manifest]:
+    """The operator's mounts in a container, sorted by path."""
+    return sorted(mounts_of(container), key=lambda mount: str(mount["mountPath"]))
+
+
+def mounts_of(container: Mapping[str, Any]) -> list[Manifest]:
+    """Our mounts in the order in which they stand: to apply them in another one would restart the pods."""
+    return [mount for mount in container.get("volumeMounts") or () if is_ours(mount)]
+
+
+def notes(live: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Those of the annotations that the target has."""
+    found = live["metadata"].get("annotations") or {}
+    return {name: found[name] for name in names if name in found}
+
+
+def owners_part(live: Mapping[str, Any]) -> str:
+    """Digest of what a target's owner says of its pods: all but images, and what the operator puts in. A restart, as
+    kubectl asks for it, says nothing of them."""
+    template = live["spec"]["template"]
+    metadata, spec = template.get("metadata") or {}, template["spec"]
+    kept = {name: value for name, value in spec.items() if name not in _NOT_THE_OWNERS}
+    containers = [[_without_own(each) for each in spec.get(field) or ()] for field in ("initContainers", "containers")]
+    volumes = [volume for volume in spec.get("volumes") or () if not is_ours(volume)]
+    labels = {name: value for name, value in (metadata.get("labels") or {}).items() if name not in LABELS}
+    words = {name: value for name, value in (metadata.get("annotations") or {}).items() if name != _RESTARTED}
+    return digest([labels, words, kept, containers, volumes])
+
+
+def _without_own(container: Mapping[str, Any]) -> Manifest:
+    return {name: value for name, value in _unmounted(container).items() if name != "image"}
+
+
+def template_of(live: Mapping[str, Any]) -> Manifest:
+    """The pod template of a target, without what the operator has put into it."""
+    template = live["spec"]["template"]
+    metadata, spec = template.get("metadata") or {}, template["spec"]
+    labels = {name: value for name, value in (metadata.get("labels") or {}).items() if name not in LABELS}
+    kept = {name: value for name, value in spec.items() if name not in ("serviceAccountName", "serviceAccount")}
+    volumes = [volume for volume in spec.get("volumes") or () if not is_ours(volume)]
+    containers = [_unmounted(each) for each in spec["containers"]]
+    return {
+        "metadata": {"labels": labels, "annotations": dict(metadata.get("annotations") or {})},
+        "spec": kept | {"containers": containers, "volumes": volumes},
+    }
+
+
+def _unmounted(container: Mapping[str, Any]) -> Manifest:
+    mounts = [mount for mount in container.get("volumeMounts") or () if not is_ours(mount)]
+    return {**container, "volumeMounts": mounts}
 
 
 def name_of(live: Mapping[str, Any]) -> str:

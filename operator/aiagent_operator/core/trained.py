@@ -31,8 +31,8 @@ def accept(
         return Rejected(f"its result is refused: {error}")
     if found.image and adopted:
         return Rejected(
-            "its result is refused: it names an image, and the image of an adopted workload is its owner's: leave "
-            "image out, or run the agent from spec.workload.template"
+            "its result is refused: it names an image, and the images of an adopted workload are its owner's: leave "
+            "image out, or say in spec.workload.container which of them is the agent's work"
         )
     if wrong := bounds.refusal(found, replaced or None, how.image_repositories, how.artifact_locations):
         return Rejected(f"its result is refused: {wrong}")

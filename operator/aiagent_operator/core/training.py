@@ -168,7 +168,7 @@ def _succeeded(o: Observed, versions: Versions, record: Child, message: str) -> 
     how = _how(o)
     if versions.asked is None or versions.asked.work is None or how is None:
         return TrainingPlan(message="Trained; waiting for the agent's handbook and work to be known")
-    adopted = o.agent.spec.workload.target_ref is not None
+    adopted = not o.agent.spec.workload.by_revision
     found = accept(facts(record), message, how, versions.asked.base_image, o.time, adopted=adopted)
     if isinstance(found, Rejected):
         return _rejected(o, record, found.message)

@@ -78,7 +78,8 @@ class ActionReconciler:
         spec = record.load()["spec"]
         return replace(
             facts,
-            adopted="targetRef" in spec["workload"],
+            adopted="targetRef" in spec["workload"] and "container" not in spec["workload"],
+            container=(spec["workload"].get("container") or {}).get("name", ""),
             trainable="jobTemplate" in (spec.get("retraining") or {}),
             revisions=tuple(c for c in children.values() if c.revision and not c.deleting),
             newest=self._store.orders.newest_rollback(key.namespace, key.name),

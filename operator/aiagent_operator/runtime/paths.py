@@ -13,8 +13,9 @@ def collection(kind: ChildKind | TrafficKind, namespace: str | None = None) -> s
 
 
 def item(key: ObjectKey) -> str:
-    """Where the object is."""
-    return f"{collection(key.kind, key.namespace)}/{key.name}"
+    """Where the object is, or the list of all."""
+    where = collection(key.kind, key.namespace)
+    return f"{where}/{key.name}" if key.name else where
 
 
 def agent(namespace: str, name: str) -> str:

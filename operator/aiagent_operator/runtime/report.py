@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.conditions import Type, Verdict, merge
+from aiagent_operator.api.conditions import Reason, Type, Verdict, merge
 from aiagent_operator.core import texts
 from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 
@@ -69,13 +69,17 @@ async def write(api: Api, path: str, uid: str, patch: Mapping[str, Any]) -> dict
 
 def worth_an_event(old: Mapping[str, Any], verdicts: tuple[Verdict, ...]) -> list[Verdict]:
     """Verdicts that are news to a person: the agent is stuck, its identity exposed, its training too old, something
-    found by a review, or it drifts."""
-    before = {c["type"]: c.get("reason") for c in old.get("conditions") or ()}
-    return [
-        v
-        for v in verdicts
-        if v.type in _NEWS and v.status is _NEWS[v.type] and before.get(v.type.value) != v.reason.value
-    ]
+    found by a review, it drifts, or an edit serves that nothing could hold up."""
+    before = {c["type"]: c for c in old.get("conditions") or ()}
+    return [v for v in verdicts if _is_news(v, before.get(v.type.value) or {})]
+
+
+def _is_news(verdict: Verdict, before: Mapping[str, Any]) -> bool:
+    if verdict.reason is Reason.UNGATED_CHANGE and verdict.type is Type.WORKLOAD_READY:
+        # Each edit is another one; which it is stands in the message.
+        return bool(before.get("message") != verdict.message)
+    news = verdict.type in _NEWS and verdict.status is _NEWS[verdict.type]
+    return news and before.get("reason") != verdict.reason.value
 
 
 async def event(

@@ -166,7 +166,7 @@ def _required(
         unmet = required.missing(Merged.of(policy).evaluations, {template.name for template in (*own, *hiring)})
         if not covered or not unmet:
             continue
-        sure = role is not None and policy.scope.namespaces is None and agent.spec.workload.target_ref is None
+        sure = role is not None and policy.scope.namespaces is None and agent.spec.workload.by_revision
         yield Issue(
             ("spec", "retraining", "evaluations"),
             Reason.EVALUATION_REQUIRED,

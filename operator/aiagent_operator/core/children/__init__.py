@@ -62,6 +62,7 @@ def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
         rollout=_rollout(live) if kind in _WORKLOADS else None,
         claimed_by=claimed_by,
         images=revision.images(live["spec"]["template"]["spec"]) if claimed_by else (),
+        template=targets.owners_part(live) if claimed_by else "",
         revision=revision.facts(live) if kind is ChildKind.AGENT_REVISION else None,
         evaluation=evaluation.facts(live) if kind is ChildKind.AGENT_EVALUATION else None,
         job=runs.observe(live) if kind is ChildKind.JOB else None,

@@ -32,7 +32,10 @@ _LONGEST = 512
 
 @dataclass(frozen=True)
 class Work:
-    """What an agent is: the author's pod template, or the images of an adopted target, and the handbook.
+    """What an agent is: the author's pod template, or images of an adopted target, and the handbook.
+
+    Of a target whose `container` the spec names, the image of that one; else all, which are their owner's. `target`
+    identifies what its owner has made of the rest, in a record of that.
 
     `handbook` is that ConfigMap's name, `handbook_digest` the digest of its content, `knowledge` that of what it
     teaches. Number of pods, rights and connections are not work: they change at once, and in place.
@@ -44,6 +47,8 @@ class Work:
     handbook_digest: str
     model: Manifest | None = None
     knowledge: str = ""
+    container: str = ""
+    target: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -55,7 +60,8 @@ class Work:
         """As a revision holds it; the template beside it."""
         handbook = {"configMap": self.handbook, "digest": self.handbook_digest}
         images = [{"container": container, "image": image} for container, image in self.images]
-        return {"images": images, "handbook": handbook, "digest": self.digest, **_said(knowledge=self.knowledge)}
+        said = _said(container=self.container, target=self.target, knowledge=self.knowledge)
+        return {"images": images, "handbook": handbook, "digest": self.digest, **said}
 
 
 def canonical(template: Manifest) -> str:
@@ -182,7 +188,7 @@ def facts(live: Mapping[str, Any]) -> RevisionFacts:
     work = spec["work"] if training is None else status.get("work") or {}
     if training and not work and state is RevisionState.CANDIDATE:
         state = RevisionState.TRAINING
-    book = (work or spec["work"])["handbook"]
+    book, adopted = (work or spec["work"])["handbook"], "template" not in spec["work"]
     return RevisionFacts(
         number=spec["number"],
         work=work.get("digest", ""),
@@ -192,7 +198,11 @@ def facts(live: Mapping[str, Any]) -> RevisionFacts:
         promotion=status.get("promotion", 0),
         order=order.get("uid", ""),
         instead=order.get("insteadOf", ""),
-        adopted="template" not in spec["work"],
+        adopted=adopted,
+        images=tuple((each["container"], each["image"]) for each in work.get("images") or ()) if adopted else (),
+        container=work.get("container", "") if adopted else "",
+        target=work.get("target", "") if adopted else "",
+        by_owner=spec["trigger"] == Trigger.TARGET_CHANGED.value,
         learned=_has_learned(spec, status),
         training=training,
         message=status.get("message", "")[:_LONGEST] if state is RevisionState.REJECTED else "",

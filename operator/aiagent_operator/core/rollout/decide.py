@@ -15,7 +15,7 @@ from aiagent_operator.core.rollout import clock, motion, orders, verdicts, waits
 from aiagent_operator.core.rollout.course import EVERYTHING, Analysed, Evaluate, Pause, Step, Weight, course, weight_at
 from aiagent_operator.core.rollout.decision import Decision, RolloutStatus, Transition, Wait, Waiting, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts
-from aiagent_operator.core.rollout.motion import Motion
+from aiagent_operator.core.rollout.move import Motion
 
 _HELD = (PausedFor.FAILED, PausedFor.INCONCLUSIVE)
 
@@ -138,4 +138,6 @@ def _back(f: Facts, status: RolloutStatus) -> Decision:
 
 def _made(move: Motion, status: RolloutStatus, wait: Wait, after: timedelta | None = None) -> Decision:
     seconds = None if after is None else after.total_seconds()
-    return Decision(move.stable, move.candidate, move.traffic, status, wait=wait, requeue_after=seconds)
+    return Decision(
+        move.stable, move.candidate, move.traffic, status, wait=wait, requeue_after=seconds, lands=move.lands
+    )

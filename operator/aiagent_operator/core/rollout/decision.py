@@ -100,9 +100,10 @@ class Wait:
 class Decision:
     """What to do now.
 
-    `stable`, `candidate`: replicas to write. The status is to be written before anything else, and before the orders in
-    it are finished: after a crash in between the same decision is made again. `runs` are the evaluations that must
-    exist and go on; all others of the rollout may end. `requeue_after` is in seconds.
+    `stable`, `candidate`: replicas to write. `lands`: an adopted target is to have the candidate's work. The status is
+    to be written before anything else, and before the orders in it are finished: after a crash in between the same
+    decision is made again. `runs` are the evaluations that must exist and go on; all others of the rollout may end.
+    `requeue_after` is in seconds.
     """
 
     stable: int
@@ -111,5 +112,6 @@ class Decision:
     status: RolloutStatus
     transition: Transition = Transition.NONE
     wait: Wait = Wait(WaitsFor.NOTHING)
+    lands: bool = False
     runs: tuple[Run, ...] = ()
     requeue_after: float | None = None

@@ -15,7 +15,7 @@ from aiagent_operator.core.rollout.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """The Deployment of one revision, as observed. One that does not exist yet has no pods.
+    """The Deployment of one revision, or an adopted workload, as observed. What does not exist yet has no pods.
 
     `observed`: its controller has seen its last change; until then its numbers are those of before.
     """
@@ -32,6 +32,8 @@ class Pods:
     failure: str = ""
     """Why its controller cannot go on, in its own words; said where pods are waited for."""
     observed: bool = True
+    kind: str = "Deployment"
+    """What the name is one of, for messages."""
 
     @property
     def present(self) -> int:
@@ -83,6 +85,8 @@ class Facts:
     cluster's Services and HTTPRoute say, in the form in which a decision says it; None where it is not known. `said` is
     what there is to say of evaluations. `unmeasured`: why evaluations that must run do not; meanwhile nothing moves.
     `held`: why no further step begins, whatever its own say; empty where nothing holds it.
+    `landed` is None where each revision has a Deployment of its own; else `stable` are the pods of an adopted target,
+    and it says whether these have the candidate's work already.
     """
 
     spec: RolloutSpec
@@ -98,3 +102,4 @@ class Facts:
     said: Mapping[Run, str] = field(default_factory=dict)
     unmeasured: str = ""
     held: str = ""
+    landed: bool | None = None

@@ -6,38 +6,22 @@ have happened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from aiagent_operator.api.rollout import SCALE_DOWN_DELAY, RolloutSpec, Strategy
-from aiagent_operator.core.rollout import clock, traffic
+from aiagent_operator.core.rollout import beside, clock, traffic
 from aiagent_operator.core.rollout.decision import RolloutStatus, Traffic
 from aiagent_operator.core.rollout.facts import Facts
+from aiagent_operator.core.rollout.move import Motion
 from aiagent_operator.core.rollout.replicas import missing, part, split, towards
-
-
-@dataclass(frozen=True, slots=True)
-class Motion:
-    """The next replicas and traffic. `missing` pods have to come or go; `moved`: the traffic is observed as wanted."""
-
-    stable: int
-    candidate: int
-    traffic: Traffic
-    missing: int = 0
-    moved: bool = True
-    delay: timedelta = timedelta()
-    """How long pods are still kept that get no traffic any more."""
-
-    @property
-    def done(self) -> bool:
-        """Whether the weight is in effect."""
-        return self.missing == 0 and self.moved and self.delay <= timedelta()
 
 
 def forward(f: Facts, status: RolloutStatus, weight: int) -> Motion:
     """Towards a weight of the candidate, in percent."""
     if f.stable is None:
         return _alone(f)
+    if f.landed is not None:
+        return beside.forward(f, f.stable, weight)
     if f.spec.strategy is Strategy.BLUE_GREEN:
         return _switched(f, status, weight)
     if f.spec.strategy is Strategy.RECREATE:
@@ -51,6 +35,8 @@ def back(f: Facts, status: RolloutStatus) -> Motion:
     """Everything to the stable revision, then the candidate's pods away."""
     if f.stable is None:
         return Motion(0, f.candidate.wanted, Traffic())
+    if f.landed is not None:
+        return beside.back(f, f.stable)
     if f.spec.strategy is Strategy.RECREATE:
         return _recreated_back(f)
     if not routed(f.spec):
@@ -71,6 +57,8 @@ def hold(f: Facts, status: RolloutStatus) -> Motion:
     """As it is, whatever was under way; only the stable revision makes up for what is wanted and does not serve."""
     if f.stable is None:
         return _alone(f)
+    if f.landed is not None:
+        return beside.hold(f)
     candidate = min(f.candidate.wanted, f.replicas)
     if routed(f.spec):
         wanted = _traffic(f, status.weight)
@@ -81,7 +69,8 @@ def hold(f: Facts, status: RolloutStatus) -> Motion:
 
 def stopped(f: Facts) -> Motion:
     """No pods at all, as of a suspended agent."""
-    return Motion(0, 0, _traffic(f, 0) if f.stable is not None else traffic.steady(f.spec, f.candidate.revision))
+    to = _traffic(f, 0) if f.stable is not None else traffic.steady(f.spec, f.candidate.revision)
+    return Motion(0, 0, to, lands=bool(f.landed))
 
 
 def routed(spec: RolloutSpec) -> bool:

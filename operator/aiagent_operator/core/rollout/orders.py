@@ -43,9 +43,9 @@ def _one(
         return status, False, text
     if status.aborted_at is not None:
         done = order.kind is OrderKind.ABORT
-        return status, done, f"Deployment {f.candidate.name} is already being rolled back: {status.reason}"
+        return status, done, f"{f.candidate.kind} {f.candidate.name} is already being rolled back: {status.reason}"
     if order.kind is OrderKind.ABORT:
-        return verdicts.abort(f, status, order.text), True, f"Deployment {f.candidate.name} is rolled back"
+        return verdicts.abort(f, status, order.text), True, f"{f.candidate.kind} {f.candidate.name} is rolled back"
     if f.suspended:
         return status, False, "the agent is suspended, and its rollout with it: resume it, then order Promote again"
     if order.kind is OrderKind.PROMOTE_FULL:

@@ -11,7 +11,7 @@ from aiagent_operator.core.rollout import traffic as traffics
 from aiagent_operator.core.rollout import verdicts
 from aiagent_operator.core.rollout.decision import RolloutStatus, Traffic, Wait, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts, Pods
-from aiagent_operator.core.rollout.motion import Motion
+from aiagent_operator.core.rollout.move import Motion
 from aiagent_operator.core.rollout.run import Run
 
 _RELEASE = "an AgentAction Promote goes on, Abort goes back to the stable revision"
@@ -90,7 +90,9 @@ def rollback(f: Facts, status: RolloutStatus, move: Motion) -> Wait:
 
 
 def _both(f: Facts, move: Motion) -> str:
-    each = [_one(f.candidate, move.candidate)]
+    # Of a target without pods beside it there is only the target to tell of.
+    aside = f.landed is not None and not (move.candidate or f.candidate.present)
+    each = [] if aside else [_one(f.candidate, move.candidate)]
     if f.stable is not None:
         each.append(_one(f.stable, move.stable))
     return " and ".join(each)
@@ -98,4 +100,6 @@ def _both(f: Facts, move: Motion) -> str:
 
 def _one(pods: Pods, asked: int) -> str:
     failure = f" ({pods.failure})" if pods.failure else ""
-    return f"Deployment {pods.name} has {pods.replicas} pods, {pods.ready} of them ready, of {asked} asked for{failure}"
+    return (
+        f"{pods.kind} {pods.name} has {pods.replicas} pods, {pods.ready} of them ready, of {asked} asked for{failure}"
+    )

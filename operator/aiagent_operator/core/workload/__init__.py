@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from aiagent_operator.api.conditions import Verdict
+from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core import injection
 from aiagent_operator.core import release as releasing
 from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Verb, Write, delete
-from aiagent_operator.core.revisions import Choice
-from aiagent_operator.core.workload import stepwise
+from aiagent_operator.core.revisions import Choice, facts
+from aiagent_operator.core.workload import landing, stepwise
 from aiagent_operator.core.workload import target as targets
 from aiagent_operator.core.workload import template as templates
-from aiagent_operator.core.workload.result import KINDS, WorkloadPlan, patches, waiting
+from aiagent_operator.core.workload.result import KINDS, WorkloadPlan, not_ready, patches, waiting
 
 __all__ = ["WorkloadPlan", "exists", "images", "leave", "plan", "release", "stop"]
 
@@ -35,8 +35,25 @@ def plan(o: Observed, choice: Choice, work: Work | None, handbook: str, *, down:
             own = _unsteered(o, choice, templates.plan(o, choice, work, down=down))
         return _with(own, leave(o, templates.deployments_of(o)))
     key = targets.key_of(o, target)
-    given = injection.build(o.identity, handbook, o.agent.spec.connections)
-    what = targets.plan(o, target, given, down=down)
+    if o.agent.spec.workload.container is None:
+        given = injection.build(o.identity, handbook, o.agent.spec.connections)
+        what = targets.plan(o, target, given, down=down)
+    elif (record := choice.target or choice.stable) is None:
+        nothing = not_ready(Reason.PROGRESSING, "Waiting for the first revision to be recorded")
+        return _with(_unsteered(o, choice, WorkloadPlan(verdict=nothing)), leave(o, (key,)))
+    elif not facts(record).adopted:
+        # Until the gate is open for the target, what has passed it goes on serving.
+        serving = replace(choice, target=choice.stable)
+        return _with(
+            _unsteered(o, choice, templates.plan(o, serving, None, down=down)), leave(o, templates.deployments_of(o))
+        )
+    elif rollout := o.agent.spec.retraining and o.agent.spec.retraining.rollout:
+        own = landing.plan(o, choice, record, target, rollout, down=down)
+        if own.verdict and own.verdict.status and (former := _lingering(o, key)):
+            own = replace(own, verdict=former)
+        return _with(own, leave(o, (key, landing.canary_key(o, target)) if choice.rolling else (key,)))
+    else:
+        what = targets.of_revision(o, target, facts(record), down=down)
     if what.verdict and what.verdict.status and (former := _lingering(o, key)):
         what = replace(what, verdict=former)
     return _with(_unsteered(o, choice, what), leave(o, (key,)))

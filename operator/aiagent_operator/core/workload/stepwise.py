@@ -32,7 +32,7 @@ from aiagent_operator.core.workload.result import WorkloadPlan, not_ready, waiti
 
 NO_ROLLOUT = "no revision takes over: nothing is left to promote or abort"
 WITHOUT = "spec.retraining.rollout is not set, so nothing has a pause or an end: a Rollback goes back to what served"
-_OVER = "its rollout is over"
+OVER = "its rollout is over"
 # Seconds between two looks at Services of others while it matters what they say.
 _LOOK = 15.0
 
@@ -87,10 +87,10 @@ def none(o: Observed, choice: Choice) -> WorkloadPlan:
         kept = Standing()
     released = requests.release(o)
     status: dict[str, Any] = {
-        "rollout": _over(o, choice, kept, WITHOUT),
+        "rollout": over(o, choice, kept, WITHOUT),
         "services": list(released.services) or None,
     }
-    step = analysing.leave(o, _OVER)
+    step = analysing.leave(o, OVER)
     return WorkloadPlan(released.writes, released.needs - o.live.keys(), status=status, step=step)
 
 
@@ -149,12 +149,10 @@ def _facts(o: Observed, case: _Case, stable: Child | None, target: Child, order:
 def _steady(o: Observed, case: _Case) -> WorkloadPlan:
     """While the revision that serves is the one that is to serve."""
     stable, former = case.choice.stable, case.former
-    step = analysing.leave(o, _OVER)
+    step = analysing.leave(o, OVER)
     if stable is None or facts(stable).adopted:
         nothing = not_ready(Reason.PROGRESSING, "Waiting for the first revision to be recorded")
-        return WorkloadPlan(
-            verdict=nothing, status={"rollout": _over(o, case.choice, case.kept, NO_ROLLOUT)}, step=step
-        )
+        return WorkloadPlan(verdict=nothing, status={"rollout": over(o, case.choice, case.kept, NO_ROLLOUT)}, step=step)
     pods, wanted = _pods(o, stable), 0 if case.down else template.wanted_of(o)
     asked = wanted
     if case.spec.strategy is Strategy.RECREATE and any(_present(child) for child in former):
@@ -176,13 +174,14 @@ def _steady(o: Observed, case: _Case) -> WorkloadPlan:
         verdict=said.verdict if case.down else verdict,
         complete=complete,
         settled=complete and not former,
-        status={"rollout": _over(o, case.choice, case.kept, NO_ROLLOUT, moved)},
+        status={"rollout": over(o, case.choice, case.kept, NO_ROLLOUT, moved)},
         requeue_after=_soonest(rest, _LOOK if elsewhere else None),
         step=step,
     )
 
 
-def _over(o: Observed, choice: Choice, kept: Standing, text: str, moved: Moved | None = None) -> dict[str, Any] | None:
+def over(o: Observed, choice: Choice, kept: Standing, text: str, moved: Moved | None = None) -> dict[str, Any] | None:
+    """What the agent's status says of rollouts where no revision takes over; `text` is why orders about one fail."""
     done = revisions.ordered(choice, o.of(ChildKind.AGENT_REVISION))
     return standing.over(kept, o.steering, telling.nothing(o, choice, text), moved, done)
 
@@ -229,7 +228,7 @@ def _retired(
     for child in left:
         found = retire(
             spec=case.spec,
-            former=_counted(child, 0, child.key.name),
+            former=template.counted(child, 0, child.key.name),
             stable=stable,
             replicas=wanted,
             promoted_at=moved.since if moved else o.moment,
@@ -245,27 +244,7 @@ def _retired(
 def _pods(o: Observed, record: Child) -> Pods:
     """The Deployment of a revision in the words of core/rollout."""
     child = template.deployment_of(o, record)
-    return _counted(child, facts(record).number, record.key.name)
-
-
-def _counted(child: Child | None, number: int, name: str) -> Pods:
-    """The pods of one that is being deleted are on their way out, but still there."""
-    if child is None or child.rollout is None:
-        return Pods(number, name)
-    its = child.rollout
-    if child.deleting:
-        return Pods(number, name, replicas=its.replicas, terminating=its.terminating, observed=False)
-    return Pods(
-        number,
-        name,
-        wanted=its.wanted,
-        replicas=its.replicas,
-        updated=its.updated,
-        ready=its.ready,
-        terminating=its.terminating,
-        failure=its.failure,
-        observed=its.observed_generation >= child.generation,
-    )
+    return template.counted(child, facts(record).number, record.key.name)
 
 
 def _present(child: Child) -> int:

@@ -19,6 +19,7 @@ from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, O
 from aiagent_operator.core.plan import Observed, Write, create, delete, replace
 from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rolling import Pods
+from aiagent_operator.core.rollout import facts as rollouts
 from aiagent_operator.core.workload.result import WorkloadPlan, not_ready, observed, pods, waiting
 
 _NONE = Pods()
@@ -170,6 +171,26 @@ def _said(o: Observed, runs: list[Run], *, down: bool) -> WorkloadPlan:
         f"revision {facts(runs[0].record).number} serves with {stable.ready}"
     )
     return WorkloadPlan(verdict=pods(o, children, wait))
+
+
+def counted(child: Child | None, number: int, name: str) -> rollouts.Pods:
+    """The pods of one that is being deleted are on their way out, but still there."""
+    if child is None or child.rollout is None:
+        return rollouts.Pods(number, name)
+    its = child.rollout
+    if child.deleting:
+        return rollouts.Pods(number, name, replicas=its.replicas, terminating=its.terminating, observed=False)
+    return rollouts.Pods(
+        number,
+        name,
+        wanted=its.wanted,
+        replicas=its.replicas,
+        updated=its.updated,
+        ready=its.ready,
+        terminating=its.terminating,
+        failure=its.failure,
+        observed=its.observed_generation >= child.generation,
+    )
 
 
 def said_of(o: Observed, run: Run) -> WorkloadPlan:

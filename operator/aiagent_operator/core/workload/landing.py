@@ -1,0 +1,203 @@
+"""The work of an agent that adopts a target, where the spec says how a revision takes over: spec.retraining.rollout.
+
+core/rollout decides, as it does for work of a template; here the stable revision's pods are the target's. A candidate's
+pods come as a Deployment beside it, made from the target's own pod template, and the target gets the candidate's work
+when all steps are done. What a decision has to remember stands in the agent's status before anything of it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.conditions import Reason
+from aiagent_operator.api.rollout import RolloutSpec, Strategy
+from aiagent_operator.api.workload import TargetRef
+from aiagent_operator.core import analysing, release, revisions, target_image
+from aiagent_operator.core import injection as injections
+from aiagent_operator.core.children import deployment
+from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey, RevisionFacts, TrafficKind
+from aiagent_operator.core.plan import Observed
+from aiagent_operator.core.revisions import Choice, facts, image_of
+from aiagent_operator.core.rollout import standing
+from aiagent_operator.core.rollout.decision import Decision, Transition
+from aiagent_operator.core.rollout.facts import Facts
+from aiagent_operator.core.rollout.standing import Standing
+from aiagent_operator.core.rollout.stored import StoredRolloutError
+from aiagent_operator.core.target_image import Image
+from aiagent_operator.core.targets import template_of
+from aiagent_operator.core.workload import measured, stepwise, telling, template
+from aiagent_operator.core.workload import target as targets
+from aiagent_operator.core.workload import traffic as requests
+from aiagent_operator.core.workload.result import WorkloadPlan, not_ready
+
+_ON_ITS_WAY = (Reason.PROGRESSING, Reason.PODS_FAILING, Reason.AVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One revision takes over from another in a target. `live` and `child` are the target, `image` the candidate's."""
+
+    target: TargetRef
+    child: Child
+    live: Manifest
+    stable: Child
+    candidate: Child
+    image: Image
+    spec: RolloutSpec
+    down: bool
+
+
+def canary_key(o: Observed, target: TargetRef) -> ObjectKey:
+    """Where the Deployment with a candidate's pods is."""
+    return ObjectKey(ChildKind.DEPLOYMENT, o.identity.namespace, meta.canary_name(target.name))
+
+
+def plan(
+    o: Observed, choice: Choice, record: Child, target: TargetRef, spec: RolloutSpec, *, down: bool
+) -> WorkloadPlan:
+    """Writes for the target, and the Deployment beside it. `record` is what is to serve; `down` asks for no pods."""
+    try:
+        kept = standing.read(o.agent.status)
+    except StoredRolloutError as error:
+        return WorkloadPlan(verdict=not_ready(Reason.ROLLOUT_STOPPED, f"status.rollout: {error}"))
+    key, released = targets.key_of(o, target), requests.release(o)
+    pair = _pair(o, choice)
+    begins = pair is not None and spec.strategy is Strategy.CANARY and kept.revision != facts(pair[1]).number
+    needed = {*released.needs, *((key,) if pair else ()), *((_autoscalers(o),) if begins else ())}
+    if unread := needed - o.live.keys():
+        return WorkloadPlan(needs=frozenset(unread))
+    child, live = o.children.get(key), o.live.get(key)
+    # Who goes back by an order needs no pods beside the target.
+    counted = _counted_by(o, target) if begins and choice.order is None else ""
+    if pair is None:
+        found = _alone(o, choice, kept, targets.of_revision(o, target, facts(record), down=down))
+    elif counted or live is None or child is None or child.claimed_by != o.identity.uid:
+        found = _stays(o, choice, kept, targets.of_revision(o, target, facts(pair[0]), down=down), counted)
+    else:
+        found = _rolling(o, choice, _Case(target, child, live, *pair, spec, down), kept)
+    return replace(
+        found,
+        writes=(*found.writes, *released.writes),
+        status={**found.status, "services": list(released.services) or None},
+    )
+
+
+def _alone(o: Observed, choice: Choice, kept: Standing, what: WorkloadPlan) -> WorkloadPlan:
+    """One revision, which the target's own rolling update brings in: the one that serves, or the first of all."""
+    status = {"rollout": stepwise.over(o, choice, kept, stepwise.NO_ROLLOUT)}
+    return replace(what, status=status, step=analysing.leave(o, stepwise.OVER))
+
+
+def _stays(o: Observed, choice: Choice, kept: Standing, what: WorkloadPlan, counted: str) -> WorkloadPlan:
+    """What serves, while the one that is to take over from it cannot begin: the target is to be adopted first, or an
+    autoscaler is in the way."""
+    alone = _alone(o, choice, kept, what)
+    if counted:
+        alone = replace(alone, status={"rollout": stepwise.over(o, choice, kept, counted)})
+    if counted and what.verdict and what.verdict.reason in _ON_ITS_WAY and not o.suspended:
+        alone = replace(alone, verdict=not_ready(Reason.AUTOSCALED, counted))
+    return replace(alone, complete=False, settled=False)
+
+
+def _autoscalers(o: Observed) -> ObjectKey:
+    return ObjectKey(TrafficKind.AUTOSCALER, o.identity.namespace, "")
+
+
+def _counted_by(o: Observed, target: TargetRef) -> str:
+    """What to say where an autoscaler of the target would take the pods beside it for the target's own."""
+    for each in (o.live[_autoscalers(o)] or {}).get("items") or ():
+        ref = each["spec"]["scaleTargetRef"]
+        if (ref.get("kind"), ref.get("name")) == (target.kind.value, target.name):
+            return (
+                f"HorizontalPodAutoscaler {each['metadata']['name']} scales {target.kind.value} {target.name}, and "
+                "would count a candidate's pods beside it as its own: use strategy Recreate, leave "
+                "spec.retraining.rollout out, or take the autoscaler away; what serves goes on serving"
+            )
+    return ""
+
+
+def _pair(o: Observed, choice: Choice) -> tuple[Child, Child, Image] | None:
+    """The stable revision, the candidate and its image; None where none takes over from another in a target."""
+    stable, candidate = choice.stable, choice.target
+    if stable is None or candidate is None or not choice.rolling:
+        return None
+    before, image = _image(o, facts(stable)), _image(o, facts(candidate))
+    if before is None or image is None or before[0] != image[0]:
+        return None
+    return stable, candidate, image
+
+
+def _image(o: Observed, its: RevisionFacts) -> Image | None:
+    container = o.agent.spec.workload.container
+    return image_of(its, container.name if container else "") if its.adopted else None
+
+
+def _rolling(o: Observed, choice: Choice, case: _Case, kept: Standing) -> WorkloadPlan:
+    order = choice.order.uid if choice.order else ""
+    since = standing.began(kept, facts(case.candidate).number, order, o.moment)
+    f = _facts(o, choice, case, kept, order)
+    f, decision, step = measured.decided(o, f, case.candidate, case.stable, since)
+    status: dict[str, Any] = {"rollout": standing.under_way(f, order, since, decision, None)}
+    verdict = telling.rolling(o, f, decision, None, invalid=bool(step.trouble))
+    if decision.transition is Transition.PROMOTE:
+        return WorkloadPlan(verdict=verdict, complete=True, status=status)
+    if decision.transition is Transition.ROLL_BACK:
+        return WorkloadPlan(verdict=verdict, rejected=decision.status.reason or "Aborted", status=status)
+    its = facts(case.candidate if decision.lands else case.stable)
+    empty = case.down or (decision.stable == 0 and f.replicas > 0)
+    what = targets.of_revision(o, case.target, its, down=empty)
+    if what.verdict and (case.down or what.verdict.reason not in _ON_ITS_WAY):
+        # A claim, a conflict, or a container that is gone: nothing goes on before it is settled.
+        verdict = what.verdict
+    aside = _aside(o, case, decision)
+    write = aside.write(o) if decision.candidate or aside.live else None
+    return WorkloadPlan(
+        (*what.writes, *((write,) if write else ())),
+        needs=what.needs,
+        verdict=verdict,
+        rollout=template.together(child for child in (case.child, aside.live) if child),
+        status=status,
+        requeue_after=decision.requeue_after,
+        step=step,
+    )
+
+
+def _aside(o: Observed, case: _Case, decision: Decision) -> template.Run:
+    """The Deployment with the candidate's pods, as it is and as it should be."""
+    its = facts(case.candidate)
+    given = injections.build(o.identity, its.handbook, o.agent.spec.connections)
+    pods = target_image.with_image(template_of(case.live), case.image)
+    desired = deployment.canary(o.identity, its.number, case.target.name, pods, decision.candidate, given)
+    return template.Run(case.candidate, o.children.get(desired.key), desired, decision.candidate)
+
+
+def _facts(o: Observed, choice: Choice, case: _Case, kept: Standing, order: str) -> Facts:
+    its, aside = case.child.rollout, o.children.get(canary_key(o, case.target))
+    number = facts(case.candidate).number
+    wanted = its.wanted if its else 0
+    beside = template.counted(aside, number, meta.canary_name(case.target.name))
+    if case.spec.strategy is Strategy.RECREATE:
+        beside = replace(beside, kind="AgentRevision", name=case.candidate.key.name)
+    stable = template.counted(case.child, facts(case.stable).number, case.target.name)
+    begun = standing.begun(kept, number, order)
+    return Facts(
+        case.spec,
+        wanted or release.prior_replicas(case.live) or 0,
+        replace(stable, kind=case.target.kind.value),
+        beside,
+        standing.acknowledged(begun, o.steering, revisions.ordered(choice, o.of(ChildKind.AGENT_REVISION))),
+        o.moment,
+        orders=o.steering,
+        suspended=case.down,
+        landed=_work_of(case.live, case.image[0]) == (case.image[1], facts(case.candidate).handbook),
+    )
+
+
+def _work_of(live: Mapping[str, Any], container: str) -> tuple[str | None, str]:
+    """The image of the container, and the handbook that is mounted: what tells revisions apart in a target."""
+    volumes = live["spec"]["template"]["spec"].get("volumes") or ()
+    book: Manifest = next((each for each in volumes if each["name"] == injections.HANDBOOK_VOLUME), {})
+    return target_image.current(live, container), (book.get("configMap") or {}).get("name", "")
