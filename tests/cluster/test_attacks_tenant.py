@@ -296,6 +296,16 @@ def test_putting_an_image_into_a_workload_that_the_author_may_not_update(office:
         author.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
 
 
+def test_having_pods_put_beside_a_target_without_the_right_to_create_deployments(office: Office) -> None:
+    target = {"apiVersion": APPS, "kind": "Deployment", "name": "triage"}
+    workload = {"targetRef": target, "container": {"name": "app", "image": "registry.example/app:1"}}
+    author = office.person(AIAGENTS, rule("deployments", "get", "update", group="apps", name="triage"))
+    author.create(office.agent(workload=workload, retraining={"rollout": {"strategy": "Recreate"}}))
+    patch = {"spec": {"retraining": {"rollout": {"strategy": "Canary"}}}}
+    with refused("author-rights", "as a Canary beside spec.workload.targetRef would"):
+        author.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
+
+
 def test_running_a_template_without_the_right_to_create_deployments(office: Office) -> None:
     author = office.person(AIAGENTS, rule("deployments", "update", group="apps"))
     template = {"spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}}

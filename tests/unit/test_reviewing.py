@@ -14,11 +14,13 @@ from aiagent_operator.core.objects import ChildKind, ObjectKey
 from aiagent_operator.core.plan import Verb
 from aiagent_operator.core.reviews.runs import PURPOSES
 from aiagent_operator.core.rollout.facts import OrderKind
+from support import agents
 from support.agents import permission
 from support.decisions import HOME, IDENTITY, said
 from support.documents import ROOT, table
 from support.gates import BEGIN, by_job, template
 from support.reviews import Room, run, supervised
+from support.targetdesk import TargetDesk
 from unit.test_revisions import read
 
 HOURLY = {"name": "live", "every": "1h"}
@@ -594,6 +596,53 @@ def test_the_work_of_an_adopted_workload_is_not_held_and_that_is_said() -> None:
     assert seen.holds == ""
     verdict = seen.joined(Room().decide(), o.now).verdicts[-1]
     assert "live all the same" in verdict.message
+
+
+class Adopted(TargetDesk, Room):
+    """An agent of which the image in a target is the work."""
+
+
+def adopted(**spec: Any) -> Adopted:
+    """An agent with a target, the image of which is asked to be another one, while something is found of the first."""
+    place = Adopted(permission("refund"), supervision=supervised(reviews=[HOURLY]), **spec)
+    assert said(place.settle(), "Ready")[0] is True
+    place.owner_lets_go()
+    return place
+
+
+def test_the_image_of_a_target_is_held_where_it_is_the_agents_work() -> None:
+    place = adopted()
+    place.answer = lambda *_: "F"
+    place.later(3600)
+    place.settle()
+    place.want("registry.example/agent:2")
+    plan = place.settle()
+    assert said(plan, "RevisionAccepted")[:2] == (None, "HeldByFinding")
+    assert "No other revision takes over" in said(plan, "ReviewsPassed")[2]
+    assert (place.images["app"], place.states()) == (agents.IMAGE, {"triage-1": "Stable", "triage-2": "Candidate"})
+    place.promote()
+    place.settle()
+    assert (place.images["app"], place.states()["triage-2"]) == ("registry.example/agent:2", "Stable")
+
+
+def test_a_canary_beside_a_target_stands_after_its_step_until_a_person_lets_it_go_on() -> None:
+    steps = [{"weight": 20}, {"pause": {"duration": "10m"}}, {"weight": 50}]
+    place = adopted(retraining={"rollout": {"strategy": "Canary", "steps": steps}})
+    place.later(3590)
+    place.want("registry.example/agent:2")
+    place.settle()
+    place.answer = lambda *_: "F"
+    place.later(10)
+    place.settle()
+    place.answer = lambda *_: ""
+    place.later(900)
+    plan = place.settle()
+    assert said(plan, "WorkloadReady")[1] == "RolloutPaused"
+    assert "stands after step 1" in said(plan, "WorkloadReady")[2]
+    assert (place.images["app"], place.states()["triage-2"]) == (agents.IMAGE, "RollingOut")
+    place.promote()
+    place.settle()
+    assert (place.images["app"], place.states()["triage-2"]) == ("registry.example/agent:2", "Stable")
 
 
 # By steps -------------------------------------------------------------------------------------------------------------

@@ -192,6 +192,7 @@ def _facts(o: Observed, choice: Choice, case: _Case, kept: Standing, order: str)
         o.moment,
         orders=o.steering,
         suspended=case.down,
+        held="" if order else o.held,
         landed=_work_of(case.live, case.image[0]) == (case.image[1], facts(case.candidate).handbook),
     )
 
