@@ -255,6 +255,32 @@ def test_an_autoscaler_of_the_target_keeps_pods_from_coming_beside_it() -> None:
     assert said(desk.settle(), "Ready")[1] == "RolloutPaused"
 
 
+def test_a_rollout_stands_after_its_step_where_an_autoscaler_comes_after_its_candidate() -> None:
+    steps = [{"weight": 20}, {"pause": {"duration": "10m"}}, {"weight": 50}]
+    desk = at_work({"strategy": "Canary", "steps": steps})
+    assert desk.settle().requeue_after == 60
+    desk.bodies[AUTOSCALERS] = scaled_by("router")
+    desk.later(900)
+    plan = desk.settle()
+    assert said(plan, "Ready")[1] == "RolloutPaused"
+    assert "stands after step 1: HorizontalPodAutoscaler load" in said(plan, "Ready")[2]
+    assert (desk.counts(NAME), plan.requeue_after) == ((3, 3), 60)
+
+    desk.bodies[AUTOSCALERS] = scaled_by("other")
+    desk.settle()
+    assert (desk.images["app"], set(desk.of(ChildKind.DEPLOYMENT))) == (TWO, {"router"})
+
+
+def test_a_person_ends_what_stands_for_an_autoscaler() -> None:
+    for kind, image in ((OrderKind.ABORT, ONE), (OrderKind.PROMOTE_FULL, TWO)):
+        desk = at_work(CANARY)
+        desk.settle()
+        desk.bodies[AUTOSCALERS] = scaled_by("router")
+        desk.order(kind)
+        desk.settle()
+        assert (desk.images["app"], set(desk.of(ChildKind.DEPLOYMENT))) == (image, {"router"})
+
+
 def test_an_autoscaler_does_not_keep_a_suspended_agent_from_its_pods() -> None:
     desk = at_work(CANARY)
     desk.bodies[AUTOSCALERS] = scaled_by("router")

@@ -33,12 +33,17 @@ from aiagent_operator.core.workload import target as targets
 from aiagent_operator.core.workload import traffic as requests
 from aiagent_operator.core.workload.result import WorkloadPlan, not_ready
 
+# Seconds between two looks at autoscalers while pods are beside a target.
+_LOOK = 60.0
 _ON_ITS_WAY = (Reason.PROGRESSING, Reason.PODS_FAILING, Reason.AVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One revision takes over from another in a target. `live` and `child` are the target, `image` the candidate's."""
+    """One revision takes over from another in a target. `live` and `child` are the target, `image` the candidate's.
+
+    `counted`: what to say of an autoscaler that came after the candidate.
+    """
 
     target: TargetRef
     child: Child
@@ -48,6 +53,7 @@ class _Case:
     image: Image
     spec: RolloutSpec
     down: bool
+    counted: str = ""
 
 
 def canary_key(o: Observed, target: TargetRef) -> ObjectKey:
@@ -65,19 +71,27 @@ def plan(
         return WorkloadPlan(verdict=not_ready(Reason.ROLLOUT_STOPPED, f"status.rollout: {error}"))
     key, released = targets.key_of(o, target), requests.release(o)
     pair = _pair(o, choice)
-    begins = pair is not None and spec.strategy is Strategy.CANARY and kept.revision != facts(pair[1]).number
-    needed = {*released.needs, *((key,) if pair else ()), *((_autoscalers(o),) if begins else ())}
+    # Who goes back by an order needs no pods beside the target.
+    aside = pair is not None and spec.strategy is Strategy.CANARY and choice.order is None
+    needed = {*released.needs, *((key,) if pair else ()), *((_autoscalers(o),) if aside else ())}
     if unread := needed - o.live.keys():
         return WorkloadPlan(needs=frozenset(unread))
     child, live = o.children.get(key), o.live.get(key)
-    # Who goes back by an order needs no pods beside the target.
-    counted = _counted_by(o, target) if begins and choice.order is None else ""
+    counted = _counted_by(o, target) if aside else ""
     if pair is None:
         found = _alone(o, choice, kept, targets.of_revision(o, target, facts(record), down=down))
-    elif counted or live is None or child is None or child.claimed_by != o.identity.uid:
+    elif (
+        (counted and kept.revision != facts(pair[1]).number)
+        or live is None
+        or child is None
+        or child.claimed_by != o.identity.uid
+    ):
         found = _stays(o, choice, kept, targets.of_revision(o, target, facts(pair[0]), down=down), counted)
     else:
-        found = _rolling(o, choice, _Case(target, child, live, *pair, spec, down), kept)
+        found = _rolling(o, choice, _Case(target, child, live, *pair, spec, down, counted), kept)
+        # Nobody tells of an autoscaler that comes or goes.
+        times = [each for each in (found.requeue_after, _LOOK if aside else None) if each is not None]
+        found = replace(found, requeue_after=min(times, default=None))
     return replace(
         found,
         writes=(*found.writes, *released.writes),
@@ -192,7 +206,7 @@ def _facts(o: Observed, choice: Choice, case: _Case, kept: Standing, order: str)
         o.moment,
         orders=o.steering,
         suspended=case.down,
-        held="" if order else o.held,
+        held="" if order else o.held or case.counted,
         landed=_work_of(case.live, case.image[0]) == (case.image[1], facts(case.candidate).handbook),
     )
 
