@@ -189,8 +189,10 @@ triage-image: ## Build the image of the agent in examples/ticket-triage (TRIAGE_
 	@$(MAKE) -C examples/ticket-triage image IMAGE='$(TRIAGE_IMAGE)' BASE_IMAGE='$(PYTHON_IMAGE)' BUILD_FLAGS='$(BUILD_FLAGS)'
 
 .PHONY: e2e
-e2e: kind-up triage-image ## End-to-end tests on kind: chart, samples, calls from inside pods, an agent that learns
+e2e: kind-up triage-image ## End-to-end tests on kind: chart, samples, calls from inside pods, an agent that learns, a gateway
 	@$(BIN)/python -m support.kindcluster load $(TRIAGE_IMAGE)
+	$(call say,Building the gateway that the tests ask (once))
+	@$(BIN)/python -m e2e.gateway
 	$(call say,Running the end-to-end tests on kind)
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from support.kube import Kube, Object, wait_for
@@ -85,6 +86,11 @@ class Answers:
         """All requests."""
         return self.fresh.total() + self.kept.total() + len(self.failed)
 
+    @property
+    def all(self) -> Counter[str]:
+        """All answers, by model."""
+        return self.fresh + self.kept
+
     def share(self, model: str) -> float:
         """Share of the answers that a model gave, of those that could have come from any pod."""
         return self.fresh[model] / self.fresh.total()
@@ -109,16 +115,25 @@ class Callers:
 
     def since(self, moment: float, until: float = float("inf")) -> Answers:
         """What has come of the requests since a moment (Unix time), second by second; all of them since 0."""
-        log = self._kube.raw("GET", f"/api/v1/namespaces/{NAMESPACE}/pods/{NAME}/log", accept="*/*")
         found = Answers()
-        for line in log.splitlines():
-            when, fresh, kept, failed = json.loads(line)
+        for when, fresh, kept, failed in self._lines():
             if moment < when - 1 and when <= until:
                 found.fresh.update(fresh)
                 found.kept.update(kept)
                 found.failed += failed
                 found.seconds += 1
         return found
+
+    def _lines(self) -> Iterator[tuple[float, dict[str, int], dict[str, int], list[str]]]:
+        """One for each second: its end, and what came of it."""
+        log = self._kube.raw("GET", f"/api/v1/namespaces/{NAMESPACE}/pods/{NAME}/log", accept="*/*")
+        return (json.loads(line) for line in log.splitlines())
+
+    def span(self, model: str, moment: float) -> float:
+        """Seconds from the first answer that a model gave since a moment to its last one so far, both counted whole."""
+        ended = [when for when, fresh, kept, _ in self._lines() if when > moment and (model in fresh or model in kept)]
+        assert ended, f"{model} was to answer somebody"
+        return ended[-1] - ended[0] + 1
 
     def for_a_while(self, seconds: float) -> Answers:
         """What comes of the requests from now on, for some seconds."""

@@ -18,6 +18,8 @@ from support.localcluster.build import binaries
 ROOT = Path(__file__).parents[2]
 IMAGE = os.environ.get("IMAGE", "aiagent-operator:dev")
 SAMPLES = ROOT / "manifests" / "samples"
+# Whom the operator asks for what evaluations measure: e2e.monitoring puts it there.
+PROMETHEUS = "http://prometheus.monitoring:9090"
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +54,7 @@ def install(helm: Callable[..., str]) -> Callable[..., str]:
         return helm(
             "upgrade", "--install", chart.RELEASE, str(chart.CHART), "--create-namespace", "--wait", "--timeout", "3m",
             "--set", f"image.repository={repository}", "--set", f"image.tag={tag}",
+            "--set", f"prometheus.addresses={{{PROMETHEUS}}}",
             *(part for setting in settings for part in ("--set", setting)),
         )  # fmt: skip
 
@@ -149,6 +152,11 @@ def condition(found: Object, kind: str) -> Object:
     """One condition of an object; empty where it has none of the type."""
     conditions = (found.get("status") or {}).get("conditions") or []
     return next((entry for entry in conditions if entry["type"] == kind), {})
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a pod takes requests."""
+    return condition(pod, "Ready").get("status") == "True"
 
 
 def wait_ready(

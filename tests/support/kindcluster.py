@@ -72,6 +72,16 @@ def down() -> None:
     KUBECONFIG.unlink(missing_ok=True)
 
 
+def put(program: Path, target: str) -> None:
+    """Puts a program onto the cluster's node, for pods that mount it: no registry has to have an image with it."""
+    node = f"{NAME}-control-plane"
+    for command in (
+        ["docker", "cp", "--follow-link", str(program), f"{node}:{target}"],
+        ["docker", "exec", node, "chmod", "0755", target],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+
+
 def main(arguments: list[str]) -> None:
     """Entry point; exit status 1 with the reason where something is missing."""
     try:

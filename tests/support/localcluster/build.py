@@ -27,11 +27,15 @@ def say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Module:
-    """One wrapper module: its folder under modules/, and the program that each package makes."""
+    """One wrapper module: its folder under modules/, and the program that each package makes.
+
+    They are for this machine, unless `system` names another system, for what runs in a cluster's pods.
+    """
 
     name: str
     requires: str
     programs: dict[str, str]
+    system: str = ""
 
     @property
     def folder(self) -> Path:
@@ -117,6 +121,7 @@ def _go_build(module: Module, go: Path, package: str, target: Path, report: Call
         "GOWORK": "off",
         "GOTOOLCHAIN": "local",
         "GO111MODULE": "on",
+        **({"GOOS": module.system} if module.system else {}),
     }
     process = subprocess.Popen(
         [*command, "-o", str(target), package],
