@@ -82,8 +82,3 @@ class Agency:
 
         wait_for(alone, what=f"all answers to come from model {model}", timeout=PATIENCE)
         return found[-1]
-
-
-def say(text: str) -> None:
-    """For the person who runs it: what was measured."""
-    print(f"\nmeasured: {text}")

@@ -22,6 +22,22 @@ SAMPLES = ROOT / "manifests" / "samples"
 PROMETHEUS = "http://prometheus.monitoring:9090"
 
 
+_measured: list[str] = []
+
+
+def say(text: str) -> None:
+    """For the person who runs it: what was measured, printed at the end."""
+    _measured.append(text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what was measured."""
+    if _measured:
+        terminalreporter.section("measured")
+    for text in _measured:
+        terminalreporter.write_line(text)
+
+
 @pytest.fixture(scope="session")
 def kube() -> Iterator[Kube]:
     """The administrator of the kind cluster that `make kind-up` made."""

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import pytest
 
 from e2e import gateway as real
-from e2e.agency import PATIENCE, Agency, say
+from e2e.agency import PATIENCE, Agency
 from e2e.callers import Callers
-from e2e.conftest import IMAGE
+from e2e.conftest import IMAGE, say
 from support import agents, gateway
 from support.agents import API
 from support.kube import Kube, Object, wait_for
@@ -168,9 +168,15 @@ def test_the_gateway_gives_the_share_that_is_asked_for_then_all(agency: Agency) 
 
 
 def test_an_abort_takes_all_requests_back(agency: Agency) -> None:
-    rolled_out(agency, 3, "second", "third", answers=500)
+    begin = time.time()
+    canary = rolled_out(agency, 3, "second", "third", answers=500)
     agency.order("Abort", f"stop-{time.time():.0f}")
     assert "AgentAction stop-" in agency.until_rejected(3)
     agency.until_alone("second")
     assert weights(agency) == {"stable": 100, "canary": 0}
     assert agency.agent()["status"]["revision"]["stable"] == 2
+    everything = agency.callers.since(begin)
+    say(
+        f"by HTTPRoute at {SHARE} %, aborted: {canary['third'] / canary.total():.1%} of {canary.total()} answers, then "
+        f"none; failed: {len(everything.failed)} of {everything.number}"
+    )

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from e2e import monitoring
-from e2e.agency import PATIENCE, Agency, say
+from e2e.agency import PATIENCE, Agency
 from e2e.callers import Callers
-from e2e.conftest import condition, wait_ready
+from e2e.conftest import condition, say, wait_ready
 from support.agents import API
 from support.kindcluster import NAME as CLUSTER
 from support.kube import Kube, Object, wait_for
@@ -214,6 +214,6 @@ def test_a_worse_one_that_slips_through_is_taken_back_by_what_people_say_of_its_
     assert agency.agent()["status"]["revision"]["stable"] == 2
     assert seconds < 60
     say(
-        f"taken back: {reason}; {seconds:.0f} s from the first answer of the worse revision to its last one, with "
-        f"{measured['count']} measurements at an interval of 10 s"
+        f"taken back: {reason}; from the first answer of the worse revision to its last one {seconds:.0f} s, with "
+        f"measurements every 10 s, of which it took {measured['count']}"
     )
