@@ -98,7 +98,7 @@ def test_what_fails_its_evaluation_never_runs_in_the_target(place: Workplace) ->
 
     place.change("triage", workload={"container": {"image": TWO}}, retraining={"evaluations": [bad]})
     place.until_reason("triage", "Ready", "EvaluationFailed", "0.5 is below min 0.8", "revision 1 serves")
-    place.until_settled("triage")
+    place.installed.operator().until_idle()
     assert (_image(place), _get(place)["metadata"]["generation"]) == (ONE, generation)
     assert states(place) == {1: "Stable", 2: "Rejected"}
 
