@@ -379,6 +379,11 @@ UNSAFE: dict[str, tuple[Object, str]] = {
     "processes": ({"hostPID": True}, "hostPID"),
     "ipc": ({"hostIPC": True}, "hostIPC"),
     "files": ({"volumes": [{"name": "root", "hostPath": {"path": "/"}}]}, "take hostPath volumes out"),
+    "probe": (app(livenessProbe={"httpGet": {"host": "10.0.0.1", "port": 80}}), "ask its own pod: take host out"),
+    "hook": (
+        app(lifecycle={"preStop": {"httpGet": {"host": "169.254.169.254", "port": 80}}}),
+        "ask its own pod: take host out",
+    ),
     "port": (app(ports=[{"containerPort": 80, "hostPort": 80}]), "take hostPort out"),
     "privileged": (app(securityContext={"privileged": True}), "take privileged"),
     "privileged init": (
@@ -397,6 +402,16 @@ def test_running_pods_that_reach_the_node(office: Office, what: str) -> None:
     pod, remedy = UNSAFE[what]
     with refused("operator-pods", remedy):
         office.operator.create(owned(office, **pod))
+
+
+def test_running_pods_that_an_annotation_frees_of_apparmor(office: Office) -> None:
+    obj = owned(office)
+    name = "container.apparmor.security.beta.kubernetes.io/app"
+    obj["spec"]["template"]["metadata"]["annotations"] = {name: "unconfined"}
+    with refused("operator-pods", "Unconfined profiles"):
+        office.operator.create(obj)
+    obj["spec"]["template"]["metadata"]["annotations"] = {name: "runtime/default", "other": "unconfined"}
+    office.operator.create(obj)
 
 
 @pytest.mark.parametrize("what", UNSAFE)
