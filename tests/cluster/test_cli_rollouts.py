@@ -50,7 +50,7 @@ def test_a_rollout_is_followed_promoted_and_aborted(ask: Ask, place: Workplace) 
     assert now.out.splitlines()[:3] == [
         "Revision 1 serves: 1 of 1 pods ready",
         "Revision 2 takes over: 1 of 1 pods ready",
-        "It is at step 2 of 3, with 50 % in effect, and waits for Person",
+        "1 of 3 steps are over, 50 % is in effect, and it waits for Person",
     ]
     assert "kubectl aiagent promote" in ask("describe triage", user(place, "view")).out
 

@@ -50,7 +50,7 @@ def test_a_line_says_why_and_one_without_a_status_is_pending() -> None:
 def test_rollout_status_has_them_below_the_step() -> None:
     now = agent(stable=1, rollingOut=2, rollout=STEP)
     lines = progress(now, {1: Pods(1, 1), 2: Pods(1, 1)}, ['Evaluation "a" is Running']).lines
-    assert lines[lines.index('Evaluation "a" is Running') - 1].startswith("It is at step ")
+    assert lines[lines.index('Evaluation "a" is Running') - 1].startswith("1 of ")
 
 
 def test_describe_has_a_table_and_programs_get_the_same(capsys: pytest.CaptureFixture[str]) -> None:

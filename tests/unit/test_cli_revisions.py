@@ -256,12 +256,12 @@ def test_steps_are_told_with_what_they_wait_for() -> None:
         (
             "Revision 1 serves: 8 of 8 pods ready",
             "Revision 2 takes over: 2 of 2 pods ready",
-            "It is at step 2 of 3, with 20 % in effect, and waits for Person",
+            "1 of 3 steps are over, 20 % is in effect, and it waits for Person",
             PAUSED[2],
         )
     )
     full = progress(agent(**paused, rollout={**STEP, "full": True}), pods)
-    assert "the last step" in full.lines[2]
+    assert "All steps are passed over" in full.lines[2]
     aborted = progress(agent(**paused, rollout={**STEP, "abortedAt": "x", "reason": "AgentAction stop"}), pods)
     assert aborted.lines[2] == "Revision 2 is given up: AgentAction stop"
     # What is left of another rollout, such as orders, says nothing of this one.

@@ -140,8 +140,11 @@ def _step(agent: Object, now: Standing) -> str:
         return ""
     if kept.get("abortedAt"):
         return f"Revision {now.takes_over} is given up: {kept.get('reason', '')}"
-    where = "the last step" if kept.get("full") else f"step {kept.get('step', 0) + 1} of {kept['steps']}"
-    return f"It is at {where}, with {kept.get('weight', 0)} % in effect, and waits for {kept.get('waitsFor')}"
+    # Steps are counted from 0, in status and messages alike: the number of the one under way is how many are over.
+    passed = (
+        "All steps are passed over" if kept.get("full") else f"{kept.get('step', 0)} of {kept['steps']} steps are over"
+    )
+    return f"{passed}, {kept.get('weight', 0)} % is in effect, and it waits for {kept.get('waitsFor')}"
 
 
 def _deployments(cluster: Cluster, agent: Object) -> Mapping[int, Pods] | None:
