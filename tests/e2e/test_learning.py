@@ -168,13 +168,14 @@ def test_what_learned_from_poisoned_tickets_is_refused_and_the_stable_one_goes_o
     evaluated = agency.evaluations(3)["held-out"]["status"]
     assert evaluated["phase"] == "Failed"
     assert "accuracy" in reason
-    found = agency.agent()
-    assert (found["status"]["training"]["last"]["revision"], found["status"]["training"]["last"]["state"]) == (
-        3,
-        "Rejected",
-    )
+
+    def told(found: Object) -> bool:
+        last = found["status"]["training"]["last"]
+        return (last["revision"], last["state"]) == (3, "Rejected") and condition(found, "Ready")["status"] == "True"
+
+    # The agent's status is another write than the revision's.
+    found = agency.until("the agent to say that its training was refused", told)
     assert found["status"]["revision"]["stable"] == 2
-    assert condition(found, "Ready")["status"] == "True"
     pods = agency.kube.list("v1", "pods", namespace=NAMESPACE, labels="workforce.dev/agent=triage")
     assert {pod["metadata"]["labels"].get("workforce.dev/revision") for pod in pods} == {"2"}
     assert agency.callers.for_a_while(3).fresh.keys() == {stable}
