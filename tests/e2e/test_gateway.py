@@ -152,6 +152,11 @@ def weights(agency: Agency) -> dict[str, int]:
     return gateway.weights(agency.kube.get(gateway.API, "httproutes", NAME, namespace=NAMESPACE))
 
 
+def until_weights(agency: Agency, **wanted: int) -> None:
+    """Waits for them: the route is another object than the agent."""
+    wait_for(lambda: weights(agency) == wanted, what=f"the route to have the weights {wanted}", timeout=PATIENCE)
+
+
 def test_the_gateway_gives_the_share_that_is_asked_for_then_all(agency: Agency) -> None:
     begin = time.time()
     assert set(agency.callers.for_a_while(2).all) == {"first"}
@@ -159,7 +164,7 @@ def test_the_gateway_gives_the_share_that_is_asked_for_then_all(agency: Agency) 
     agency.order("Promote", f"go-on-{time.time():.0f}")
     agency.until_it_serves(2)
     agency.until_alone("second")
-    assert weights(agency) == {"stable": 100, "canary": 0}
+    until_weights(agency, stable=100, canary=0)
     everything = agency.callers.since(begin)
     say(
         f"by HTTPRoute at {SHARE} %: {canary['second'] / canary.total():.1%} of {canary.total()} answers came from the "
@@ -173,7 +178,7 @@ def test_an_abort_takes_all_requests_back(agency: Agency) -> None:
     agency.order("Abort", f"stop-{time.time():.0f}")
     assert "AgentAction stop-" in agency.until_rejected(3)
     agency.until_alone("second")
-    assert weights(agency) == {"stable": 100, "canary": 0}
+    until_weights(agency, stable=100, canary=0)
     assert agency.agent()["status"]["revision"]["stable"] == 2
     everything = agency.callers.since(begin)
     say(
