@@ -88,6 +88,23 @@ def test_a_wide_history_has_images_handbook_and_why() -> None:
     assert cells["WHY"] == "Serves by order"
 
 
+def test_a_trained_revision_is_what_its_training_made_of_it() -> None:
+    before = record(1, "Stable", model={"provider": "in-house", "name": "triage"})
+    after = record(2, model={"provider": "in-house", "name": "triage"})
+    assert difference.work(before) == difference.work(after)
+    handbook = {"configMap": "aiagent.triage.9876543210", "digest": f"sha256:{'98' * 32}"}
+    made = {"template": json.dumps(template()), "images": [{"container": "app", "image": "agent:2"}]}
+    after["status"]["work"] = made | {"handbook": handbook, "digest": DIGEST}
+    after["status"]["result"] = {"model": {"provider": "in-house", "name": "triage", "version": "7"}}
+    headers, (row,) = table(agent(stable=1, rollingOut=2), [after], wide=True)
+    cells = dict(zip(headers, row, strict=True))
+    assert (cells["IMAGES"], cells["MODEL"], cells["HANDBOOK"]) == ("agent:2", "in-house/triage@7", "9898989898")
+    assert "version: '7'" in difference.work(after)
+    # While it trains it is what was asked for, and a result without a work has been refused.
+    del after["status"]["work"]
+    assert difference.work(before) == difference.work(after)
+
+
 def test_the_first_revision_takes_over_from_nobody() -> None:
     assert str(Standing.of(agent(rollingOut=1))) == "1 starts"
     assert str(Standing.of(agent(stable=1, rollingOut=2))) == "1 serves, 2 takes over"

@@ -75,7 +75,7 @@ def _described(agent: Object, record: Object) -> str:
 
 def _handbooks(cluster: Cluster, before: Object, after: Object) -> tuple[Files, Files]:
     """The files of both handbooks; their digests where one of them cannot be read; none where they are the same."""
-    old, new = (record["spec"]["work"]["handbook"] for record in (before, after))
+    old, new = (revisions.worked(record)["handbook"] for record in (before, after))
     if old["digest"] == new["digest"]:
         return {}, {}
     namespace = before["metadata"]["namespace"]

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import yaml
 
+from aiagent_operator.cli.revisions import worked
+
 WORK: Final = "work.yaml"
 DIGEST: Final = "handbook.digest"
 
@@ -55,7 +57,7 @@ _Dumper.add_representer(str, _text)
 def work(record: Mapping[str, Any]) -> str:
     """The work of a revision but for the handbook, as canonical YAML: the template, which has its images in it, or the
     images of an adopted target; and the model."""
-    found = record["spec"]["work"]
+    found = worked(record)
     body: dict[str, Any] = {"model": found["model"]} if found.get("model") else {}
     if found.get("template") is not None:
         body["template"] = json.loads(found["template"])

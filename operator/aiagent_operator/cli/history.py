@@ -46,7 +46,7 @@ def table(agent: Object, found: list[Object], *, wide: bool) -> tuple[tuple[str,
     now = Standing.of(agent)
     rows = []
     for record in found:
-        spec, work = record["spec"], record["spec"]["work"]
+        spec, work = record["spec"], revisions.worked(record)
         cells = {
             "REVISION": spec["number"],
             "STATE": revisions.state(record),

@@ -99,6 +99,13 @@ def pick(records: list[Object], wanted: int, agent: Object) -> Object:
     raise CliError(f"{which} has no revision {wanted}: {there}; how many are kept is spec.revisionHistoryLimit")
 
 
+def worked(record: Mapping[str, Any]) -> Object:
+    """What the agent is in a revision: the work that was asked for, with what its training has made of it."""
+    work, status = record["spec"]["work"], record.get("status") or {}
+    trained, model = status.get("work") or {}, (status.get("result") or {}).get("model")
+    return {**work, **trained, **({"model": model} if trained and model else {})}
+
+
 def model(work: Mapping[str, Any]) -> str:
     """Its model as provider/name, with the version where there is one."""
     found = work.get("model") or {}
