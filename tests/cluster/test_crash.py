@@ -84,10 +84,22 @@ class Rig:
         return self.hiring
 
     def recover(self) -> None:
-        """Begin a test whatever the one before has left."""
+        """Begin a test whatever the one before has left, and without its agents: each start would look at them anew."""
         self.proxy.reset()
         if not self.operator.running():
             self.operator.restart()
+        left = self._names(agents.API, "aiagents")
+        for name in left:
+            self.place.dismiss(name)
+        gone = f"the {len(left)} agents of the test before to be gone"
+        wait_for(lambda: not self._names(agents.API, "aiagents"), what=gone, timeout=300)
+        for api, plural in ((agents.API, "agentactions"), ("apps/v1", "deployments")):
+            for name in self._names(api, plural):
+                self.place.admin.delete(api, plural, name, namespace=self.place.namespace, propagation="Background")
+
+    def _names(self, api: str, plural: str) -> list[str]:
+        found = self.place.admin.list(api, plural, namespace=self.place.namespace)
+        return [each["metadata"]["name"] for each in found]
 
     def settle(self) -> None:
         """Wait until the operator has nothing to do."""
