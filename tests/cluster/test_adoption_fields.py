@@ -17,10 +17,11 @@ import pytest
 from aiagent_operator.api import meta
 from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.workload import OnConflict
-from aiagent_operator.core import adoption, injection, managed_fields, release
+from aiagent_operator.core import injection
 from aiagent_operator.core.children import observe
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, ChildKind
+from aiagent_operator.core.targets import adoption, disputes, managed_fields, release
 from support import chart
 from support.cluster import Cluster, NamedCluster
 from support.kube import ApiError, Kube, Object
@@ -65,7 +66,7 @@ class Target:
             try:
                 self.send(patch)
             except ApiError as error:
-                if error.status != 409 or adoption.conflict_message(error.body, patch.body):
+                if error.status != 409 or disputes.conflict_message(error.body, patch.body):
                     raise
             else:
                 return True
@@ -342,7 +343,7 @@ def test_a_409_of_the_api_server_names_field_manager_and_remedy(target: Target, 
     with pytest.raises(ApiError) as refused:
         target.send(planned.patch)
     assert refused.value.status == 409
-    conflict = adoption.conflict_message(refused.value.body, planned.body)
+    conflict = disputes.conflict_message(refused.value.body, planned.body)
     assert conflict is not None
     assert conflict.manager == ARGO
     assert ".spec.template.spec.serviceAccountName" in conflict.field
@@ -358,7 +359,7 @@ def test_a_409_because_the_target_has_changed_is_no_dispute(target: Target, admi
     with pytest.raises(ApiError) as stale:
         target.send(planned.patch)
     assert stale.value.status == 409
-    assert adoption.conflict_message(stale.value.body, planned.body) is None
+    assert disputes.conflict_message(stale.value.body, planned.body) is None
     assert [container["name"] for container in target.spec()["containers"]] == ["other"]
 
 

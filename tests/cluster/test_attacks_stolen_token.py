@@ -8,10 +8,10 @@ import pytest
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.workload import OnConflict
-from aiagent_operator.core import adoption
 from aiagent_operator.core.children import role, role_binding
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.rights.rules import Rule
+from aiagent_operator.core.targets import adoption
 from support import chart
 from support.kube import Object, wait_for
 from support.tenancy import APPS, RBAC, Office, injected, refused, unauthorized
@@ -682,6 +682,20 @@ def test_poisoning_a_statefulset(office: Office) -> None:
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "evil"}]}}}}
     with refused("operator-adopted", "leaves the containers"):
         office.operator.patch(APPS, "statefulsets", "theirs", patch, namespace=office.namespace)
+
+
+def test_keeping_a_statefulset_from_its_updates(office: Office) -> None:
+    adopted(office, office.identity(), "StatefulSet")
+    patch = {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}}
+    with refused("operator-adopted", "the rest of its update strategy is its owner's"):
+        office.operator.patch(APPS, "statefulsets", "theirs", patch, namespace=office.namespace)
+
+
+def test_holding_back_updates_of_a_statefulset_that_is_no_agents(office: Office) -> None:
+    office.editor.create(office.statefulset())
+    patch = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 1}}}}
+    with refused("operator-adopted", "sets the partition of an adopted StatefulSet while it runs as an agent"):
+        office.operator.patch(APPS, "statefulsets", "memory", patch, namespace=office.namespace)
 
 
 def test_deleting_a_tenants_workload(office: Office) -> None:

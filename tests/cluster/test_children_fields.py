@@ -18,7 +18,7 @@ from aiagent_operator.core.children import (
     service_account,
 )
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired
-from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.rights.rules import Rule
 from support import chart
 from support.kube import ApiError, Kube, Object
 from support.operator import GRANTABLE_GROUP, Installation

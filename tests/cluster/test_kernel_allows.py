@@ -12,7 +12,7 @@ from aiagent_operator.api.agentrole import AgentRoleSpec
 from aiagent_operator.api.aiagent import AIAgentSpec
 from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.workload import OnConflict
-from aiagent_operator.core import adoption, injection, release, targets
+from aiagent_operator.core import injection
 from aiagent_operator.core.children import (
     deployment,
     evaluation,
@@ -25,8 +25,9 @@ from aiagent_operator.core.children import (
 )
 from aiagent_operator.core.children.revision import Origin, Work
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.rules import Rule
-from aiagent_operator.core.targets import Patch
+from aiagent_operator.core.rights.rules import Rule
+from aiagent_operator.core.targets import adoption, release, seen
+from aiagent_operator.core.targets.seen import Patch
 from support import chart
 from support.kube import ApiError, Kube, Object, wait_for
 from support.tenancy import APPS, RBAC, READ_CONFIG, Office, injected, unauthorized
@@ -126,11 +127,13 @@ def settle(office: Office, obj: Object, step: Callable[[Object], Patch | None]) 
     return dict(live)
 
 
-def adopting(agent: AgentIdentity, image: tuple[str, str] | None = None) -> Callable[[Object], Patch | None]:
-    """The next step of an adoption, with the image of a container."""
+def adopting(
+    agent: AgentIdentity, image: tuple[str, str] | None = None, staged: int | None = None
+) -> Callable[[Object], Patch | None]:
+    """The next step of an adoption, with the image of a container, and a StatefulSet's partition."""
 
     def step(live: Object) -> Patch | None:
-        plan = adoption.plan(live, agent, injected(agent), OnConflict.TAKE_OVER, image)
+        plan = adoption.plan(live, agent, injected(agent), OnConflict.TAKE_OVER, image, staged=staged)
         assert isinstance(plan, adoption.Apply | adoption.Disown | adoption.Converged), plan
         return None if isinstance(plan, adoption.Converged) else plan.patch
 
@@ -149,8 +152,10 @@ def test_the_operator_adopts_a_workload_and_gives_it_back(office: Office, kind: 
     live = settle(office, obj, adopting(agent))
     assert account(live) == meta.account_name(agent.name)
     for number in (2, 3):
-        live = settle(office, obj, adopting(agent, ("app", f"registry.example/app:{number}")))
+        staged = number if kind == "StatefulSet" else None
+        live = settle(office, obj, adopting(agent, ("app", f"registry.example/app:{number}"), staged))
         assert live["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":{number}")
+        assert staged is None or live["spec"]["updateStrategy"]["rollingUpdate"]["partition"] == staged
     live = settle(office, obj, lambda live: release.scale(live, suspended=True))
     assert live["spec"]["replicas"] == 0
     live = settle(office, obj, lambda live: next(iter(release.release(live, agent)), None))
@@ -161,7 +166,7 @@ def test_the_operator_puts_a_candidate_beside_a_workload(office: Office) -> None
     agent = office.identity()
     office.employ(agent)
     live = settle(office, office.editor.create(office.deployment()), adopting(agent))
-    pods = targets.template_of(live)
+    pods = seen.template_of(live)
     office.operator.create(deployment.canary(agent, 2, "triage", pods, 1, injected(agent)).manifest)
     # At any version: its controller writes the status meanwhile.
     office.operator.replace(deployment.canary(agent, 3, "triage", pods, 1, injected(agent)).manifest)

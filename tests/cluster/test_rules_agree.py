@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.core.rules import Ceiling, Right, Rule, intersection, normalise, rights
+from aiagent_operator.core.rights.rules import Ceiling, Right, Rule, intersection, normalise, rights
 from support.kube import ApiError, Kube, wait_for
 
 RBAC = "rbac.authorization.k8s.io"

@@ -14,7 +14,7 @@ from support.evaluationcases import EVALUATION_CONSTRAINTS, EVALUATION_RULES, EV
 from support.kube import ApiError, Kube, Object
 from support.policycases import POLICY, POLICY_RULES
 from support.reviewcases import REVIEW_CONSTRAINTS, REVIEW_RULES, REVIEWED
-from support.rolloutcases import OWN, ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES, WATCHED
+from support.rolloutcases import OWN, ROLLOUT, ROLLOUT_CONSTRAINTS, ROLLOUT_RULES, ROUTED, WATCHED
 from support.schemacases import (
     DRIFT,
     GONE,
@@ -93,9 +93,11 @@ SEVERAL: Object = copy.deepcopy(ORDER)
 SEVERAL["spec"]["selector"] = {"matchLabels": {"team": "crm"}}
 del SEVERAL["spec"]["agentRef"]
 ADOPTING = {**AGENT, "spec": {**AGENT["spec"], "workload": OWN}}
+HOW_ROUTED = {**ADOPTING["spec"]["retraining"], "rollout": ROUTED}
 BASES = {
     "AIAgent": AGENT,
     "AIAgent/adopting": ADOPTING,
+    "AIAgent/routed": {**ADOPTING, "spec": {**ADOPTING["spec"], "retraining": HOW_ROUTED}},
     "AgentRole": ROLE,
     "AgentAction": ORDER,
     "AgentAction/several": SEVERAL,

@@ -10,10 +10,10 @@ from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.core.children import observe
 from aiagent_operator.core.children.network_policy import DnsPeers
-from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Environment, Observed, Plan, Verb, Write
-from aiagent_operator.core.rules import Ceiling, Rule
+from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
+from aiagent_operator.core.rights.rules import Ceiling, Rule
 from support import agents
 
 HOME, UID = "home", "0a1b"

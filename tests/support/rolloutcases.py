@@ -8,12 +8,13 @@ from support.schemacases import Case, rule
 WHERE = "spec.retraining.rollout"
 TARGET = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "triage"}}
 OWN = TARGET | {"container": {"name": "app", "image": "registry.example/triage:1"}}
-STATEFUL = {"targetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "triage"}}
 ROLLOUT: dict[str, Any] = {
     "strategy": "Canary",
     "steps": [{"weight": 20}, {"pause": {"duration": "10m"}}, {"evaluation": {"name": "held-out"}}, {"weight": 50}],
 }
 ROUTING = {"httpRoute": {"name": "triage"}, "stableService": "triage", "canaryService": "canary"}
+ROUTED: dict[str, Any] = {"strategy": "Canary", "steps": [{"weight": 80}], "trafficRouting": ROUTING}
+"""What is right beside a target: any weight."""
 BLUE_GREEN: dict[str, Any] = {"strategy": "BlueGreen", "blueGreen": {"activeService": "triage"}}
 
 
@@ -57,10 +58,9 @@ ROLLOUT_RULES = [
     _of({"strategy": "Recreate", "analysis": [{"name": "live"}]}, "with Recreate is gone by then", "analysis"),
     _of({"strategy": "Canary", "analysis": [{"name": "live"}]}, "begins with the first weight above 0", "analysis"),
     rule("spec.workload", TARGET, "the images of a targetRef are its owner's", WHERE),
-    rule("spec.workload", OWN | STATEFUL, "come beside those of a Deployment, not of a StatefulSet", WHERE),
-    _beside(BLUE_GREEN, "between which Services could be switched"),
-    _beside({**ROLLOUT, "trafficRouting": ROUTING}, "between which Services could be switched"),
-    _beside({"strategy": "Canary", "steps": [{"weight": 51}]}, "write weights of at most 50"),
+    _beside(BLUE_GREEN, "between which a Service could be switched at once"),
+    rule("spec.workload.targetRef.kind", "StatefulSet", "nothing comes beside a StatefulSet", WHERE, "AIAgent/routed"),
+    _beside({"strategy": "Canary", "steps": [{"weight": 51}]}, "write weights of at most 50, or name trafficRouting"),
     rule("spec.retraining", {"rollout": ROLLOUT, "every": "720h"}, "say when the Job of jobTemplate runs"),
     rule("spec.retraining", {"suspend": False}, "needs a jobTemplate to train by, or a rollout"),
     _of({"strategy": "Canary", "steps": [{}]}, "exactly one of weight", "steps[0]"),

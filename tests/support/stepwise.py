@@ -10,8 +10,8 @@ from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.core import onboarding
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, TrafficKind
 from aiagent_operator.core.plan import Observed, Plan
-from aiagent_operator.core.revisions import RollbackOrder, facts
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
+from aiagent_operator.core.versions.revisions import RollbackOrder, facts
 from support import agents
 from support.decisions import after, observed, said
 

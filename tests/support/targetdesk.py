@@ -7,6 +7,7 @@ leaves something out takes away. What the API server truly does is tried in test
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from aiagent_operator.api import meta
@@ -17,6 +18,7 @@ from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from support import agents
 from support.decisions import HOME
 from support.gates import Desk
+from support.statefulset import running
 
 OWNER = "argocd-controller"
 # Set by another operation than apply, so that an apply leaves it.
@@ -29,24 +31,39 @@ class ConflictError(AssertionError):
 
 
 class TargetDesk(Desk):
-    """The agent, and the Deployment `router` of somebody else with the containers `app` and `log`."""
+    """The agent, and the Deployment or StatefulSet `router` of somebody else with the containers `app` and `log`."""
 
-    def __init__(self, *permissions: Manifest, image: str = agents.IMAGE, take_over: bool = False, **spec: Any) -> None:
-        workload = agents.target("router", take_over=take_over, image=image)
+    def __init__(
+        self,
+        *permissions: Manifest,
+        image: str = agents.IMAGE,
+        take_over: bool = False,
+        kind: str = "Deployment",
+        **spec: Any,
+    ) -> None:
+        workload = agents.target("router", kind=kind, take_over=take_over, image=image)
         super().__init__(*permissions, workload=workload, **spec)
+        self.key = KEY if kind == "Deployment" else ObjectKey(ChildKind(kind), HOME, "router")
+        self.set = running(1, "")
+        """Its controller, where it is a StatefulSet."""
+        self.fails = ""
+        """Image of which no pod of a StatefulSet becomes ready."""
         self.broken: set[str] = set()
         """Deployments whose pods never become ready."""
-        body = agents.workload(HOME, "router")
+        body = agents.workload(HOME, "router", kind=kind)
         body["spec"]["template"]["spec"]["containers"].append({"name": "log", "image": "registry.example/log:1"})
         body["metadata"] |= {"uid": "uid-router", "resourceVersion": "0", "generation": 1}
         body["metadata"]["managedFields"] = [_entry(OWNER, {"app": {"f:image": {}}, "log": {"f:image": {}}})]
-        self.bodies[KEY] = body
+        if kind == "StatefulSet":
+            body["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+            self.set = running(1, _work(body))
+        self.bodies[self.key] = body
         self._run(body)
 
     @property
     def body(self) -> Manifest:
         """The target as it is."""
-        return self.bodies[KEY]
+        return self.bodies[self.key]
 
     @property
     def images(self) -> dict[str, str]:
@@ -71,7 +88,8 @@ class TargetDesk(Desk):
     def children(self) -> dict[ObjectKey, Child]:
         """As decisions see them: the target only where it bears the agent's labels."""
         found = super().children()
-        return found if belongs(ChildKind.DEPLOYMENT, self.body) else {k: c for k, c in found.items() if k != KEY}
+        kind = ChildKind(self.key.kind.value)
+        return found if belongs(kind, self.body) else {k: c for k, c in found.items() if k != self.key}
 
     def want(self, image: str, container: str = "app") -> None:
         """The author's edit."""
@@ -92,6 +110,17 @@ class TargetDesk(Desk):
         self._set(container, image, OWNER)
         self.controlled()
 
+    @property
+    def partition(self) -> int:
+        """That of a StatefulSet."""
+        found: int = self.body["spec"]["updateStrategy"].get("rollingUpdate", {}).get("partition", 0)
+        return found
+
+    def owner_stages(self, partition: int) -> None:
+        """The owner applies a partition of its own, by force."""
+        self._stage(partition, OWNER)
+        self.controlled()
+
     def controlled(self) -> None:
         """The spec is another one, and its controller has done what it says."""
         self.body["metadata"]["generation"] += 1
@@ -99,7 +128,7 @@ class TargetDesk(Desk):
 
     def write(self, write: Write) -> None:
         """The write takes effect."""
-        if write.key != KEY:
+        if write.key != self.key:
             super().write(write)
             return
         before = copy.deepcopy(self.body["spec"])
@@ -130,6 +159,7 @@ class TargetDesk(Desk):
             if container["name"] in wanted:
                 mounts = [m for m in container.get("volumeMounts", []) if not m["name"].startswith(meta.VOLUME_PREFIX)]
                 container["volumeMounts"] = mounts + copy.deepcopy(list(wanted[container["name"]]["volumeMounts"]))
+        self._staged(body, force=force)
         pod |= {name: given[name] for name in ("serviceAccountName", "serviceAccount") if name in given}
         kept = [v for v in pod.get("volumes", []) if not v["name"].startswith(meta.VOLUME_PREFIX)]
         pod["volumes"] = kept + copy.deepcopy(given.get("volumes", []))
@@ -146,6 +176,34 @@ class TargetDesk(Desk):
             for name, c in wanted.items()
         }
         self._entries(meta.MANAGER, owned)
+        labels: Manifest = {f"f:{label}": {} for label in template["labels"] if label.startswith(meta.GROUP)}
+        for entry in metadata["managedFields"]:
+            if entry["manager"] == meta.MANAGER:
+                entry["fieldsV1"]["f:spec"]["f:template"]["f:metadata"] = {"f:labels": labels}
+        if "updateStrategy" in (body.get("spec") or {}):
+            _spec(self.body["metadata"]["managedFields"][-1])["f:updateStrategy"] = copy.deepcopy(_STAGED)
+
+    def _staged(self, body: Manifest, *, force: bool) -> None:
+        """The partition of an apply, or what becomes of one that is left out."""
+        holders = [e["manager"] for e in self.body["metadata"]["managedFields"] if "f:updateStrategy" in _spec(e)]
+        strategy = (body.get("spec") or {}).get("updateStrategy")
+        if strategy is not None:
+            wanted = strategy["rollingUpdate"]["partition"]
+            if wanted != self.partition and set(holders) - {meta.MANAGER} and not force:
+                raise ConflictError("partition")
+            if wanted != self.partition:
+                self._stage(wanted, meta.MANAGER)
+        elif holders == [meta.MANAGER]:
+            # The API server puts the default back only where the type is left out too; nothing is 0 to the controller.
+            del self.body["spec"]["updateStrategy"]["rollingUpdate"]
+
+    def _stage(self, partition: int, manager: str) -> None:
+        """The manager sets another partition, and owns it alone then."""
+        self.body["spec"]["updateStrategy"]["rollingUpdate"] = {"partition": partition}
+        for entry in self.body["metadata"]["managedFields"]:
+            _spec(entry).pop("f:updateStrategy", None)
+            if entry["manager"] == manager:
+                _spec(entry)["f:updateStrategy"] = copy.deepcopy(_STAGED)
 
     def _merge(self, body: Manifest, manager: str) -> None:
         fields = body["metadata"].pop("managedFields", None)
@@ -178,7 +236,27 @@ class TargetDesk(Desk):
         ready, self.ready = self.ready, self.ready and body["metadata"]["name"] not in self.broken
         super()._run(body)
         self.ready = ready
+        if body.get("kind") == "StatefulSet":
+            work = _work(body)
+            self.set.broken |= {work} if self.fails and self.fails in work else set()
+            self.set.change(body["spec"]["replicas"], work, self.partition)
+            self.set.run()
+            its = self.set.facts(0, "")
+            body["status"] |= {"replicas": its.replicas, "updatedReplicas": its.updated, "readyReplicas": its.ready}
         body["status"]["observedGeneration"] = body["metadata"]["generation"]
+
+
+_STAGED: Manifest = {"f:rollingUpdate": {"f:partition": {}}}
+
+
+def _work(body: Manifest) -> str:
+    """What tells pods of a StatefulSet apart: its pod template."""
+    return json.dumps(body["spec"]["template"], sort_keys=True)
+
+
+def _spec(entry: Manifest) -> Manifest:
+    found: Manifest = entry["fieldsV1"]["f:spec"]
+    return found
 
 
 def _key(container: str) -> str:

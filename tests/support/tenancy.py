@@ -14,7 +14,7 @@ from aiagent_operator.core import injection
 from aiagent_operator.core.children import deployment, role, role_binding, service_account
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.rights.rules import Rule
 from support import chart
 from support.kube import ApiError, Kube, Object, wait_for
 

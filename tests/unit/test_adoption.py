@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from aiagent_operator.api import meta
 from aiagent_operator.api.connections import Connection
 from aiagent_operator.api.workload import OnConflict
-from aiagent_operator.core import adoption, injection, release
+from aiagent_operator.core import injection
 from aiagent_operator.core.children import deployment, observe
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest
+from aiagent_operator.core.targets import adoption, disputes, release
 
 AGENT = AgentIdentity("support", "triage", "11111111-1111-1111-1111-111111111111")
 OTHER = AgentIdentity("support", "other", "22222222-2222-2222-2222-222222222222")
@@ -205,12 +206,12 @@ def test_the_account_that_comes_back_is_never_another_agents(recorded: str | Non
     "error", [{}, {"details": None}, {"details": {"causes": None}}, {"details": {"causes": [{"reason": "Other"}]}}]
 )
 def test_an_answer_without_a_disputed_field_is_no_conflict(error: Manifest) -> None:
-    assert adoption.conflict_message(error, target()) is None
+    assert disputes.conflict_message(error, target()) is None
 
 
 def test_a_cause_in_unknown_words_still_names_the_field() -> None:
     cause = {"reason": "FieldManagerConflict", "message": "no quotes here", "field": ".spec.replicas"}
-    conflict = adoption.conflict_message({"details": {"causes": [cause]}}, target())
+    conflict = disputes.conflict_message({"details": {"causes": [cause]}}, target())
     assert conflict is not None
     assert ".spec.replicas" in conflict.message
     assert "not known" in conflict.manager

@@ -6,12 +6,12 @@ from typing import Any
 
 from aiagent_operator.api.agentevaluation import Phase
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.core import analysing
-from aiagent_operator.core.evaluating import facts
+from aiagent_operator.core.evaluation import analysing
+from aiagent_operator.core.evaluation.evaluating import facts
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Failure, Plan
-from aiagent_operator.core.revisions import RollbackOrder
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
+from aiagent_operator.core.versions.revisions import RollbackOrder
 from support import agents
 from support.agents import permission
 from support.decisions import HOME, said

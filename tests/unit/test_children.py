@@ -24,7 +24,7 @@ from aiagent_operator.core.children import (
     service_account,
 )
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest
-from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.rights.rules import Rule
 
 AGENT = AgentIdentity("support", "triage", "0b7e7f3a-8a1c-4f43-9d50-4f57f5a0e0d1")
 CONNECTIONS = tuple(

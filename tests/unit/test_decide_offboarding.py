@@ -8,9 +8,9 @@ from aiagent_operator.core import offboarding, onboarding
 from aiagent_operator.core.children import run_account, run_job, run_network
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.children.run_job import Run
-from aiagent_operator.core.ledger import MOST_RIGHTS
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Verb, create
+from aiagent_operator.core.rights.ledger import MOST_RIGHTS
 from support.agents import permission, rule
 from support.decisions import HOME, IDENTITY, after, kinds, observed, said
 

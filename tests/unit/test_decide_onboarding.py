@@ -6,9 +6,9 @@ import pytest
 
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core import onboarding
-from aiagent_operator.core.grants import NamespaceFacts
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, Rollout
 from aiagent_operator.core.plan import Failure, Observed, Plan, Verb
+from aiagent_operator.core.rights.grants import NamespaceFacts
 from support.agents import owner, permission, rule
 from support.decisions import HOME, NAMESPACES, after, compiled, kinds, observed, said
 

@@ -13,8 +13,8 @@ from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.api.kinds import KINDS
 from aiagent_operator.api.meta import GROUP
-from aiagent_operator.core import forbidden
-from aiagent_operator.core.ledger import MOST_RIGHTS
+from aiagent_operator.core.rights import forbidden
+from aiagent_operator.core.rights.ledger import MOST_RIGHTS
 from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.settings import PREFIX, Settings
 from support.documents import DOCUMENTS, ROOT, SAMPLES, anchors, blocks, code, commands, headings, links, objects, prose

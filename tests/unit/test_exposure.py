@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.core.exposure import MOST, Exposure, Way, role_facts, selects
-from aiagent_operator.core.exposure_facts import Collector, Facts
 from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.rights.exposure import MOST, Exposure, Way, role_facts, selects
+from aiagent_operator.core.rights.exposure_facts import Collector, Facts
 from aiagent_operator.core.status import exposure_verdict
 
 AGENT = AgentIdentity("crm", "triage", "uid-1")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aiagent_operator.core import forbidden
-from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.rights import forbidden
+from aiagent_operator.core.rights.rules import Rule
 
 POLICY = Path(__file__).parents[2] / "charts/aiagent-operator/templates/policies/operator-rights.yaml"
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose
-from aiagent_operator.core import gating, revisions
 from aiagent_operator.core.children import evaluation
 from aiagent_operator.core.children.evaluation import GATE, Occasion
-from aiagent_operator.core.gating import Gate
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, EvaluationFacts
 from aiagent_operator.core.plan import Observed, Verb
-from aiagent_operator.core.revisions import Choice, RollbackOrder, facts
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
+from aiagent_operator.core.versions import gating, revisions
+from aiagent_operator.core.versions.gating import Gate
+from aiagent_operator.core.versions.revisions import Choice, RollbackOrder, facts
 from support.agents import permission
 from support.decisions import IDENTITY, observed, reported, said
 from support.documents import ROOT, table

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.core import governing, onboarding
+from aiagent_operator.core import onboarding
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Observed, Verb
 from aiagent_operator.core.policies.merged import NOTHING, Merged
-from aiagent_operator.core.revisions import RollbackOrder, facts
+from aiagent_operator.core.versions import governing
+from aiagent_operator.core.versions.revisions import RollbackOrder, facts
 from support.decisions import after, observed, said
 from support.policies import NIGHTS, merged, policy
 

@@ -9,7 +9,8 @@ import pytest
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.aiagent import AIAgentSpec, PermissionState
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.core.grants import (
+from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.rights.grants import (
     CompiledRole,
     Grants,
     NamespaceFacts,
@@ -17,8 +18,7 @@ from aiagent_operator.core.grants import (
     permissions_verdict,
     role_verdict,
 )
-from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.rules import Ceiling, Rule
+from aiagent_operator.core.rights.rules import Ceiling, Rule
 
 AGENT = AgentIdentity("support", "triage", "0001")
 GRANTABLE = Ceiling([Rule(("crm.example", ""), ("tickets", "refunds", "invoices", "pods"), ("get", "list", "create"))])

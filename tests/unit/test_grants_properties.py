@@ -15,9 +15,9 @@ from aiagent_operator.api.agentrole import AgentRole, AgentRoleSpec
 from aiagent_operator.api.aiagent import AIAgentSpec
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.api.permissions import PolicyRule
-from aiagent_operator.core.grants import CompiledRole, Grants, NamespaceFacts, decide
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.rules import Ceiling, Rule
+from aiagent_operator.core.rights.grants import CompiledRole, Grants, NamespaceFacts, decide
+from aiagent_operator.core.rights.rules import Ceiling, Rule
 
 AGENT = AgentIdentity("own", "triage", "0001")
 PLACES = ("own", "crm", "hr", "missing")

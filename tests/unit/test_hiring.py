@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose
-from aiagent_operator.core import gating, onboarding, revisions
+from aiagent_operator.core import onboarding
 from aiagent_operator.core.children import evaluation
 from aiagent_operator.core.objects import Child, ChildKind, EvaluationFacts, Manifest, ObjectKey
 from aiagent_operator.core.plan import Plan, Verb
-from aiagent_operator.core.revisions import RollbackOrder
+from aiagent_operator.core.versions import gating, revisions
+from aiagent_operator.core.versions.revisions import RollbackOrder
 from support import agents
 from support.agents import permission
 from support.decisions import HOME, IDENTITY, compiled, observed, said

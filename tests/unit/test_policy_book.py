@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.core.grants import NamespaceFacts
 from aiagent_operator.core.policies.merged import NOTHING
+from aiagent_operator.core.rights.grants import NamespaceFacts
 from aiagent_operator.runtime.policies import PolicyKey
 from aiagent_operator.runtime.store import AgentKey, Key, RoleKey, Store
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.core import gating, revisions
 from aiagent_operator.core.children import evaluation
 from aiagent_operator.core.objects import ChildKind
 from aiagent_operator.core.plan import Observed
-from aiagent_operator.core.revisions import RollbackOrder
+from aiagent_operator.core.versions import gating, revisions
+from aiagent_operator.core.versions.revisions import RollbackOrder
 from support.agents import permission
 from support.decisions import IDENTITY, compiled, observed, said
 from support.gates import Desk, template

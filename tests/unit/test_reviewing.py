@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.core import reviewing, revisions, texts
+from aiagent_operator.core import texts
 from aiagent_operator.core.children import evaluation
 from aiagent_operator.core.children.evaluation import Occasion
 from aiagent_operator.core.objects import ChildKind, ObjectKey
 from aiagent_operator.core.plan import Verb
+from aiagent_operator.core.reviews import reviewing
 from aiagent_operator.core.reviews.runs import PURPOSES
 from aiagent_operator.core.rollout.facts import OrderKind
+from aiagent_operator.core.versions import revisions
 from support import agents
 from support.agents import permission
 from support.decisions import HOME, IDENTITY, said

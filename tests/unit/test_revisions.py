@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagent_operator.api.agentrevision import RevisionState
-from aiagent_operator.core import revisions
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, RevisionFacts
-from aiagent_operator.core.revisions import Choice, RollbackOrder, facts
+from aiagent_operator.core.versions import revisions
+from aiagent_operator.core.versions.revisions import Choice, RollbackOrder, facts
 from support.decisions import reported
 from support.documents import ROOT, table
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagent_operator.core import rights
 from aiagent_operator.core.children import observe, role, role_binding
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Verb, Write
-from aiagent_operator.core.rules import Right, Rule, normalise
-from aiagent_operator.core.rules import rights as expand
+from aiagent_operator.core.rights import bindings
+from aiagent_operator.core.rights.rules import Right, Rule, normalise
+from aiagent_operator.core.rights.rules import rights as expand
 
 AGENT = AgentIdentity("own", "triage", "u1")
 NAMESPACES = ("own", "crm", "billing")
@@ -72,7 +72,7 @@ def granted(rules: Wanted) -> frozenset[tuple[str, Right]]:
 def rounds(world: World, rules: Wanted, *, bind: bool = True) -> Iterator[tuple[Write, ...]]:
     """The writes of each round, until none is left."""
     for _ in range(12):
-        plan = rights.plan(AGENT, rules, world.children(), bind=bind)
+        plan = bindings.plan(AGENT, rules, world.children(), bind=bind)
         writes = plan.revoke or plan.grant
         if not writes:
             return
@@ -125,7 +125,7 @@ def test_a_change_that_is_cut_off_anywhere_is_finished_by_the_next(old: Wanted, 
 def test_what_is_settled_needs_no_write(rules: Wanted) -> None:
     world = World()
     settle(world, rules)
-    assert rights.plan(AGENT, rules, world.children(), bind=True).done
+    assert bindings.plan(AGENT, rules, world.children(), bind=True).done
 
 
 @given(rules=wanted)

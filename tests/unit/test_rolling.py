@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagent_operator.core.rolling import Pods, Split, split, surge
+from aiagent_operator.core.workload.rolling import Pods, Split, split, surge
 
 pods = st.builds(Pods, st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)).map(
     lambda each: Pods(each.asked, each.existing, min(each.ready, each.existing))

@@ -38,21 +38,32 @@ def _tables(heading: str) -> list[list[list[str]]]:
     return [[[c.strip(" `") for c in line.strip("|").split(" | ")] for line in table.splitlines()] for table in found]
 
 
-SPECS = [found["rollout"] for block in blocks(PAGE, "yaml") if "rollout" in (found := objects(block)[0])]
+BLOCKS = [found for block in blocks(PAGE, "yaml") if "rollout" in (found := objects(block)[0])]
+SPECS = [found["rollout"] for found in BLOCKS]
 STATES = _tables("state")
-ROWS = [(author, row) for author, table in zip(SPECS, STATES, strict=True) for row in table]
+ROWS = [(author, row) for author, table in zip(BLOCKS, STATES, strict=True) for row in table]
 
 
 def _id(case: Any) -> str:
-    return " | ".join(case) if isinstance(case, list) else str(case["strategy"])
+    return " | ".join(case) if isinstance(case, list) else str(case["rollout"]["strategy"])
 
 
 @dataclass
 class Row:
     """The facts of a row, and the decision that they lead to."""
 
-    author: dict[str, Any]
+    block: dict[str, Any]
     cells: list[str]
+
+    @property
+    def author(self) -> dict[str, Any]:
+        """The rollout as it is written; `workload` beside it is a target."""
+        found: dict[str, Any] = self.block["rollout"]
+        return found
+
+    @property
+    def beside(self) -> bool:
+        return "workload" in self.block
 
     def decide(self) -> Decision:
         return decide(self.facts())
@@ -67,6 +78,7 @@ class Row:
             RolloutStatus(),
             BEGIN,
             suspended="suspended" in state,
+            landed=f"of {CANDIDATE}" in stable if self.beside else None,
         )
         observed = self._traffic(facts, requests)
         facts = replace(facts, status=self._status(facts, state), traffic=observed)
@@ -127,8 +139,9 @@ class Row:
 
 
 def _pods(revision: int, cell: str) -> Pods:
-    ready, wanted = (int(part) for part in cell.split("/"))
-    return Pods(revision, f"triage-{revision}", wanted, wanted, wanted, ready)
+    ready, wanted = (int(part) for part in re.split("[/ ]", cell)[:2])
+    updated = wanted // 2 if "rolling" in cell else wanted
+    return Pods(revision, f"triage-{revision}", wanted, wanted, updated, ready)
 
 
 def _state(status: RolloutStatus) -> str:
@@ -156,7 +169,8 @@ def _then(decision: Decision) -> str:
 def test_each_row_is_what_is_decided(author: dict[str, Any], cells: list[str]) -> None:
     row = Row(author, cells)
     found = row.decide()
-    decided = [str(found.stable), str(found.candidate), _asked(row.facts(), found.traffic), _state(found.status)]
+    stable = f"{found.stable} of {CANDIDATE if found.lands else STABLE}" if row.beside else str(found.stable)
+    decided = [stable, str(found.candidate), _asked(row.facts(), found.traffic), _state(found.status)]
     assert [*decided, _then(found)] == cells[5:]
     assert (found.transition is Transition.FREEZE) == (found.status.paused_for is PausedFor.FAILED)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiagent_operator.api.permissions import PolicyRule
-from aiagent_operator.core.rules import (
+from aiagent_operator.core.rights.rules import (
     Ceiling,
     Right,
     Rule,

@@ -10,8 +10,8 @@ import pytest
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.core import onboarding
 from aiagent_operator.core.objects import ChildKind
-from aiagent_operator.core.revisions import RollbackOrder
 from aiagent_operator.core.rollout.facts import OrderKind
+from aiagent_operator.core.versions.revisions import RollbackOrder
 from support.decisions import after, said
 from support.stepwise import CANARY, employed
 

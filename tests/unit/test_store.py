@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.core.grants import NamespaceFacts
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
+from aiagent_operator.core.rights.grants import NamespaceFacts
 from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, RoleKey, RoleRecord, Store
 
 KEY = ObjectKey(ChildKind.ROLE, "crm", "aiagent.triage")

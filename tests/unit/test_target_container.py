@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api import meta, runs
-from aiagent_operator.core import release, texts
-from aiagent_operator.core.objects import ChildKind
+from aiagent_operator.core import texts
+from aiagent_operator.core.objects import ChildKind, Manifest
 from aiagent_operator.core.plan import Plan, Verb
-from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
+from aiagent_operator.core.targets import release
+from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 from aiagent_operator.core.workload.result import patches
 from support import agents
 from support.agents import permission
@@ -248,9 +249,8 @@ def test_a_suspended_agent_takes_its_pods_and_gives_them_back_with_the_image() -
     assert (desk.body["spec"]["replicas"], desk.images["app"]) == (1, TWO)
 
 
-def test_a_training_puts_its_image_into_the_target_by_a_revision_of_its_own() -> None:
-    how = {"jobTemplate": job_template(), "imageRepositories": ["registry.example/agent"]}
-    desk = at_work(retraining=how)
+def trained(desk: TargetDesk) -> Manifest:
+    """The record of a training by order whose result is another image."""
     desk.facts |= {
         "admitted": True,
         "retrains": (RetrainOrder("go", "uid-go", texts.moment(BEGIN), texts.moment(BEGIN + timedelta(hours=1))),),
@@ -259,7 +259,13 @@ def test_a_training_puts_its_image_into_the_target_by_a_revision_of_its_own() ->
     ((name, _),) = desk.of(ChildKind.JOB).items()
     desk.finish(name, json.dumps({"image": THREE}))
     desk.settle()
-    record = desk.of(ChildKind.AGENT_REVISION)["triage-2"]
+    return desk.of(ChildKind.AGENT_REVISION)["triage-2"]
+
+
+def test_a_training_puts_its_image_into_the_target_by_a_revision_of_its_own() -> None:
+    how = {"jobTemplate": job_template(), "imageRepositories": ["registry.example/agent"]}
+    desk = at_work(retraining=how)
+    record = trained(desk)
     assert record["spec"]["base"] == {"image": ONE}
     assert record["status"]["work"]["images"] == [{"container": "app", "image": THREE}]
     assert (record["status"]["state"], desk.images["app"]) == ("Stable", THREE)
@@ -274,15 +280,7 @@ def test_without_a_container_an_image_of_a_training_is_refused_with_the_remedy()
     desk = TargetDesk(retraining=how)
     desk.spec["workload"] = agents.target("router")
     desk.settle()
-    desk.facts |= {
-        "admitted": True,
-        "retrains": (RetrainOrder("go", "uid-go", texts.moment(BEGIN), texts.moment(BEGIN + timedelta(hours=1))),),
-    }
-    desk.settle()
-    ((name, _),) = desk.of(ChildKind.JOB).items()
-    desk.finish(name, json.dumps({"image": THREE}))
-    desk.settle()
-    record = desk.of(ChildKind.AGENT_REVISION)["triage-2"]
+    record = trained(desk)
     assert record["status"]["state"] == "Rejected"
     assert "spec.workload.container" in record["status"]["message"]
 

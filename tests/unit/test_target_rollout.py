@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from aiagent_operator.api import meta
 from aiagent_operator.core.objects import ChildKind, ObjectKey, TrafficKind
 from aiagent_operator.core.plan import Verb
-from aiagent_operator.core.revisions import RollbackOrder
 from aiagent_operator.core.rollout import beside
 from aiagent_operator.core.rollout.facts import OrderKind
+from aiagent_operator.core.versions.revisions import RollbackOrder
 from support import agents
 from support.agents import permission
 from support.decisions import HOME, said
@@ -244,7 +244,7 @@ def test_an_autoscaler_of_the_target_keeps_pods_from_coming_beside_it() -> None:
     plan = desk.settle()
     status, reason, text = said(plan, "Ready")
     assert (status, reason) == (False, "Autoscaled")
-    for part in ("HorizontalPodAutoscaler load", "Deployment router", "strategy Recreate"):
+    for part in ("HorizontalPodAutoscaler load", "Deployment router", "name trafficRouting", "strategy Recreate"):
         assert part in text
     assert (desk.images["app"], desk.counts(NAME), plan.requeue_after) == (ONE, (0, 0), 60)
     ((outcome,),) = (plan.status["rollout"]["orders"],)

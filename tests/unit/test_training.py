@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.core import learning
 from aiagent_operator.core.children import revision
 from aiagent_operator.core.objects import ChildKind, ObjectKey
 from aiagent_operator.core.plan import Failure, Verb
 from aiagent_operator.core.retraining.due import RunState
-from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
+from aiagent_operator.core.versions import learning
+from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 from support import agents
 from support.decisions import HOME, kinds
 from support.documents import ROOT, table

@@ -19,7 +19,7 @@ from aiagent_operator.core.evaluation.answer import Answer
 from aiagent_operator.core.evaluation.asking import AskedFor
 from aiagent_operator.core.objects import ChildKind
 from aiagent_operator.core.plan import Plan
-from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
+from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 from support import agents
 from support.decisions import compiled, said
 from support.documents import ROOT, blocks, objects, table

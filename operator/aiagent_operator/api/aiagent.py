@@ -82,25 +82,25 @@ class AIAgentSpec(Model):
             ),
             cel(
                 "!has(self.retraining) || !has(self.retraining.rollout) || !has(self.workload.targetRef) || "
-                "(self.retraining.rollout.strategy in ['Canary', 'Recreate'] && "
-                "!has(self.retraining.rollout.trafficRouting))",
-                "a targetRef has no Deployment for each revision, between which Services could be switched: use "
-                "Recreate, or Canary without trafficRouting, or bring a template",
+                "self.retraining.rollout.strategy in ['Canary', 'Recreate']",
+                "a targetRef has no Deployment for each revision, between which a Service could be switched at once: "
+                "use Canary or Recreate, or bring a template",
                 path=".retraining.rollout",
             ),
             cel(
                 "!has(self.retraining) || !has(self.retraining.rollout) || !has(self.workload.targetRef) || "
-                "self.retraining.rollout.strategy != 'Canary' || self.workload.targetRef.kind == 'Deployment'",
-                "a candidate's pods come beside those of a Deployment, not of a StatefulSet: use Recreate, or leave "
-                "spec.retraining.rollout out, for its own rolling update",
+                "!has(self.retraining.rollout.trafficRouting) || self.workload.targetRef.kind == 'Deployment'",
+                "trafficRouting sends requests to pods beside a Deployment, and nothing comes beside a StatefulSet: "
+                "leave it out, or use Recreate",
                 path=".retraining.rollout",
             ),
             cel(
                 "!has(self.retraining) || !has(self.retraining.rollout) || !has(self.workload.targetRef) || "
-                "!has(self.retraining.rollout.steps) || self.retraining.rollout.steps.all(s, !has(s.weight) || "
-                "s.weight <= 50 || s.weight == 100)",
-                "beside a targetRef a candidate gets at most as many pods as the target has: write weights of at most "
-                "50; after the last step the target itself gets the candidate's image",
+                "self.workload.targetRef.kind != 'Deployment' || !has(self.retraining.rollout.steps) || "
+                "has(self.retraining.rollout.trafficRouting) || "
+                "self.retraining.rollout.steps.all(s, !has(s.weight) || s.weight <= 50 || s.weight == 100)",
+                "beside a Deployment a candidate gets at most as many pods as the target has: write weights of at most "
+                "50, or name trafficRouting; after the last step the target itself gets the candidate's image",
                 path=".retraining.rollout",
             ),
             cel(

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     ROLLOUT_PAUSED = "RolloutPaused"
     ROLLOUT_STOPPED = "RolloutStopped"
     AUTOSCALED = "Autoscaled"
+    NO_CANARY = "CanaryNotPossible"
     TRAFFIC_NOT_FOUND = "TrafficNotFound"
     GATEWAY_API_MISSING = "GatewayApiMissing"
     REVISION_REJECTED = "RevisionRejected"

@@ -161,8 +161,7 @@ def _show_days(days: Sequence[tuple[str, int, int]], *, reviewed: bool) -> None:
 
 
 def _checked(each: Review, now: datetime, *, namespaced: bool) -> list[str]:
-    starts = "" if each.starts is None else ("now" if each.starts <= now else _text(each.starts))
-    row = [each.agent, each.name, each.purpose, starts, each.state]
+    row = [each.agent, each.name, each.purpose, _when(each.starts, now), each.state]
     return ([each.namespace] if namespaced else []) + row
 
 
@@ -172,10 +171,14 @@ def _reviewed(each: Review) -> tuple[datetime, str, str, str]:
 
 def _row(each: Entry, now: datetime, *, namespaced: bool) -> list[str]:
     waits = f"trains revision {each.trains}" if each.trains else each.waits
-    starts = "" if each.trains or each.starts is None else ("now" if each.starts <= now else _text(each.starts))
+    starts = "" if each.trains else _when(each.starts, now)
     due = _text(each.due) if each.due else ""
     row = [each.name, due, ", ".join(each.triggers), waits, starts, ", ".join(each.policies)]
     return ([each.namespace] if namespaced else []) + row
+
+
+def _when(starts: datetime | None, now: datetime) -> str:
+    return "" if starts is None else ("now" if starts <= now else _text(starts))
 
 
 def _order(each: Entry) -> tuple[bool, datetime, str, str]:

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.cli import view
 from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.kube import Cluster, Object, path
 
@@ -58,16 +59,14 @@ class Standing:
     @classmethod
     def of(cls, agent: Mapping[str, Any]) -> Self:
         """As it is in status.revision; a condition tells a candidate that waits from one that is evaluated."""
-        status = agent.get("status") or {}
-        found, told = status.get("revision") or {}, status.get("conditions") or ()
-        accepted = next((c.get("reason") for c in told if c.get("type") == Type.REVISION_ACCEPTED.value), "")
+        found = (agent.get("status") or {}).get("revision") or {}
         return cls(
             found.get("stable"),
             found.get("rollingOut"),
             found.get("heldBack"),
             found.get("candidate"),
             found.get("rejected"),
-            accepted in _WAITS,
+            view.condition(agent, Type.REVISION_ACCEPTED).get("reason") in _WAITS,
         )
 
     def word(self, number: int) -> str:

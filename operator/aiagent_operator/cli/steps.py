@@ -37,6 +37,7 @@ class Right(Enum):
     CREATE_CONFIG_MAP = ("create", "configmaps", "", True)
     CREATE_DEPLOYMENT = ("create", "deployments", "apps", True)
     EDIT_DEPLOYMENT = ("patch", "deployments", "apps", True)
+    EDIT_STATEFUL_SET = ("patch", "statefulsets", "apps", True)
     EDIT_SERVICE = ("patch", "services", "", True)
     EDIT_ROUTE = ("patch", "httproutes", "gateway.networking.k8s.io", True)
     CREATE_CRD = ("create", "customresourcedefinitions", "apiextensions.k8s.io", False)
@@ -189,6 +190,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.AUTOSCALED: (
         Step("use strategy Recreate, or leave spec.retraining.rollout out", _EDIT),
         Step("take the autoscaler that the message names away", Right.EDIT_DEPLOYMENT),
+    ),
+    Reason.NO_CANARY: (
+        Step("use strategy Recreate, or leave spec.retraining.rollout out", _EDIT),
+        Step("change the workload as the message says", Right.EDIT_STATEFUL_SET),
     ),
     Reason.GATEWAY_API_MISSING: (
         Step("install the Gateway API (https://gateway-api.sigs.k8s.io), with a controller for it", Right.CREATE_CRD),

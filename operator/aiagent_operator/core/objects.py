@@ -13,7 +13,7 @@ import orjson
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentevaluation import Phase, Provider, Purpose
 from aiagent_operator.api.agentrevision import RevisionState
-from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.rights.rules import Rule
 from aiagent_operator.core.runs.facts import JobFacts
 
 Manifest = dict[str, Any]

@@ -15,10 +15,10 @@ from aiagent_operator.api.aiagent import Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import workload
 from aiagent_operator.core.children import role
-from aiagent_operator.core.ledger import MOST_RIGHTS, Ledger
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Held, Observed, Plan, Verb, Write, delete
-from aiagent_operator.core.rules import Rule, count
+from aiagent_operator.core.rights.ledger import MOST_RIGHTS, Ledger
+from aiagent_operator.core.rights.rules import Rule, count
 from aiagent_operator.core.workload import traffic
 
 _WORK = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)

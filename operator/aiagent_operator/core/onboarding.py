@@ -11,28 +11,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import (
-    gating,
-    governing,
-    hiring,
-    learning,
-    reviewing,
-    revising,
-    rights,
-    status,
-    training,
-    ungated,
-    withholding,
-    workload,
-)
-from aiagent_operator.core import grants as granting
+from aiagent_operator.core import status, workload
 from aiagent_operator.core.children import handbook, network_policy, service_account
-from aiagent_operator.core.grants import Grants
 from aiagent_operator.core.objects import ChildKind, Desired
 from aiagent_operator.core.plan import Observed, Plan, Verb, Write, create, delete, settle
-from aiagent_operator.core.retraining import facts
-from aiagent_operator.core.revising import Asked, Versions
+from aiagent_operator.core.retraining import facts, training
+from aiagent_operator.core.reviews import reviewing
+from aiagent_operator.core.rights import bindings
+from aiagent_operator.core.rights import grants as granting
+from aiagent_operator.core.rights.grants import Grants
 from aiagent_operator.core.supervision import watching
+from aiagent_operator.core.versions import gating, governing, hiring, learning, revising, ungated, withholding
+from aiagent_operator.core.versions.revising import Asked, Versions
 from aiagent_operator.core.workload import WorkloadPlan
 
 
@@ -61,7 +51,7 @@ def _decide(o: Observed) -> Plan:
     gate = versions.gate
     given = withholding.given(o, grants, gate)
     bind = accepted and not suspended and not gate.withholds and (gate.hires or bool(o.hired_as))
-    moves = rights.plan(o.identity, given.rules, o.children, bind=bind)
+    moves = bindings.plan(o.identity, given.rules, o.children, bind=bind)
     lesson = training.step(o, versions, grants.rules) if book else training.kept(o, versions)
     base_writes = [write for desired in base if (write := settle(o, desired))]
     bound = any(key.kind is ChildKind.ROLE_BINDING for key in o.children)

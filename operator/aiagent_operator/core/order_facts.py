@@ -10,8 +10,8 @@ from aiagent_operator.api.agentaction import DEADLINE, Action, ActionPhase, Agen
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.rolloutstatus import RolloutOrderStatus
-from aiagent_operator.core import revisions
 from aiagent_operator.core.objects import Child
+from aiagent_operator.core.versions import revisions
 
 NAMED = 8
 STEERING = (Action.PROMOTE, Action.ABORT)

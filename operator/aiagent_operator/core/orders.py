@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from aiagent_operator.api.agentaction import KEPT, Action, ActionPhase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import revisions, texts
+from aiagent_operator.core import texts
 from aiagent_operator.core.order_facts import (
     FINISHED,
     NAMED,
@@ -27,7 +27,8 @@ from aiagent_operator.core.order_facts import (
     reconciling,
 )
 from aiagent_operator.core.retraining import orders as retrain_orders
-from aiagent_operator.core.revisions import RollbackOrder
+from aiagent_operator.core.versions import revisions
+from aiagent_operator.core.versions.revisions import RollbackOrder
 
 __all__ = ["FINISHED", "STEERING", "AgentFacts", "Order", "OrderPlan", "decide"]
 

@@ -12,17 +12,17 @@ from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.evaluation.asking import Asking, Measured
-from aiagent_operator.core.exposure import Exposure
-from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Desired, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.merged import NOTHING, Merged
 from aiagent_operator.core.retraining.due import View, Wait
-from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
+from aiagent_operator.core.rights.exposure import Exposure
+from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
+from aiagent_operator.core.rights.rules import Ceiling, Rule
 from aiagent_operator.core.rollout.facts import RolloutOrder
-from aiagent_operator.core.rules import Ceiling, Rule
 from aiagent_operator.core.runs.facts import PodFacts
 from aiagent_operator.core.supervision.drift import Seen
+from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 # A rule in the namespace where it held.

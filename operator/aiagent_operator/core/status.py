@@ -9,14 +9,14 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import INVENTORY_LIMIT, PermissionState, Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.owners import Responsibility
-from aiagent_operator.core import grants as granting
 from aiagent_operator.core import texts
 from aiagent_operator.core.children import role as role_builder
-from aiagent_operator.core.exposure import Exposure, Way
-from aiagent_operator.core.grants import Grants, PermissionDecision
 from aiagent_operator.core.objects import ChildKind, ObjectKey
 from aiagent_operator.core.plan import Failure, Observed, Plan, Write
 from aiagent_operator.core.retraining import facts, report
+from aiagent_operator.core.rights import grants as granting
+from aiagent_operator.core.rights.exposure import Exposure, Way
+from aiagent_operator.core.rights.grants import Grants, PermissionDecision
 from aiagent_operator.core.workload import WorkloadPlan
 
 # Reasons that time or the cluster resolves; all others wait for a person.
@@ -105,6 +105,7 @@ def compose(
         Reason.TARGET_CLAIMED,
         Reason.CONTAINER_NOT_FOUND,
         Reason.AUTOSCALED,
+        Reason.NO_CANARY,
         Reason.FIELD_CONFLICT,
         Reason.HANDBOOK_NOT_FOUND,
     )

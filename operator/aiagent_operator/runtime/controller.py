@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 
-from aiagent_operator.core import roles
+from aiagent_operator.core.rights import roles
 from aiagent_operator.runtime import metrics, paths, report
 from aiagent_operator.runtime.actions import ActionReconciler
 from aiagent_operator.runtime.agents import AgentReconciler

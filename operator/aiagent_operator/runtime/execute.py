@@ -13,10 +13,10 @@ from typing import Any
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.core import adoption
 from aiagent_operator.core.children import belongs, observe
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey, TrafficKind
 from aiagent_operator.core.plan import Failure, Verb, Write, onto
+from aiagent_operator.core.targets import disputes
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import APPLY_PATCH, MERGE_PATCH, Api, ApiError
 from aiagent_operator.runtime.slots import Slots
@@ -160,7 +160,7 @@ class Executor:
         self, agent: AgentIdentity, write: Write, error: ApiError, known: frozenset[str]
     ) -> Failure | None:
         """409: somebody was faster (look again), owns the field (say so), or the name (say so)."""
-        if write.verb is Verb.APPLY and (conflict := adoption.conflict_message(error.body, write.body or {})):
+        if write.verb is Verb.APPLY and (conflict := disputes.conflict_message(error.body, write.body or {})):
             return Failure(write.digest, Reason.FIELD_CONFLICT, conflict.message)
         kind = write.key.kind
         if isinstance(kind, TrafficKind):

@@ -17,10 +17,10 @@ from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec, ObjectMeta
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core.children import handbook
 from aiagent_operator.core.evaluation.asking import Measured
-from aiagent_operator.core.exposure import Exposure
-from aiagent_operator.core.grants import CompiledRole
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey, TrafficKind
 from aiagent_operator.core.plan import Environment, Failure, Observed, Proof
+from aiagent_operator.core.rights.exposure import Exposure
+from aiagent_operator.core.rights.grants import CompiledRole
 from aiagent_operator.core.runs.facts import PodFacts
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import Api, ApiError

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentrole import AgentRole
 from aiagent_operator.api.fields import unreadable
-from aiagent_operator.core.compiled_role import CompiledRole
+from aiagent_operator.core.rights.compiled_role import CompiledRole
 from aiagent_operator.runtime.client import load_configuration
 from aiagent_operator.runtime.settings import Settings
 from aiagent_operator.runtime.store import RoleRecord, Store

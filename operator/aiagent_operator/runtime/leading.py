@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import ObjectMeta, PermissionState, Phase
-from aiagent_operator.core.exposure import Exposure
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.retraining.due import View
+from aiagent_operator.core.rights.exposure import Exposure
 from aiagent_operator.runtime import metrics, paths
 from aiagent_operator.runtime.client import Api, ApiError, pages
 from aiagent_operator.runtime.controller import Controller

@@ -14,8 +14,8 @@ from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core import texts
 from aiagent_operator.core.orders import FINISHED, STEERING, Order
-from aiagent_operator.core.revisions import RetrainOrder, RollbackOrder
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
+from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
 # Orders that agents' own passes carry out.
 _CONCERN: Final = (Action.SUSPEND, Action.ROLLBACK, Action.RETRAIN, *STEERING)

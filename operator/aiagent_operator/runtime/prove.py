@@ -10,7 +10,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.core.children import role
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Held, Observed, Proof
-from aiagent_operator.core.rules import Right
+from aiagent_operator.core.rights.rules import Right
 from aiagent_operator.runtime import paths, report
 from aiagent_operator.runtime.client import Api
 

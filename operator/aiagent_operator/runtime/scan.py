@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Final
 
 from aiagent_operator.api import meta
-from aiagent_operator.core.exposure import role_facts
-from aiagent_operator.core.exposure_facts import Collector, Facts
+from aiagent_operator.core.rights.exposure import role_facts
+from aiagent_operator.core.rights.exposure_facts import Collector, Facts
 from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.client import JSON, Api, ApiError, pages
 from aiagent_operator.runtime.reflector import METADATA_LIST

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from aiagent_operator.core.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged
+from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.runtime.index import Index, dependencies
 from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from aiagent_operator.runtime.policies import PolicyBook, PolicyKey

@@ -9,10 +9,10 @@ from typing import Any
 from aiagent_operator.api import meta
 from aiagent_operator.core.children import observe, selector
 from aiagent_operator.core.children.network_policy import DnsPeers
-from aiagent_operator.core.grants import NamespaceFacts
 from aiagent_operator.core.objects import ChildKind, ObjectKey
 from aiagent_operator.core.plan import Environment
-from aiagent_operator.core.rules import Ceiling, Rule, read
+from aiagent_operator.core.rights.grants import NamespaceFacts
+from aiagent_operator.core.rights.rules import Ceiling, Rule, read
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.reflector import Reflector

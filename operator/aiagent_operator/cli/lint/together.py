@@ -17,16 +17,16 @@ from aiagent_operator.api.conditions import Reason
 from aiagent_operator.cli.lint.documents import Document, Where
 from aiagent_operator.cli.lint.findings import Issue, Rule, Severity
 from aiagent_operator.cli.lint.manifest import Parsed
-from aiagent_operator.core import grants, roles
-from aiagent_operator.core.compiled_role import CompiledRole
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.policies import required
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.core.reviews import entries
-from aiagent_operator.core.role_acceptance import role_verdict
-from aiagent_operator.core.rules import ALL, Ceiling
-from aiagent_operator.core.rules import Rule as Granted
+from aiagent_operator.core.rights import grants, roles
+from aiagent_operator.core.rights.compiled_role import CompiledRole
+from aiagent_operator.core.rights.role_acceptance import role_verdict
+from aiagent_operator.core.rights.rules import ALL, Ceiling
+from aiagent_operator.core.rights.rules import Rule as Granted
 
 NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
 """What the API server labels each namespace with (Kubernetes: "Well-Known Labels")."""

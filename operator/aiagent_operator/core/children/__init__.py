@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiagent_operator.api import meta
-from aiagent_operator.core import adoption, targets
 from aiagent_operator.core.children import (
     deployment,
     evaluation,
@@ -21,6 +20,7 @@ from aiagent_operator.core.children import (
 )
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, Rollout
 from aiagent_operator.core.runs import facts as runs
+from aiagent_operator.core.targets import adoption, seen
 
 _WORKLOADS = frozenset({ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET})
 
@@ -62,7 +62,7 @@ def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
         rollout=_rollout(live) if kind in _WORKLOADS else None,
         claimed_by=claimed_by,
         images=revision.images(live["spec"]["template"]["spec"]) if claimed_by else (),
-        template=targets.owners_part(live) if claimed_by else "",
+        template=seen.owners_part(live) if claimed_by else "",
         revision=revision.facts(live) if kind is ChildKind.AGENT_REVISION else None,
         evaluation=evaluation.facts(live) if kind is ChildKind.AGENT_EVALUATION else None,
         job=runs.observe(live) if kind is ChildKind.JOB else None,
@@ -71,11 +71,11 @@ def observe(kind: ChildKind, live: Mapping[str, Any]) -> Child:
 
 def _claimed_by(live: Mapping[str, Any], owner: str) -> str:
     """The agent that has adopted it. A lost annotation does not make somebody's workload one that may be deleted."""
-    return "" if targets.is_template_made(live) else sys.intern(targets.claim(live) or owner)
+    return "" if seen.is_template_made(live) else sys.intern(seen.claim(live) or owner)
 
 
 def _deployment_owned(live: Mapping[str, Any]) -> str:
-    return deployment.owned(live) if targets.is_template_made(live) else adoption.owned(live)
+    return deployment.owned(live) if seen.is_template_made(live) else adoption.owned(live)
 
 
 _OWNED: Mapping[ChildKind, Callable[[Mapping[str, Any]], str]] = {

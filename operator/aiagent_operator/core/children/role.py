@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from aiagent_operator.api import meta
-from aiagent_operator.core import rules as algebra
 from aiagent_operator.core.children import common
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, digest
-from aiagent_operator.core.rules import Rule
+from aiagent_operator.core.rights import rules as algebra
+from aiagent_operator.core.rights.rules import Rule
 
 
 def name_in(agent: AgentIdentity, namespace: str) -> str:

@@ -28,7 +28,7 @@ from aiagent_operator.core.cadence import spec as cadence_spec
 from aiagent_operator.core.cadence import windows
 from aiagent_operator.core.cadence.errors import CadenceError
 from aiagent_operator.core.cadence.windows import PolicyWindows
-from aiagent_operator.core.exposure import selects
+from aiagent_operator.core.rights.exposure import selects
 from aiagent_operator.core.texts import some
 
 _T = TypeVar("_T")

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from aiagent_operator.api.aiagent import ObjectMeta
-from aiagent_operator.core import learning
 from aiagent_operator.core.cadence.due import Cadence
 from aiagent_operator.core.cadence.errors import CadenceError
 from aiagent_operator.core.objects import Child
@@ -15,8 +14,9 @@ from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.core.retraining import due, triggers
 from aiagent_operator.core.retraining.due import Facts, View, view
-from aiagent_operator.core.revisions import RetrainOrder
-from aiagent_operator.core.revisions import facts as facts_of
+from aiagent_operator.core.versions import learning
+from aiagent_operator.core.versions.revisions import RetrainOrder
+from aiagent_operator.core.versions.revisions import facts as facts_of
 
 
 def look(o: Observed) -> Observed:

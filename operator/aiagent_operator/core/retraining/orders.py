@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiagent_operator.api.agentaction import ActionPhase
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.core import revisions, texts
+from aiagent_operator.core import texts
 from aiagent_operator.core.objects import Child
 from aiagent_operator.core.order_facts import (
     NAMED,
@@ -17,6 +17,7 @@ from aiagent_operator.core.order_facts import (
     no_agent,
     reconciling,
 )
+from aiagent_operator.core.versions import revisions
 
 
 def decide(order: Order, about: list[AgentFacts], *, late: bool) -> OrderPlan:

@@ -14,10 +14,11 @@ from typing import Final
 from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.api.drift import DriftState
 from aiagent_operator.api.retraining import RetrainingTrigger
-from aiagent_operator.core import learning, revisions, texts
+from aiagent_operator.core import texts
 from aiagent_operator.core.objects import Child, Learned
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.retraining.due import Cause
+from aiagent_operator.core.versions import learning, revisions
 
 _NAMED: Final = 5
 

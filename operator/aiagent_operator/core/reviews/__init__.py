@@ -1,1 +1,2 @@
-"""Reviews and bias audits of what serves: when each is due (`due`), and what its runs say together (`runs`)."""
+"""Reviews and bias audits of what serves: when each is due (`due`), what its runs say together (`runs`), and what
+follows from all of them for the agent (`reviewing`)."""

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from aiagent_operator.core import texts
+from aiagent_operator.core.evaluation.evaluating import facts
 from aiagent_operator.core.objects import Child
 from aiagent_operator.core.plan import Observed, Write, report
-from aiagent_operator.core.reviews.runs import facts
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 
 _LONGEST = 2048

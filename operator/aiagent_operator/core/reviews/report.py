@@ -10,9 +10,10 @@ from aiagent_operator.api.agentevaluation import Purpose
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.reviews import MOST_FORMER, MOST_REVIEWS
 from aiagent_operator.core import texts
+from aiagent_operator.core.evaluation.evaluating import facts
 from aiagent_operator.core.objects import Child
 from aiagent_operator.core.reviews.due import Turn
-from aiagent_operator.core.reviews.runs import Runs, facts
+from aiagent_operator.core.reviews.runs import Runs
 
 _MOST: Final = 2 * MOST_REVIEWS + MOST_FORMER
 _NAMED: Final = 3

@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aiagent_operator.api.agentevaluation import Phase, Purpose
-from aiagent_operator.core.objects import Child, EvaluationFacts
+from aiagent_operator.core.evaluation.evaluating import facts
+from aiagent_operator.core.objects import Child
 
 PURPOSES = (Purpose.REVIEW, Purpose.BIAS_AUDIT)
-
-
-def facts(child: Child) -> EvaluationFacts:
-    """The facts of a child that is an evaluation."""
-    assert child.evaluation is not None  # noqa: S101 - so is every child of this kind
-    return child.evaluation
 
 
 @dataclass(frozen=True, slots=True)

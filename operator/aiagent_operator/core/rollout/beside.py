@@ -32,7 +32,7 @@ def forward(f: Facts, target: Pods, weight: int) -> Motion:
     if f.spec.strategy is Strategy.RECREATE:
         return _recreated(f, target, lands=True)
     if weight == 100:
-        lacking = _off(f, target, lands=True) + max(0, target.wanted - target.ready)
+        lacking = off(f, target, lands=True) + max(0, target.wanted - target.ready)
         return Motion(f.replicas, f.candidate.wanted, Traffic(), lacking, lands=True)
     asked, candidate = part(f.replicas, weight), f.candidate
     lacking = (
@@ -42,16 +42,16 @@ def forward(f: Facts, target: Pods, weight: int) -> Motion:
         + candidate.unsettled
         + (not candidate.observed)
     )
-    return Motion(f.replicas, asked, Traffic(), _off(f, target, lands=False) + lacking, lands=False)
+    return Motion(f.replicas, asked, Traffic(), off(f, target, lands=False) + lacking, lands=False)
 
 
 def back(f: Facts, target: Pods) -> Motion:
     """The target has the stable revision's work, and then the pods beside it go."""
     if f.spec.strategy is Strategy.RECREATE:
         return _recreated(f, target, lands=False)
-    off = _off(f, target, lands=False)
-    kept = min(f.candidate.wanted, f.replicas) if off else 0
-    return Motion(f.replicas, kept, Traffic(), off + f.candidate.present, lands=False)
+    missing = off(f, target, lands=False)
+    kept = min(f.candidate.wanted, f.replicas) if missing else 0
+    return Motion(f.replicas, kept, Traffic(), missing + f.candidate.present, lands=False)
 
 
 def hold(f: Facts) -> Motion:
@@ -59,7 +59,7 @@ def hold(f: Facts) -> Motion:
     return Motion(f.replicas, min(f.candidate.wanted, f.replicas), Traffic(), lands=bool(f.landed))
 
 
-def _off(f: Facts, target: Pods, *, lands: bool) -> int:
+def off(f: Facts, target: Pods, *, lands: bool) -> int:
     """How far the target is from having one revision's work in all its pods. Whether they are ready is not asked: of
     the stable revision, a candidate may be what mends them."""
     if f.landed is not lands:
@@ -74,5 +74,5 @@ def _recreated(f: Facts, target: Pods, *, lands: bool) -> Motion:
         # More than any state after it, here too.
         lacking = target.present + target.terminating + 3 * f.replicas + 1
         return Motion(0, 0, Traffic(), lacking, lands=lands if target.gone else not lands)
-    lacking = _off(f, target, lands=lands) + abs(target.wanted - f.replicas) + max(0, f.replicas - target.ready)
+    lacking = off(f, target, lands=lands) + abs(target.wanted - f.replicas) + max(0, f.replicas - target.ready)
     return Motion(f.replicas, 0, Traffic(), lacking, lands=lands)

@@ -86,7 +86,9 @@ class Facts:
     what there is to say of evaluations. `unmeasured`: why evaluations that must run do not; meanwhile nothing moves.
     `held`: why no further step begins, whatever its own say; empty where nothing holds it.
     `landed` is None where each revision has a Deployment of its own; else `stable` are the pods of an adopted target,
-    and it says whether these have the candidate's work already.
+    and it says whether these have the candidate's work already. `within`: the candidate's pods are among the target's,
+    and `contested`: another manager says how many of them. `former`: beside these are still the pods of a candidate
+    before this one. `since`: when `traffic` was first asked for, where it is what was asked for last.
     """
 
     spec: RolloutSpec
@@ -103,3 +105,7 @@ class Facts:
     unmeasured: str = ""
     held: str = ""
     landed: bool | None = None
+    within: bool = False
+    contested: bool = False
+    former: bool = False
+    since: datetime | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from aiagent_operator.api.rollout import SCALE_DOWN_DELAY, RolloutSpec, Strategy
-from aiagent_operator.core.rollout import beside, clock, traffic
+from aiagent_operator.core.rollout import beside, beside_routed, clock, partition, traffic
 from aiagent_operator.core.rollout.decision import RolloutStatus, Traffic
 from aiagent_operator.core.rollout.facts import Facts
 from aiagent_operator.core.rollout.move import Motion
@@ -20,8 +20,10 @@ def forward(f: Facts, status: RolloutStatus, weight: int) -> Motion:
     """Towards a weight of the candidate, in percent."""
     if f.stable is None:
         return _alone(f)
+    if f.landed is not None and f.spec.traffic_routing is not None:
+        return beside_routed.forward(f, f.stable, status, weight)
     if f.landed is not None:
-        return beside.forward(f, f.stable, weight)
+        return partition.forward(f, f.stable, weight) if f.within else beside.forward(f, f.stable, weight)
     if f.spec.strategy is Strategy.BLUE_GREEN:
         return _switched(f, status, weight)
     if f.spec.strategy is Strategy.RECREATE:
@@ -35,8 +37,10 @@ def back(f: Facts, status: RolloutStatus) -> Motion:
     """Everything to the stable revision, then the candidate's pods away."""
     if f.stable is None:
         return Motion(0, f.candidate.wanted, Traffic())
+    if f.landed is not None and f.spec.traffic_routing is not None:
+        return beside_routed.back(f, f.stable, status)
     if f.landed is not None:
-        return beside.back(f, f.stable)
+        return partition.back(f, f.stable) if f.within else beside.back(f, f.stable)
     if f.spec.strategy is Strategy.RECREATE:
         return _recreated_back(f)
     if not routed(f.spec):
@@ -57,8 +61,10 @@ def hold(f: Facts, status: RolloutStatus) -> Motion:
     """As it is, whatever was under way; only the stable revision makes up for what is wanted and does not serve."""
     if f.stable is None:
         return _alone(f)
+    if f.landed is not None and f.spec.traffic_routing is not None:
+        return beside_routed.hold(f, f.stable, status)
     if f.landed is not None:
-        return beside.hold(f)
+        return partition.hold(f) if f.within else beside.hold(f)
     candidate = min(f.candidate.wanted, f.replicas)
     if routed(f.spec):
         wanted = _traffic(f, status.weight)
@@ -69,7 +75,8 @@ def hold(f: Facts, status: RolloutStatus) -> Motion:
 
 def stopped(f: Facts) -> Motion:
     """No pods at all, as of a suspended agent."""
-    to = _traffic(f, 0) if f.stable is not None else traffic.steady(f.spec, f.candidate.revision)
+    # A target that has the candidate's work would come back to where nothing else answers.
+    to = _traffic(f, 100 if f.landed else 0) if f.stable is not None else traffic.steady(f.spec, f.candidate.revision)
     return Motion(0, 0, to, lands=bool(f.landed))
 
 

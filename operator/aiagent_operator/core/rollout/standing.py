@@ -126,6 +126,11 @@ def over(
     return stored.dump(RolloutStatus(orders=(*kept.values(), *new.values()))) | (moved.dump() if moved else {})
 
 
+def acted(status: Mapping[str, Any]) -> frozenset[str]:
+    """UIDs of the orders that something was done about, as the status of an agent says."""
+    return frozenset(entry.get("uid", "") for entry in (status.get("rollout") or {}).get("orders") or ())
+
+
 def carried(status: Mapping[str, Any]) -> dict[str, RolloutOrderStatus]:
     """What was done about orders, by their UIDs, as the status of an agent says."""
     raw = (status.get("rollout") or {}).get("orders") or ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from aiagent_operator.api.rollout import RolloutSpec
 from aiagent_operator.core.rollout.decision import Traffic
 
@@ -31,6 +33,17 @@ def blue_green(spec: RolloutSpec, active: int, preview: int) -> Traffic:
     if spec.blue_green.preview_service is not None:
         selectors[spec.blue_green.preview_service] = preview
     return Traffic(tuple(sorted(selectors.items())))
+
+
+def turned(now: Traffic | None, wanted: Traffic, able: Collection[int]) -> Traffic:
+    """What is wanted; or all as it is now, where a Service would begin to get requests for a revision that is not among
+    those able to answer. None, which is not known, cannot be kept."""
+    if now is None:
+        return wanted
+    selects, selected, gets = dict(wanted.selectors), dict(now.selectors), dict(now.weights)
+    begin = (name for name, weight in wanted.weights if weight and not gets.get(name))
+    change = (name for name, weight in wanted.weights if weight and selected.get(name) != selects[name])
+    return wanted if all(selects[name] in able for name in (*begin, *change)) else now
 
 
 def named(traffic: Traffic) -> str:

@@ -14,6 +14,7 @@ from aiagent_operator.core.rollout.facts import Facts, Pods
 from aiagent_operator.core.rollout.move import Motion
 from aiagent_operator.core.rollout.run import Run
 
+_STUCK = "not replace a pod that is not ready, whatever it runs: where one never becomes so, delete it"
 _RELEASE = "an AgentAction Promote goes on, Abort goes back to the stable revision"
 
 
@@ -86,7 +87,10 @@ def rollback(f: Facts, status: RolloutStatus, move: Motion) -> Wait:
         return Wait(WaitsFor.TRAFFIC, f"{why}: {traffic(move.traffic).text}")
     if move.delay > timedelta():
         return Wait(WaitsFor.TIME, f"{why}: its pods stay for another {format_duration(move.delay)}")
-    return Wait(WaitsFor.PODS, f"{why}: {_both(f, move)}")
+    # Kubernetes: "StatefulSets", forced rollback.
+    stuck = f.within and not f.landed and f.stable is not None and f.stable.ready < f.stable.replicas
+    remedy = f"; {f.stable.kind} {f.stable.name} does {_STUCK}" if stuck and f.stable else ""
+    return Wait(WaitsFor.PODS, f"{why}: {_both(f, move)}{remedy}")
 
 
 def _both(f: Facts, move: Motion) -> str:

@@ -18,7 +18,7 @@ from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.drift import DriftState, DriftStatus, Unmeasured
 from aiagent_operator.api.durations import DurationError
 from aiagent_operator.api.retraining import RetrainingTrigger
-from aiagent_operator.core import learning, revisions, texts
+from aiagent_operator.core import texts
 from aiagent_operator.core.cadence import spread
 from aiagent_operator.core.evaluation.asking import Asking
 from aiagent_operator.core.evaluation.query import Names
@@ -26,6 +26,7 @@ from aiagent_operator.core.objects import ChildKind
 from aiagent_operator.core.plan import Observed, Plan
 from aiagent_operator.core.supervision import drift
 from aiagent_operator.core.supervision.drift import Rule, Seen
+from aiagent_operator.core.versions import learning, revisions
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core import injection
-from aiagent_operator.core import release as releasing
 from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey
 from aiagent_operator.core.plan import Observed, Verb, Write, delete
-from aiagent_operator.core.revisions import Choice, facts
-from aiagent_operator.core.workload import landing, stepwise
+from aiagent_operator.core.targets import release as releasing
+from aiagent_operator.core.versions.revisions import Choice, facts
+from aiagent_operator.core.workload import landing, landing_routed, stepwise
 from aiagent_operator.core.workload import target as targets
 from aiagent_operator.core.workload import template as templates
+from aiagent_operator.core.workload import traffic as requests
 from aiagent_operator.core.workload.result import KINDS, WorkloadPlan, not_ready, patches, waiting
 
 __all__ = ["WorkloadPlan", "exists", "images", "leave", "plan", "release", "stop"]
@@ -35,6 +36,8 @@ def plan(o: Observed, choice: Choice, work: Work | None, handbook: str, *, down:
             own = _unsteered(o, choice, templates.plan(o, choice, work, down=down))
         return _with(own, leave(o, templates.deployments_of(o)))
     key = targets.key_of(o, target)
+    if not down and (released := _released(o)):
+        return released
     if o.agent.spec.workload.container is None:
         given = injection.build(o.identity, handbook, o.agent.spec.connections)
         what = targets.plan(o, target, given, down=down)
@@ -51,12 +54,23 @@ def plan(o: Observed, choice: Choice, work: Work | None, handbook: str, *, down:
         own = landing.plan(o, choice, record, target, rollout, down=down)
         if own.verdict and own.verdict.status and (former := _lingering(o, key)):
             own = replace(own, verdict=former)
-        return _with(own, leave(o, (key, landing.canary_key(o, target)) if choice.rolling else (key,)))
+        beside = choice.rolling or rollout.traffic_routing is not None
+        return _with(own, leave(o, (key, landing.canary_key(o, target)) if beside else (key,)))
     else:
         what = targets.of_revision(o, target, facts(record), down=down)
     if what.verdict and what.verdict.status and (former := _lingering(o, key)):
         what = replace(what, verdict=former)
     return _with(_unsteered(o, choice, what), leave(o, (key,)))
+
+
+def _released(o: Observed) -> WorkloadPlan | None:
+    """What is done first where no Services are to tell the revisions of a target apart any more: as long as one does,
+    its pods keep their numbers. None where none does."""
+    rollout = o.agent.spec.retraining and o.agent.spec.retraining.rollout
+    released = requests.release(o)
+    if (rollout and rollout.traffic_routing is not None) or not released.services:
+        return None
+    return landing_routed.released_first(o, released)
 
 
 def _unsteered(o: Observed, choice: Choice, what: WorkloadPlan) -> WorkloadPlan:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aiagent_operator.core import analysing, texts
-from aiagent_operator.core.evaluating import Step
+from aiagent_operator.core import texts
+from aiagent_operator.core.evaluation import analysing
+from aiagent_operator.core.evaluation.evaluating import Step
 from aiagent_operator.core.objects import Child
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.rollout import verdicts

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core.adoption import Patch, PatchType
-from aiagent_operator.core.evaluating import Step
+from aiagent_operator.core.evaluation.evaluating import Step
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, Rollout
 from aiagent_operator.core.plan import Observed, Verb, Write
+from aiagent_operator.core.targets.adoption import Patch, PatchType
 
 KINDS = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
 _VERBS = {PatchType.APPLY: Verb.APPLY, PatchType.MERGE: Verb.MERGE}

@@ -14,11 +14,10 @@ from typing import Any
 
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.api.rollout import SCALE_DOWN_DELAY, RolloutSpec, Strategy
-from aiagent_operator.core import analysing, revisions
 from aiagent_operator.core.children.revision import Work
+from aiagent_operator.core.evaluation import analysing
 from aiagent_operator.core.objects import Child, ChildKind
 from aiagent_operator.core.plan import Observed, Write, delete
-from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rollout import clock, motion, standing
 from aiagent_operator.core.rollout.decision import Traffic, Transition
 from aiagent_operator.core.rollout.facts import Facts, Pods
@@ -26,6 +25,8 @@ from aiagent_operator.core.rollout.retire import retire
 from aiagent_operator.core.rollout.standing import Moved, Standing
 from aiagent_operator.core.rollout.stored import StoredRolloutError
 from aiagent_operator.core.rollout.traffic import steady
+from aiagent_operator.core.versions import revisions
+from aiagent_operator.core.versions.revisions import Choice, facts
 from aiagent_operator.core.workload import measured, telling, template
 from aiagent_operator.core.workload import traffic as requests
 from aiagent_operator.core.workload.result import WorkloadPlan, not_ready, waiting

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.api.rolloutstatus import PausedFor
 from aiagent_operator.core.plan import Observed
-from aiagent_operator.core.revisions import Choice, facts
 from aiagent_operator.core.rollout.decision import Decision, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts
+from aiagent_operator.core.versions.revisions import Choice, facts
 from aiagent_operator.core.workload import template
 from aiagent_operator.core.workload.result import not_ready
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core import injection as injections
-from aiagent_operator.core import rolling
 from aiagent_operator.core.children import deployment, revision
 from aiagent_operator.core.children.revision import Work
 from aiagent_operator.core.objects import Child, ChildKind, Desired, Manifest, ObjectKey, Rollout
 from aiagent_operator.core.plan import Observed, Write, create, delete, replace
-from aiagent_operator.core.revisions import Choice, facts
-from aiagent_operator.core.rolling import Pods
 from aiagent_operator.core.rollout import facts as rollouts
+from aiagent_operator.core.versions.revisions import Choice, facts
+from aiagent_operator.core.workload import rolling
 from aiagent_operator.core.workload.result import WorkloadPlan, not_ready, observed, pods, waiting
+from aiagent_operator.core.workload.rolling import Pods
 
 _NONE = Pods()
 
