@@ -4,7 +4,6 @@ import pytest
 
 from support import agents
 from support.agents import permission
-from support.definitions import served
 from support.kube import Object
 from support.localcluster.audit import AuditEvent
 from support.workplace import Workplace
@@ -210,25 +209,3 @@ def test_children_of_an_agent_whose_finalizer_was_taken_are_swept(place: Workpla
 
     place.admin.wait_for(lambda: not place.children(uid), what="what the agent left to be swept")
     place.until_cannot("triage", "get", "tickets", namespace=crm)
-
-
-def test_a_deletion_that_a_crd_s_end_caused_pauses(place: Workplace) -> None:
-    crd, name = "customresourcedefinitions", "aiagents.workforce.dev"
-    uid = _employed(place, permission("read-tickets"))
-    api = "apiextensions.k8s.io/v1"
-    definition = place.admin.get(api, crd, name)
-    place.until_alone()
-    allow = {"metadata": {"annotations": {"workforce.dev/allow-deletion": "true"}}}
-    place.admin.patch(api, crd, name, allow)
-
-    place.admin.delete(api, crd, name)
-
-    place.until_reason("triage", "Ready", "DefinitionTerminating", "abandon", "apply definition and object again")
-    assert place.can("triage", "get", "tickets")
-    assert len(place.children(uid)) == 7
-    patch = {"metadata": {"finalizers": []}}
-    place.admin.patch(agents.API, "aiagents", "triage", patch, namespace=place.namespace)
-    place.admin.wait_gone(api, crd, name)
-    meta = {"name": name, "labels": definition["metadata"].get("labels", {})}
-    place.admin.create({**definition, "metadata": meta, "status": {}})
-    served(place.admin, definition)

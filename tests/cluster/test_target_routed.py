@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from support import agents, gateway
+from support import gateway
 from support.cluster import Cluster
 from support.kube import Kube, Object, wait_for
 from support.operator import OperatorProcess
-from support.services import make_services, selected
+from support.router import ONE, THREE, TWO, edit, employ, image_of, scale, target
+from support.services import make_services, ready_pods, selected
 from support.versions import deployments, states, until_rejected, until_serves, until_waits
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
 
-ONE, TWO, THREE = (f"registry.example/agent:{number}" for number in (1, 2, 3))
 ROUTED: Object = {
     "strategy": "Canary",
     "steps": [{"weight": 75}, {"pause": {}}],
@@ -61,13 +61,7 @@ class Callers(threading.Thread):
         return gateway.weights(self._kube.get(gateway.API, "httproutes", "triage", namespace=self._namespace))
 
     def _ready(self, service: str) -> int:
-        found = self._kube.list(
-            "discovery.k8s.io/v1",
-            "endpointslices",
-            namespace=self._namespace,
-            labels=f"kubernetes.io/service-name={service}",
-        )
-        return sum(each.get("conditions", {}).get("ready", False) for s in found for each in s.get("endpoints") or ())
+        return ready_pods(self._kube, self._namespace, service)
 
 
 @pytest.fixture
@@ -83,35 +77,14 @@ def route(place: Workplace, control_plane: Cluster) -> Iterator[None]:
 def callers(place: Workplace, route: None) -> Callers:
     """From when the agent is at work on."""
     del route
-    _employ(place, ROUTED)
+    employ(place, ROUTED)
     found = Callers(place.admin, place.namespace)
     found.start()
     return found
 
 
-def _employ(place: Workplace, rollout: Object) -> None:
-    """An agent that has adopted a target of four pods, and its image."""
-    place.admin.create(agents.workload(place.namespace, "router", replicas=4))
-    workload = agents.target("router", image=ONE, take_over=True)
-    place.employ("triage", place.new_role(), workload=workload, retraining={"rollout": rollout})
-    place.until_settled("triage")
-
-
-def _edit(place: Workplace, image: str = TWO) -> None:
-    place.change("triage", workload={"container": {"image": image}})
-
-
-def _target(place: Workplace) -> Object:
-    return place.admin.get("apps/v1", "deployments", "router", namespace=place.namespace)
-
-
-def _image(place: Workplace) -> str:
-    image: str = _target(place)["spec"]["template"]["spec"]["containers"][0]["image"]
-    return image
-
-
 def _label(place: Workplace) -> str:
-    label: str = _target(place)["spec"]["template"]["metadata"]["labels"].get("workforce.dev/revision", "")
+    label: str = target(place)["spec"]["template"]["metadata"]["labels"].get("workforce.dev/revision", "")
     return label
 
 
@@ -119,31 +92,21 @@ def _weights(place: Workplace) -> dict[str, int]:
     return gateway.weights(place.admin.get(gateway.API, "httproutes", "triage", namespace=place.namespace))
 
 
-def _scaled(place: Workplace) -> None:
-    """An autoscaler of the target."""
-    ref = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "router"}
-    spec = {"scaleTargetRef": ref, "minReplicas": 4, "maxReplicas": 8}
-    metadata = {"name": "load", "namespace": place.namespace}
-    place.admin.create(
-        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec}
-    )
-
-
 def test_requests_follow_the_weights_into_the_target(
     place: Workplace, operator: OperatorProcess, callers: Callers
 ) -> None:
-    _scaled(place)
+    scale(place)
     assert (selected(place), _weights(place), _label(place)) == (
         {"triage": "1", "preview": "1"},
         {"triage": 100, "preview": 0},
         "1",
     )
-    before = _target(place)["spec"]
-    _edit(place)
+    before = target(place)["spec"]
+    edit(place)
     until_waits(place, 2, "Person", step=1, weight=75)
     assert (selected(place), _weights(place)) == ({"triage": "1", "preview": "2"}, {"triage": 25, "preview": 75})
     assert deployments(place) == {"router": 4, "router-canary": 3}
-    assert _target(place)["spec"] == before, "the target is untouched"
+    assert target(place)["spec"] == before, "the target is untouched"
     theirs = place.admin.list("v1", "pods", namespace=place.namespace, labels="app=router")
     assert {pod["metadata"]["labels"]["workforce.dev/revision"] for pod in theirs} == {"1"}, (
         "no autoscaler counts others"
@@ -151,13 +114,13 @@ def test_requests_follow_the_weights_into_the_target(
 
     place.order("Promote", "go", "triage")
     until_serves(place, 2)
-    assert (_image(place), _label(place), deployments(place)) == (TWO, "2", {"router": 4})
+    assert (image_of(place), _label(place), deployments(place)) == (TWO, "2", {"router": 4})
     assert (selected(place), _weights(place)) == ({"triage": "2", "preview": "2"}, {"triage": 100, "preview": 0})
     assert states(place) == {1: "Superseded", 2: "Stable"}
 
     place.order("Rollback", "back", "triage")
     until_serves(place, 1)
-    assert (_image(place), _label(place), deployments(place)) == (ONE, "1", {"router": 4})
+    assert (image_of(place), _label(place), deployments(place)) == (ONE, "1", {"router": 4})
     callers.end()
     operator.until_idle()
     mark = place.plane.audit_mark()
@@ -167,36 +130,36 @@ def test_requests_follow_the_weights_into_the_target(
 
 
 def test_an_abort_and_another_candidate_leave_nobody_unanswered(place: Workplace, callers: Callers) -> None:
-    before = _target(place)["spec"]
-    _edit(place)
+    before = target(place)["spec"]
+    edit(place)
     until_waits(place, 2, "Person", step=1, weight=75)
-    _edit(place, THREE)
+    edit(place, THREE)
     until_waits(place, 3, "Person", step=1, weight=75)
     place.order("Abort", "stop", "triage")
     until_rejected(place, 3, "AgentAction stop")
     place.admin.wait_gone("apps/v1", "deployments", "router-canary", namespace=place.namespace)
     assert (selected(place), _weights(place)) == ({"triage": "1", "preview": "1"}, {"triage": 100, "preview": 0})
-    assert _target(place)["spec"] == before
+    assert target(place)["spec"] == before
     callers.end()
 
 
 def test_an_abort_after_it_has_landed_brings_the_target_back_first(place: Workplace, callers: Callers) -> None:
     steps = [{"weight": 75}, {"pause": {}}, {"weight": 100}, {"pause": {}}]
     place.change("triage", retraining={"rollout": {"steps": steps}})
-    _edit(place)
+    edit(place)
     until_waits(place, 2, "Person", step=1)
     place.order("Promote", "go", "triage")
     until_waits(place, 2, "Person", step=3)
-    assert (_image(place), _label(place), _weights(place)) == (TWO, "2", {"triage": 0, "preview": 100})
+    assert (image_of(place), _label(place), _weights(place)) == (TWO, "2", {"triage": 0, "preview": 100})
     place.order("Abort", "stop", "triage")
     until_rejected(place, 2, "AgentAction stop")
-    assert (_image(place), _label(place), _weights(place)) == (ONE, "1", {"triage": 100, "preview": 0})
+    assert (image_of(place), _label(place), _weights(place)) == (ONE, "1", {"triage": 100, "preview": 0})
     place.admin.wait_gone("apps/v1", "deployments", "router-canary", namespace=place.namespace)
     callers.end()
 
 
 def test_a_route_that_goes_and_comes_back_in_the_middle(place: Workplace, callers: Callers) -> None:
-    _edit(place)
+    edit(place)
     until_waits(place, 2, "Person", step=1, weight=75)
     gone: Any = {"trafficRouting": None, "scaleDownDelaySeconds": None, "abortScaleDownDelaySeconds": None}
     place.change("triage", retraining={"rollout": {**gone, "steps": [{"weight": 50}, {"pause": {}}]}})
@@ -211,13 +174,13 @@ def test_a_route_that_goes_and_comes_back_in_the_middle(place: Workplace, caller
     callers.end()
     place.dismiss("triage")
     place.until_gone("triage")
-    assert (selected(place), _label(place), _image(place)) == ({"triage": "", "preview": ""}, "", ONE)
+    assert (selected(place), _label(place), image_of(place)) == ({"triage": "", "preview": ""}, "", ONE)
 
 
 def test_a_canary_service_that_selects_by_the_targets_labels_is_said(place: Workplace, callers: Callers) -> None:
     patch: Any = {"spec": {"selector": {"app": "router"}}}
     place.admin.patch("v1", "services", "preview", patch, namespace=place.namespace)
-    _edit(place)
+    edit(place)
     words = ("Service", "preview", "app: router", "workforce.dev/agent: triage is enough")
     place.until_reason("triage", "Ready", "TrafficNotFound", *words)
     assert _weights(place) == {"triage": 100, "preview": 0}

@@ -1,5 +1,6 @@
 """Services of an agent's author, and what they select."""
 
+from support.kube import Kube
 from support.workplace import Workplace
 
 
@@ -17,3 +18,11 @@ def selected(place: Workplace) -> dict[str, str]:
         each["metadata"]["name"]: each["spec"]["selector"].get("workforce.dev/revision", "")
         for each in place.admin.list("v1", "services", namespace=place.namespace)
     }
+
+
+def ready_pods(kube: Kube, namespace: str, service: str) -> int:
+    """How many pods of a Service are ready, by its EndpointSlices."""
+    found = kube.list(
+        "discovery.k8s.io/v1", "endpointslices", namespace=namespace, labels=f"kubernetes.io/service-name={service}"
+    )
+    return sum(each.get("conditions", {}).get("ready", False) for s in found for each in s.get("endpoints") or ())

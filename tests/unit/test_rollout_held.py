@@ -74,3 +74,27 @@ def test_it_can_be_aborted() -> None:
     settled(one)
     one.order(OrderKind.ABORT)
     assert settled(one).transition is Transition.ROLL_BACK
+
+
+def test_promote_does_not_let_it_go_on_and_says_what_holds_it() -> None:
+    one = world(steps=[{"weight": 20}, {"pause": {}}, {"weight": 50}, {"pause": {}}])
+    for _ in range(30):
+        one.write(one.decide())
+        for each in (one.stable, one.candidate):
+            each.control()
+            each.become_ready()
+    assert one.status.step == 1
+    one.order(OrderKind.PROMOTE)
+    decision = held(one)
+    assert (decision.status.step, [carried.done for carried in decision.status.orders]) == (1, [False])
+    assert "something was found" in decision.status.orders[0].text
+    assert "with full" in decision.status.orders[0].text
+    assert settled(one).status.step == 1
+    assert one.decide().status.step == 1, "an order is carried out when it is given, or not at all"
+
+
+def test_promote_with_full_passes_over_what_holds_it() -> None:
+    one = world(steps=STEPS)
+    settled(one)
+    one.order(OrderKind.PROMOTE_FULL)
+    assert settled(one).transition is Transition.PROMOTE

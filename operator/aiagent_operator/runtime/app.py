@@ -15,9 +15,11 @@ from typing import Any, cast
 
 import kopf
 import uvloop
+from kopf._cogs.clients.errors import APINotFoundError
 
 from aiagent_operator.runtime import handlers, logs, metrics, settings
 from aiagent_operator.runtime.client import Api, NoClusterError
+from aiagent_operator.runtime.definitions import DefinitionsGoneError, until_served
 from aiagent_operator.runtime.health import Health, Heartbeat, unanswered
 from aiagent_operator.runtime.leader import Leader, LeaseLostError
 from aiagent_operator.runtime.leading import Leading
@@ -40,11 +42,15 @@ class Work:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._leading: Leading | None = None
+        self._waiting = "the work to begin"
 
     @property
     def waits_for(self) -> str:
         """What keeps the work from being complete; empty when all is known and worked on."""
-        return self._leading.waits_for if self._leading else "the work to begin"
+        return self._leading.waits_for if self._leading else self._waiting
+
+    def _wait_for(self, what: str) -> None:
+        self._waiting = what
 
     async def run(self) -> None:
         """Works until stopped; raises what the work failed with."""
@@ -88,29 +94,45 @@ class Work:
         self._task = asyncio.current_task()
         chosen = self._settings
         heart = self._health.register("work")
+        pulse = asyncio.create_task(heart.pulse())
         connections = chosen.writes_in_flight + _WATCHES
         try:
             async with await Api.connect(connections=connections, timeout=chosen.request_timeout) as api:
-                leading = self._leading = Leading(api, chosen, lease=self._leader.remaining)
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(heart.pulse())
-                    group.create_task(_kopf(chosen, leading, self._leader.identity))
-                    group.create_task(leading.run())
+                while True:
+                    await until_served(api, self._wait_for)
+                    await self._lead(api)
         finally:
+            pulse.cancel()
             self._health.unregister(heart)
+
+    async def _lead(self, api: Api) -> None:
+        """Works until a definition is gone, of which nothing that is known can be true any more; raises all else."""
+        leading = self._leading = Leading(api, self._settings, lease=self._leader.remaining)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_kopf(self._settings, leading, self._leader.identity))
+                group.create_task(leading.run())
+        except* DefinitionsGoneError as gone:
+            log.warning("%s; starts over when all are served", gone.exceptions[0])
+        self._leading = None
+        metrics.SYNCED.set(0)
+        gc.unfreeze()
 
 
 async def _kopf(chosen: Settings, leading: Leading, identity: str) -> None:
     namespaces = chosen.watch_namespaces
-    await kopf.operator(
-        registry=handlers.registry(leading.store),
-        settings=handlers.settings_for_kopf(chosen),
-        standalone=True,
-        # Else kopf makes one up from the name of the user, and in a container the user has none.
-        identity=cast("Any", identity),
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-    )
+    try:
+        await kopf.operator(
+            registry=handlers.registry(leading.store),
+            settings=handlers.settings_for_kopf(chosen),
+            standalone=True,
+            # Else kopf makes one up from the name of the user, and in a container the user has none.
+            identity=cast("Any", identity),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+        )
+    except APINotFoundError as error:
+        raise DefinitionsGoneError("a kind that the operator listens to is no longer served") from error
     raise RuntimeError("kopf ended although nobody asked it to")
 
 

@@ -58,6 +58,9 @@ def _promoted(f: Facts, status: RolloutStatus, steps: tuple[Step, ...]) -> tuple
     step = steps[min(status.step, len(steps) - 1)]
     if status.paused_for in _HELD:
         return _overruled(f, status, steps), True, f"went on in spite of it: {status.reason}"
+    if f.held:
+        text = f"{f.held}; order it again when this is over, or with full to pass over all that is left"
+        return status, False, f"step {status.step} stays the last one that begins: {text}"
     if status.step_started_at is not None and isinstance(step, Pause):
         return _next(status), True, f"the pause of step {status.step} is over"
     if status.step_started_at is not None and isinstance(step, Analysed):

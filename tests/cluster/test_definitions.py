@@ -1,0 +1,93 @@
+"""The definitions of the operator's kinds are removed, made anew, or late: nothing is dismissed, and nobody is deaf."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from support import agents
+from support.agents import permission
+from support.definitions import served
+from support.kube import Object
+from support.operator import OperatorProcess
+from support.workplace import Workplace
+
+API, PLURAL = "apiextensions.k8s.io/v1", "customresourcedefinitions"
+Remove = Callable[[str], Callable[[], None]]
+
+
+@pytest.fixture
+def remove(vacant: Workplace) -> Iterator[Remove]:
+    """Deletes a definition; what it returns makes it anew, as the end of the test does where nobody else did."""
+    admin = vacant.admin
+    gone: dict[str, Object] = {}
+
+    def restore(name: str) -> None:
+        definition = gone.get(name)
+        if definition is None:
+            return
+        admin.wait_gone(API, PLURAL, name)
+        meta = {"name": name, "labels": definition["metadata"].get("labels", {})}
+        admin.create({**definition, "metadata": meta, "status": {}})
+        served(admin, definition)
+        del gone[name]
+
+    def delete(name: str) -> Callable[[], None]:
+        definition = admin.get(API, PLURAL, name)
+        admin.patch(API, PLURAL, name, {"metadata": {"annotations": {"workforce.dev/allow-deletion": "true"}}})
+        gone[name] = definition
+        admin.delete(API, PLURAL, name)
+        return lambda: restore(name)
+
+    yield delete
+    for name in list(gone):
+        restore(name)
+
+
+def until_waiting(place: Workplace, operator: OperatorProcess, name: str) -> None:
+    """Wait until the readiness probe names the definition that is missed."""
+    place.admin.wait_for(
+        lambda: operator.probe()[0] == 503 and name in operator.probe()[1],
+        what=f"the operator to say that it waits for {name}",
+        state=lambda: f"{operator.probe()}\n{operator.tail()}",
+        timeout=120,
+    )
+
+
+def test_a_deletion_that_a_definition_s_end_caused_pauses(place: Workplace, remove: Remove) -> None:
+    operator, name = place.installed.operator(), "aiagents.workforce.dev"
+    crm = place.new_namespace("crm")
+    role = place.new_role()
+    place.employ("triage", role, permission("read-tickets", crm))
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.until_alone()
+
+    restore = remove(name)
+
+    place.until_reason("triage", "Ready", "DefinitionTerminating", "abandon", "apply definition and object again")
+    assert place.can("triage", "get", "tickets", namespace=crm)
+    children = place.children(uid)
+    assert len(children) == 7
+    patch = {"metadata": {"finalizers": []}}
+    place.admin.patch(agents.API, "aiagents", "triage", patch, namespace=place.namespace)
+    until_waiting(place, operator, name)
+
+    restore()
+    place.employ("mailer", role, permission("read-tickets", crm))
+
+    place.until_ready("mailer")
+    assert operator is place.installed.operator(), "the same process goes on"
+
+
+def test_an_operator_that_starts_before_a_definition_waits_for_it(vacant: Workplace, remove: Remove) -> None:
+    name = "agentevaluations.workforce.dev"
+    operator = vacant.installed.alone()
+    restore = remove(name)
+
+    with closing(operator.start(wait_ready=False)):
+        until_waiting(vacant, operator, name)
+        restore()
+        operator.wait_ready()
+
+        vacant.employ("triage", vacant.new_role(), permission("refund"))
+        vacant.until_ready("triage")
