@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import kopf
 import uvloop
-from kopf._cogs.clients.errors import APINotFoundError
 
 from aiagent_operator.runtime import handlers, logs, metrics, settings
 from aiagent_operator.runtime.client import Api, NoClusterError
@@ -131,7 +130,10 @@ async def _kopf(chosen: Settings, leading: Leading, identity: str) -> None:
             clusterwide=not namespaces,
             namespaces=namespaces,
         )
-    except APINotFoundError as error:
+    except Exception as error:
+        # kopf's own errors are private; all that are answers of the API server bear its code.
+        if getattr(error, "status", None) != 404:
+            raise
         raise DefinitionsGoneError("a kind that the operator listens to is no longer served") from error
     raise RuntimeError("kopf ended although nobody asked it to")
 
