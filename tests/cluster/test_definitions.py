@@ -8,7 +8,7 @@ import pytest
 from support import agents
 from support.agents import permission
 from support.definitions import served
-from support.kube import Object
+from support.kube import ApiError, Object
 from support.operator import OperatorProcess
 from support.workplace import Workplace
 
@@ -42,6 +42,25 @@ def remove(vacant: Workplace) -> Iterator[Remove]:
     yield delete
     for name in list(gone):
         restore(name)
+
+
+@pytest.fixture
+def newer(vacant: Workplace) -> Iterator[str]:
+    """A function of owners that the schema in the cluster has, and the operator does not know."""
+    function = "Astrology"
+    where = "spec/properties/owners/items/properties/function/enum"
+    path = f"/spec/versions/0/schema/openAPIV3Schema/properties/{where}"
+    name = "aiagents.workforce.dev"
+    old = vacant.admin.get(API, PLURAL, name)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    for part in where.split("/"):
+        old = old[part]
+
+    def become(known: list[str]) -> None:
+        vacant.admin.patch(API, PLURAL, name, [{"op": "replace", "path": path, "value": known}], kind="json")
+
+    become([*old, function])
+    yield function
+    become(old)
 
 
 def until_waiting(place: Workplace, operator: OperatorProcess, name: str) -> None:
@@ -91,3 +110,31 @@ def test_an_operator_that_starts_before_a_definition_waits_for_it(vacant: Workpl
 
         vacant.employ("triage", vacant.new_role(), permission("refund"))
         vacant.until_ready("triage")
+
+
+def test_an_order_stops_an_agent_whose_spec_a_newer_schema_allows(place: Workplace, newer: str) -> None:
+    place.employ("triage", place.new_role(), permission("refund"))
+    agent = place.until_ready("triage")
+    owners = [owner | {"function": newer} for owner in agent["spec"]["owners"]]
+
+    def accepted() -> bool:
+        """The schema is in force a moment after it was written."""
+        try:
+            place.change("triage", owners=owners)
+        except ApiError as error:
+            if newer not in str(error):
+                raise
+            return False
+        return True
+
+    place.admin.wait_for(accepted, what="the newer schema to be in force")
+    place.until_reason("triage", "Ready", "InvalidSpec", "spec.owners", "function")
+    uid = agent["metadata"]["uid"]
+    assert place.rights(uid), "everything stays as it is"
+
+    place.order("Suspend", "stop", "triage")
+
+    place.admin.wait_for(lambda: place.rights(uid) == set(), what="the rights to be gone")
+    place.until_cannot("triage", "create", "refunds")
+    place.change("triage", owners=agent["spec"]["owners"])
+    place.until_reason("triage", "Ready", "Suspended")

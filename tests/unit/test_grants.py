@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api.agentrole import AgentRole
-from aiagent_operator.api.aiagent import AIAgentSpec, PermissionState
+from aiagent_operator.api.agentstatus import PermissionState
+from aiagent_operator.api.aiagent import AIAgentSpec
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.rights.grants import (

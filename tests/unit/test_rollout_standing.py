@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from aiagent_operator.api.aiagent import AIAgentStatus
+from aiagent_operator.api.agentstatus import AIAgentStatus
 from aiagent_operator.api.schema import structural
 
 

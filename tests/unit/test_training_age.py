@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagent_operator.api.aiagent import AIAgentStatus
+from aiagent_operator.api.agentstatus import AIAgentStatus
 from aiagent_operator.core import onboarding
 from aiagent_operator.core.cadence.promise import Kept
 from aiagent_operator.core.objects import ChildKind

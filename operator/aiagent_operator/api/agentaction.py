@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from aiagent_operator.api.aiagent import ObjectMeta
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.fields import Label, Model, Text, cel, described, map_by, rules
+from aiagent_operator.api.objectmeta import ObjectMeta
 
 # Seconds. An order that nobody could carry out for a day is a surprise rather than a wish.
 DEADLINE = 86_400

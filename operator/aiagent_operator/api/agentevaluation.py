@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from aiagent_operator.api.aiagent import ObjectMeta
 from aiagent_operator.api.evaluation import (
     EITHER,
     ENDLESS,
@@ -21,6 +20,7 @@ from aiagent_operator.api.evaluation import (
     TemplateName,
 )
 from aiagent_operator.api.fields import ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
+from aiagent_operator.api.objectmeta import ObjectMeta
 
 MOST_GROUPS: Final = 64
 MOST_GROUP_VALUES: Final = 16

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from aiagent_operator.api.aiagent import ObjectMeta
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.curriculum import CurriculumVersion
 from aiagent_operator.api.evaluation import TemplateName
 from aiagent_operator.api.fields import AS_SET, Label, Model, ObjectName, Text, cel, described, map_by, rules
+from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.api.retraining import CronSchedule, Interval, Span, TimeZone, duration
 from aiagent_operator.api.selectors import LabelSelector
 

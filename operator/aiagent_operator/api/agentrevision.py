@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.agentaction import AgentRef
-from aiagent_operator.api.aiagent import HandbookStatus, ModelRef
+from aiagent_operator.api.agentstatus import HandbookStatus
+from aiagent_operator.api.aiagent import ModelRef
 from aiagent_operator.api.curriculum import MOST_CURRICULA, Curriculum
 from aiagent_operator.api.evaluation import TemplateName
 from aiagent_operator.api.fields import ATOMIC, Model, cel, described, map_by, rules

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from aiagent_operator.api.aiagent import MOST_HIRING_EVALUATIONS, ModelRef, ObjectMeta
+from aiagent_operator.api.agentstatus import MOST_HIRING_EVALUATIONS
+from aiagent_operator.api.aiagent import ModelRef
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.evaluation import ENDS, EvaluationTemplate
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, Text, cel, described, map_by, rules
 from aiagent_operator.api.handbook import Handbook
+from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.api.owners import Function
 from aiagent_operator.api.permissions import Permissions, PolicyRule
 

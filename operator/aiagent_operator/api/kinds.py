@@ -17,7 +17,8 @@ from aiagent_operator.api.agentevaluation import AgentEvaluationSpec, AgentEvalu
 from aiagent_operator.api.agentpolicy import AgentPolicySpec, AgentPolicyStatus
 from aiagent_operator.api.agentrevision import AgentRevisionSpec, AgentRevisionStatus
 from aiagent_operator.api.agentrole import AgentRoleSpec, AgentRoleStatus
-from aiagent_operator.api.aiagent import AIAgentSpec, AIAgentStatus
+from aiagent_operator.api.agentstatus import AIAgentStatus
+from aiagent_operator.api.aiagent import AIAgentSpec
 from aiagent_operator.api.fields import cel
 from aiagent_operator.api.schema import Kind, crd
 

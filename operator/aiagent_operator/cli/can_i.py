@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import PermissionState
+from aiagent_operator.api.agentstatus import PermissionState
 from aiagent_operator.cli import authorizer, options, output, resources, view
 from aiagent_operator.cli.authorizer import Answer, Question
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import PermissionState
+from aiagent_operator.api.agentstatus import PermissionState
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.api.owners import Responsibility
 from aiagent_operator.cli import authorizer, evaluations, options, output, steps, view

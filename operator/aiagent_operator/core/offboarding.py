@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import Phase
+from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import workload
 from aiagent_operator.core.children import role

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import INVENTORY_LIMIT, PermissionState, Phase
+from aiagent_operator.api.agentstatus import INVENTORY_LIMIT, PermissionState, Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.owners import Responsibility
 from aiagent_operator.core import texts

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import offboarding, onboarding
-from aiagent_operator.core.objects import ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
-from aiagent_operator.runtime import paths, repairs, report
-from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
+from aiagent_operator.core.rights import bindings
+from aiagent_operator.runtime import finalizer, paths, repairs, report
+from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
 from aiagent_operator.runtime.measuring import Measuring
@@ -52,10 +53,17 @@ class AgentReconciler:
 
     async def reconcile(self, key: AgentKey) -> None:
         """One pass. Raises ApiError and the like where it is to be made again later."""
+        memory = self._memory.setdefault(key, Memory())
+        if await self._withdraw(key, memory) and len(self._queue):
+            # A thousand agents may be waiting to be stopped: their rights go before this one's pods and status.
+            self._queue.add(key)
+            return
+        await self._rounds(key, memory)
+
+    async def _rounds(self, key: AgentKey, memory: Memory) -> None:
         live: dict[ObjectKey, Manifest | None] = {}
         proof: Proof | None = None
         pods = PodsOfRuns(self._api)
-        memory = self._memory.setdefault(key, Memory())
         began = time.monotonic()
         sent: set[ObjectKey] = set()
         for _ in range(ROUNDS):
@@ -96,12 +104,11 @@ class AgentReconciler:
                 break
             if not plan.revokes and await self._write_first(key, record, observed, plan.first):
                 continue
-            await self._send(observed, plan, memory)
+            await self._send(observed.identity, record, plan.writes, memory, urgent=plan.revokes)
             repairs.count(observed, plan.writes, sent)
             live = _untouched(live, plan.writes)
             proof = None
             if plan.revokes and len(self._queue):
-                # A thousand agents may be waiting to be stopped: their rights go before this one's pods and status.
                 self._queue.add(key)
                 return
         else:
@@ -111,6 +118,21 @@ class AgentReconciler:
         await self._report(key, record, plan)
         self._fleet.finished(key)
         self._look_again(key, plan, memory)
+
+    async def _withdraw(self, key: AgentKey, memory: Memory) -> bool:
+        """Takes the rights of a suspended agent before anything about it is read or decided: True where it had some.
+
+        So a thousand are stopped in the time of their deletions, and one whose spec cannot be read is stopped too.
+        """
+        record = self._store.agents.get(key)
+        if record is None or record.leaving:
+            return False
+        if not record.suspended_by_spec and not self._store.orders.over(*key, dict(record.labels)):
+            return False
+        refused = memory.current()
+        writes = [w for w in bindings.withdrawn(self._store.children(record.uid)) if w.key not in refused]
+        await self._send(AgentIdentity(*key, record.uid), record, writes, memory, urgent=True)
+        return bool(writes)
 
     def _look_again(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
         if memory.failures:
@@ -130,13 +152,16 @@ class AgentReconciler:
             await pods.read(unread, observed.children)
         return bool(missing or unread)
 
-    async def _send(self, observed: Observed, plan: Plan, memory: Memory) -> None:
+    async def _send(
+        self, agent: AgentIdentity, record: AgentRecord, ordered: Sequence[Write], memory: Memory, *, urgent: bool
+    ) -> None:
         """All writes of a round at once; the round is over when all are answered, whatever some of them say."""
-        known = frozenset(entry["uid"] for entry in observed.agent.status.get("inventory") or ())
-        ordered = list(plan.writes)
+        if not ordered:
+            return
+        status = record.load().get("status") or {}
+        known = frozenset(entry["uid"] for entry in status.get("inventory") or ())
         answers = await asyncio.gather(
-            *(self._execute.send(observed.identity, write, known, urgent=plan.revokes) for write in ordered),
-            return_exceptions=True,
+            *(self._execute.send(agent, write, known, urgent=urgent) for write in ordered), return_exceptions=True
         )
         until = time.monotonic() + _REFUSED_AGAIN
         errors: list[BaseException] = []
@@ -144,7 +169,7 @@ class AgentReconciler:
             if isinstance(answer, BaseException):
                 errors.append(answer)
             elif answer is not None:
-                log.warning("AIAgent %s/%s: %s", observed.identity.namespace, observed.identity.name, answer.message)
+                log.warning("AIAgent %s/%s: %s", agent.namespace, agent.name, answer.message)
                 memory.failures[write.key] = (answer, until)
             else:
                 memory.failures.pop(write.key, None)
@@ -153,31 +178,10 @@ class AgentReconciler:
 
     async def _finalizer(self, key: AgentKey, record: AgentRecord, observed: Observed, change: Finalizer) -> bool:
         """Adds or removes the finalizer; False where the agent is gone then."""
-        names = [name for name in observed.agent.metadata.finalizers if name != meta.FINALIZER]
-        if change is Finalizer.ADD:
-            names.append(meta.FINALIZER)
-        elif observed.proof is not None:
+        if change is Finalizer.REMOVE and observed.proof is not None:
             await certify(self._api, observed, observed.proof)
-        body = {
-            "metadata": {
-                "finalizers": names,
-                "uid": record.uid,
-                "resourceVersion": observed.agent.metadata.resource_version,
-            }
-        }
-        try:
-            answer = await self._api.request(
-                "PATCH",
-                paths.agent(*key),
-                body=body,
-                params={"fieldManager": meta.MANAGER},
-                content_type=MERGE_PATCH,
-            )
-        except ApiError as error:
-            if error.status == 404:
-                return False
-            raise
-        if change is Finalizer.REMOVE:
+        answer = await finalizer.write(self._api, key, record.uid, observed.agent.metadata, change)
+        if answer is None:
             return False
         self._store.observe_agent(answer, notify=False)
         return True

@@ -13,8 +13,9 @@ import orjson
 from pydantic import ValidationError
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec, ObjectMeta
+from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec
 from aiagent_operator.api.fields import unreadable
+from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.core.children import handbook
 from aiagent_operator.core.evaluation.asking import Measured
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey, TrafficKind

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import ObjectMeta, PermissionState, Phase
+from aiagent_operator.api.agentstatus import PermissionState, Phase
+from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.retraining.due import View

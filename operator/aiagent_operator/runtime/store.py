@@ -65,6 +65,7 @@ class AgentRecord:
     role: str = ""
     suspended_by_policy: bool = False
     carried: tuple[str, ...] = ()
+    leaving: bool = False
 
     @property
     def standing(self) -> tuple[object, ...]:
@@ -136,6 +137,7 @@ class Store:
             suspended_by_policy=bool((status.get("training") or {}).get("suspendedBy")),
             role=intern((spec.get("roleRef") or {}).get("name") or ""),
             carried=tuple(order.get("uid", "") for order in (status.get("rollout") or {}).get("orders") or ()),
+            leaving="deletionTimestamp" in metadata,
         )
         self.agents[key] = record
         self._agent_of[metadata["uid"]] = key

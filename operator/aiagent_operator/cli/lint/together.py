@@ -12,7 +12,8 @@ from typing import Final
 
 from aiagent_operator.api.agentpolicy import AgentPolicy
 from aiagent_operator.api.agentrole import AgentRole
-from aiagent_operator.api.aiagent import AIAgent, PermissionState
+from aiagent_operator.api.agentstatus import PermissionState
+from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.cli.lint.documents import Document, Where
 from aiagent_operator.cli.lint.findings import Issue, Rule, Severity

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from aiagent_operator.api.aiagent import ObjectMeta
+from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.core.cadence.due import Cadence
 from aiagent_operator.core.cadence.errors import CadenceError
 from aiagent_operator.core.objects import Child

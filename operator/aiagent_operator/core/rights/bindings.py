@@ -57,6 +57,13 @@ def plan(
     return RightsPlan(tuple(revoke), tuple(grant))
 
 
+def withdrawn(children: Mapping[ObjectKey, Child]) -> tuple[Write, ...]:
+    """Deletions of all bindings that are not going already: what a suspension begins with, whatever else is true."""
+    return tuple(
+        delete(child) for key, child in children.items() if key.kind is ChildKind.ROLE_BINDING and not child.deleting
+    )
+
+
 def _stray_binding(key: ObjectKey, child: Child, keep: Mapping[ObjectKey, Desired]) -> bool:
     """A binding that should not be, or that somebody changed."""
     if key.kind is not ChildKind.ROLE_BINDING or child.deleting:

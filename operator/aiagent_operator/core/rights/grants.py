@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiagent_operator.api.agentrole import Isolation
-from aiagent_operator.api.aiagent import AIAgentSpec, PermissionState
+from aiagent_operator.api.agentstatus import PermissionState
+from aiagent_operator.api.aiagent import AIAgentSpec
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.rights import ceilings

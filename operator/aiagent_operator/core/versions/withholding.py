@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from aiagent_operator.api.aiagent import PermissionState
+from aiagent_operator.api.agentstatus import PermissionState
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core.objects import ChildKind
 from aiagent_operator.core.plan import Observed
