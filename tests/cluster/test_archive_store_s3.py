@@ -29,7 +29,7 @@ from aiagent_operator.runtime.archive.verdict import Lock, Mode
 from support.archive import WRITER, listed, streamed, whole
 from support.localcluster.certs import Authority
 from support.s3server import REGION, S3Server
-from support.storeproxy import Answer, Corrupt, Hang, Headers, Redirect, Reset, StoreProxy, Truncate
+from support.storeproxy import Answer, Corrupt, Half, Hang, Headers, Redirect, Reset, StoreProxy, Truncate
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +298,16 @@ async def test_a_create_whose_answer_is_lost_is_found_by_the_next_try(
     assert caught.value.kind is Kind.UNREACHABLE
     assert await broken.create("a", b"mine") is Put.TAKEN
     assert await broken.read("a", 10) == b"mine"
+
+
+async def test_half_a_put_is_nothing(broken: BucketStore, proxy: StoreProxy, store: BucketStore) -> None:
+    proxy.inject(Half(), "PUT", times=1)
+    with pytest.raises(StoreError) as caught:
+        await broken.create("a", b"x" * 100_000)
+    assert caught.value.kind is Kind.UNREACHABLE
+    assert await store.stat("a") is None
+    assert await listed(store) == []
+    assert await store.create("a", b"x") is Put.CREATED
 
 
 @pytest.mark.parametrize("fault", [Reset(), Hang(), Answer(503, "SlowDown"), Truncate(2)])

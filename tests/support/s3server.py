@@ -1,7 +1,7 @@
 """A real S3-compatible server of a test's own: versitygw over a folder, built once from its pinned Go module.
 
 It refuses a put where the name is taken (If-None-Match: *), checks signatures and checksums, keeps versions, and locks
-objects.
+objects. `python -m support.s3server` builds it and ends.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ from requests_aws4auth import AWS4Auth
 
 from support.localcluster.build import Module, built, say
 from support.localcluster.certs import Authority
-from support.localcluster.errors import StartTimeout
+from support.localcluster.errors import LocalClusterError, StartTimeout
 from support.localcluster.ports import Ports
 from support.localcluster.process import Component
 
@@ -137,3 +138,10 @@ class S3Server:
             return requests.get(self.endpoint, timeout=5, verify=self._verify).status_code < 500
         except requests.RequestException:
             return False  # not listening yet; start gives up on a dead process and on the deadline
+
+
+if __name__ == "__main__":
+    try:
+        built(VERSITYGW, say)
+    except LocalClusterError as error:
+        sys.exit(str(error))

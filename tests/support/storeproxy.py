@@ -51,6 +51,11 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Half:
+    """The store gets half of the body, and then both connections break."""
+
+
+@dataclass(frozen=True)
 class Hang:
     """No answer, until the proxy ends."""
 
@@ -76,7 +81,7 @@ class Headers:
     headers: dict[str, str]
 
 
-Fault = Answer | Redirect | Reset | Hang | Truncate | Corrupt | Headers
+Fault = Answer | Redirect | Reset | Half | Hang | Truncate | Corrupt | Headers
 Match = Callable[[str, str], bool]
 
 
@@ -147,6 +152,9 @@ class StoreProxy:
                 return _dropped(request)
             case Reset(after=False):
                 return _dropped(request)
+            case Half():
+                await self._forward_half(request, body)
+                return _dropped(request)
             case Redirect():
                 return web.Response(status=307, headers={"Location": fault.location})
             case Answer(after=False):
@@ -166,6 +174,16 @@ class StoreProxy:
             case Headers():
                 response.headers.update(fault.headers)
         return response
+
+    async def _forward_half(self, request: web.Request, body: bytes) -> None:
+        url = URL(self.behind)
+        _, writer = await asyncio.open_connection(url.host, url.port)
+        lines = [f"{request.method} {request.raw_path} HTTP/1.1", *(f"{k}: {v}" for k, v in request.headers.items())]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body[: len(body) // 2])
+        await writer.drain()
+        await asyncio.sleep(0.2)  # for the store to have read it
+        writer.close()
+        await writer.wait_closed()
 
     async def _forward(self, request: web.Request, body: bytes) -> web.Response:
         if self._session is None:

@@ -7,7 +7,6 @@ from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDenie
 
 from aiagent_operator.runtime.archive import answers
 from aiagent_operator.runtime.archive.errors import Kind, StoreError, pause
-from aiagent_operator.runtime.archive.names import fault
 from support.documents import ROOT
 
 CANARY = "wJalrXUtnFEMIcanary"
@@ -107,33 +106,3 @@ def test_every_kind_is_in_the_page_with_its_pause(kind: Kind) -> None:
     (row,) = [line for line in page.splitlines() if line.startswith(f"| `{kind.value}` |")]
     first = pause(kind, 1)
     assert row.rstrip(" |").rsplit("| ", 1)[1] == ("no" if first is None else f"{first:g} s")
-
-
-NAMES = ["journal/8f/1.json", "a", "a/b=c/d_e-f.tar", "9/" * 300 + "x"]
-NO_NAMES = [
-    "",
-    "/a",
-    "a/",
-    "a//b",
-    "..",
-    "a/../b",
-    ".partial/x",
-    "a/.b",
-    "a b",
-    "a\n",
-    "ä",
-    "a#1",
-    "a%2f",
-    "a\\b",
-    "a\0",
-]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_names_that_every_store_can_hold(name: str) -> None:
-    assert not fault(name)
-
-
-@pytest.mark.parametrize("name", [*NO_NAMES, "x" * 201, "x/" * 400 + "x"])
-def test_names_that_are_refused(name: str) -> None:
-    assert fault(name)

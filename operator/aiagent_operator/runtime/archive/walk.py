@@ -14,7 +14,7 @@ from typing import Final
 from aiagent_operator.runtime.archive import files, names
 
 WINDOW: Final = 65_536
-"""Names of one folder in memory at a time, about 8 MB."""
+"""Names of one folder in memory at a time, about 18 MB."""
 
 
 def ordered(top: int, prefix: str, after: str, window: int = WINDOW) -> Iterator[str]:
