@@ -1,0 +1,17 @@
+"""Opening the store that a configuration describes."""
+
+from __future__ import annotations
+
+from aiagent_operator.runtime.archive.config import Scheme, StoreConfig
+from aiagent_operator.runtime.archive.directory import DirectoryStore
+from aiagent_operator.runtime.archive.store import Store
+
+
+def opened(config: StoreConfig) -> Store:
+    """The store; nothing is asked of it yet, see `proof`. Raises StoreError (Misconfigured)."""
+    if config.scheme is Scheme.FILE:
+        return DirectoryStore(config)
+    # The library takes 8 MB, and its threads more, which an operator with a directory does without.
+    from aiagent_operator.runtime.archive.bucket import BucketStore  # noqa: PLC0415
+
+    return BucketStore(config)
