@@ -1,0 +1,1 @@
+"""Archives of agents that have left: layout, manifest, verification, retention, certificate, personal payload."""
