@@ -80,7 +80,7 @@ OWN = (
 )
 UNTRUE: dict[str, tuple[dict[str, Any], str]] = {
     "a right through the agent's own binding": ({"asked": asking(reason=OWN)}, "which is the agent's own: delete it"),
-    "a right through nobody knows what": ({"asked": asking(reason="")}, "nothing is named that lets it through"),
+    "a right through nobody knows what": ({"asked": asking(reason="")}, "revoke it, or name the binding"),
     "an answer from before": ({"asked": asking(asked_at=SEALED)}, "was asked for before it was revoked"),
     "an answer from after": ({"asked": asking(asked_at=DONE + SECOND)}, r"rights\.1\.answer\.at is after completedAt"),
     "an account that nobody saw gone": (
@@ -145,6 +145,21 @@ def test_also_with_a_good_signature_it_has_to_agree_with_the_manifest(field: str
     found = certificate.read(json.dumps(content).encode())
     expected = f"its {field} is not that of the manifest: do not trust it"
     assert expected in set(certificate.faults(found, ABOUT, wire.digest(WHOLE.manifest)))
+
+
+@pytest.mark.parametrize(
+    ("residual", "message"),
+    [
+        ('RoleBinding "aiagent.triage/crm"', "which is the agent's own"),
+        (None, "if and only if something lets it through"),
+    ],
+)
+def test_also_with_a_good_signature_it_has_to_be_true(residual: str | None, message: str) -> None:
+    content = json.loads(certificate.statement(WHOLE.manifest, ended()))
+    content["predicate"]["rights"][1]["residual"] = residual
+    found = certificate.read(json.dumps(content).encode())
+    (fault,) = certificate.faults(found, ABOUT, wire.digest(WHOLE.manifest))
+    assert message in fault
 
 
 def test_one_that_is_about_another_manifest_says_which() -> None:

@@ -81,7 +81,6 @@ def statement(manifest_data: bytes, ended: Ended) -> bytes:
     """The bytes of the statement that is signed. Raises ArchiveError as `issue` does."""
     about = manifest.read(manifest_data)
     name = f"the certificate of {about.archive}"
-    agent = AgentIdentity(about.agent.namespace, about.agent.name, about.agent.uid)
     try:
         made = Statement(
             subject=(
@@ -96,7 +95,7 @@ def statement(manifest_data: bytes, ended: Ended) -> bytes:
                 mode=about.mode,
                 completed_at=ended.completed_at,
                 asked=_as_whom(about),
-                rights=tuple(sorted((_revoked(each, agent, name) for each in ended.asked), key=_order)),
+                rights=tuple(sorted(map(_revoked, ended.asked), key=_order)),
                 removed=ended.removed,
                 approvals=ended.approvals,
                 archive=_place(about, ended),
@@ -148,17 +147,24 @@ def _faults(predicate: Decommission, about: Manifest) -> Iterator[str]:
     size = sum(item.size for item in about.items)
     if (predicate.archive.items, predicate.archive.size) != (len(about.items), size):
         yield f"archive has another number of items or bytes than the manifest, which has {len(about.items)} and {size}"
+    agent = AgentIdentity(about.agent.namespace, about.agent.name, about.agent.uid)
     for index, each in enumerate(predicate.rights):
-        where = f"rights.{index} ({each.right.verb} {each.right.resource} in {each.right.namespace})"
-        if each.answer.at < each.revoked_at:
-            yield f"{where} was asked for before it was revoked: ask again"
-        if each.answer.allowed and each.residual is None:
-            yield f"{where} is still allowed, and nothing is named that lets it through: revoke it, or name the binding"
+        yield from _untrue(each, agent, f"rights.{index} ({each.right.verb} {each.right.resource})")
     for field, at in (("archive.verifiedAt", predicate.archive.verified_at), *_times(predicate)):
         if at > predicate.completed_at:
             yield f"{field} is after completedAt: certify what is done"
     if predicate.archive.verified_at < about.created:
         yield "archive.verifiedAt is before the archive was sealed: read it back after that"
+
+
+def _untrue(revoked: RevokedRight, agent: AgentIdentity, where: str) -> Iterator[str]:
+    namespace, residual = revoked.right.namespace, revoked.residual
+    if revoked.answer.at < revoked.revoked_at:
+        yield f"{where} was asked for before it was revoked: ask again"
+    if revoked.answer.allowed != (residual is not None):
+        yield f"{where} is allowed if and only if something lets it through: revoke it, or name the binding"
+    if residual == f'RoleBinding "{role.name_in(agent, namespace)}/{namespace}"':
+        yield f"{where} is still allowed by {residual}, which is the agent's own: delete it, and ask again"
 
 
 def _times(predicate: Decommission) -> Iterator[tuple[str, datetime]]:
@@ -182,13 +188,7 @@ def _place(about: Manifest, ended: Ended) -> Place:
     )
 
 
-def _revoked(asking: Asking, agent: AgentIdentity, name: str) -> RevokedRight:
-    residual = _residual(asking)
-    if residual == f'RoleBinding "{role.name_in(agent, asking.namespace)}/{asking.namespace}"':
-        raise ArchiveError(
-            f"{name} would not be true: {asking.right} in {asking.namespace} is still allowed by {residual}, which is "
-            "the agent's own: delete it, and ask again"
-        )
+def _revoked(asking: Asking) -> RevokedRight:
     return RevokedRight(
         right=Right(
             namespace=asking.namespace,
@@ -199,7 +199,7 @@ def _revoked(asking: Asking, agent: AgentIdentity, name: str) -> RevokedRight:
         ),
         revoked_at=asking.revoked_at,
         answer=Answer(at=asking.asked_at, allowed=asking.allowed, reason=line(asking.reason, _LONGEST_REASON)),
-        residual=residual,
+        residual=_residual(asking),
     )
 
 

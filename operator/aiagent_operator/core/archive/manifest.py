@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ def seal(archive: str, leaving: Leaving, files: Iterable[Stored], gaps: Iterable
         )
     except ValidationError as error:
         raise ArchiveError(f"the archive {archive} cannot be sealed: {wire.faults(error)}: correct it") from error
-    if fault := next(journal_faults(made), ""):
+    if fault := next(itertools.chain(_faults(made), journal_faults(made)), ""):
         raise ArchiveError(f"the archive {archive} cannot be sealed: {fault}")
     data = wire.written(made)
     if len(data) > LIMIT:
