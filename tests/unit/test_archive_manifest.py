@@ -101,6 +101,8 @@ def of(path: str, **changes: Any) -> Stored:
     return Stored(path, changes.pop("digest", DIGEST), changes.pop("size", 1), **changes)
 
 
+ATTEMPT = "0123456789abcdef" * 2
+GAP_OF_X = Gap(path="x.json", reason=GapReason.NOT_FOUND, message="m")
 UNSEALED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a path that leaves": (lambda: seal([of("../x"), *archives.stored()]), r"items\.0\.path .* is unsafe"),
     "a gap that leaves": (
@@ -122,6 +124,18 @@ UNSEALED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: seal([of("logs/p/c.log"), *archives.stored()], ()),
         r"logs/p/c\.log\"\) is personal and not encrypted",
     ),
+    "two attempts at one item": (
+        lambda: seal([of(f"{ATTEMPT}/x.json"), of("x.json"), *archives.stored()]),
+        "are two attempts at one item",
+    ),
+    "payload of an attempt in clear": (
+        lambda: seal([of(f"{ATTEMPT}/memory.tar"), *archives.stored()], ()),
+        "is personal and not encrypted",
+    ),
+    "what an attempt has written and is not there": (
+        lambda: seal([of(f"{ATTEMPT}/x.json"), *archives.stored()], (GAP_OF_X,)),
+        "is in items and in notCaptured",
+    ),
     "no digest": (lambda: seal([of("a", digest="x"), *archives.stored()]), "write 64 hex digits"),
     "a digest in capitals": (lambda: seal([of("a", digest="A" * 64), *archives.stored()]), "write 64 hex digits"),
     "a size below zero": (lambda: seal([of("a", size=-1), *archives.stored()]), "greater than or equal to 0"),
@@ -138,6 +152,12 @@ def test_what_no_reader_would_take_is_not_sealed(attempt: Callable[[], bytes], m
     with pytest.raises(ArchiveError, match=message) as caught:
         attempt()
     assert ARCHIVE in str(caught.value) or "digest of" in str(caught.value) or "size" in str(caught.value)
+
+
+def test_a_journal_that_was_streamed_is_the_journal() -> None:
+    files = [file for file in archives.stored() if file.path != layout.JOURNAL]
+    found = manifest.read(seal([of(f"{ATTEMPT}/{layout.JOURNAL}"), *files]))
+    assert not list(manifest.journal_faults(found))
 
 
 def changed(**fields: Any) -> bytes:

@@ -244,3 +244,24 @@ def test_media_types_and_payload_are_told_by_the_path() -> None:
         "decisions/2026_2f11.bin": ("application/octet-stream", True),
         "escalations.jsonl": ("application/jsonl", True),
     }
+
+
+ATTEMPT = "0123456789abcdef" * 2
+
+
+@given(NAMES, NAMES, st.booleans())
+def test_the_item_is_known_whatever_the_attempt_that_wrote_it(one: str, other: str, secret: bool) -> None:
+    for path in (layout.MEMORY, layout.evaluation(one), layout.log(one, other), layout.decision(other), layout.JOURNAL):
+        folder, slash, leaf = path.rpartition("/")
+        written = f"{folder}{slash}{ATTEMPT}/{leaf}"
+        check_path(written)
+        found = layout.encrypted(written) if secret else written
+        assert layout.is_attempt(found)
+        assert layout.item(found) == path.removesuffix(layout.ENCRYPTED)
+        assert layout.is_payload(found) == layout.is_payload(path)
+
+
+def test_other_folders_are_no_attempts() -> None:
+    for path in (layout.SPEC, layout.log("triage-1-abc", "app"), f"x{ATTEMPT}/memory.tar", f"{ATTEMPT[1:]}/memory.tar"):
+        assert not layout.is_attempt(path)
+        assert layout.item(path) == path

@@ -113,6 +113,17 @@ def test_a_path_that_leaves_is_unsafe_and_stands_for_no_item(path: str) -> None:
     assert faults(report) == {(path, Fault.UNSAFE), (layout.SPEC, Fault.MISSING)}
 
 
+def test_what_an_attempt_has_left_over_is_named_and_does_no_harm() -> None:
+    attempt = "0123456789abcdef" * 2
+    left = (f"evaluations/{attempt}/triage-1-eval-held-out.json", f"{attempt}/memory.tar.age")
+    report = looked_at(WHOLE.with_file(left[0], b"x").with_file(left[1], b""))
+    assert faults(report) == {(path, Fault.LEFT_OVER) for path in left}
+    assert report.is_whole
+    report = looked_at(WHOLE.with_file(f"{attempt}/other.tar", b"x"))
+    assert faults(report) == {(f"{attempt}/other.tar", Fault.UNLISTED)}
+    assert not report.is_whole
+
+
 def test_so_many_strange_files_are_counted_and_not_all_named() -> None:
     files = ((f"strange-{number}", [b""]) for number in range(MOST_UNLISTED + 5))
     report = verify(WHOLE.manifest, files, certified=False)

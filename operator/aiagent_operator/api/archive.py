@@ -135,9 +135,9 @@ class Lineage(Model):
 
 
 class JournalHead(Model):
-    """The last record of the agent's journal: its number, and its digest in the chain."""
+    """The last record of the agent's journal: its number, counted from 1, and its digest in the chain."""
 
-    sequence: Annotated[int, Field(ge=0, le=_LARGEST)]
+    sequence: Annotated[int, Field(ge=1, le=_LARGEST)]
     digest: Digest
 
 

@@ -6,6 +6,7 @@ and at most once each: `erasure.json` and `tombstone.json`. Nothing is written t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,7 @@ RESERVED: Final = frozenset({SUMS, MANIFEST, CERTIFICATE, ERASURE, TOMBSTONE})
 ENCRYPTED: Final = ".age"
 """Ends the path of an encrypted item, so that people see by which tool it is read."""
 
+_ATTEMPT: Final = re.compile(r"[0-9a-f]{32}")
 _LOGS: Final = "logs"
 _DECISIONS: Final = "decisions"
 _MOST_REVISIONS: Final = 2**31 - 1
@@ -107,6 +109,27 @@ def encrypted(path: str) -> str:
     return f"{path}{ENCRYPTED}"
 
 
+def item(path: str) -> str:
+    """The item that a file holds, whether or not it is encrypted, and by which attempt it was written."""
+    return plain(path).removesuffix(ENCRYPTED)
+
+
+def plain(path: str) -> str:
+    """The path without the folder of an attempt.
+
+    What is streamed into a store gets a folder of 32 random hex digits for each attempt, so that none overwrites
+    another: `logs/<pod>/<attempt>/<container>.log.age` for `logs/<pod>/<container>.log.age`.
+    """
+    *folders, leaf = path.split("/")
+    return "/".join((*folders[: -1 if is_attempt(path) else None], leaf))
+
+
+def is_attempt(path: str) -> bool:
+    """Whether the file was written by one attempt of perhaps many, and so is in a folder of its own."""
+    folders = path.split("/")[:-1]
+    return bool(folders) and _ATTEMPT.fullmatch(folders[-1]) is not None
+
+
 def media_type(path: str) -> str:
     """Media type of an item by the ending of its path; of what is not known, plain bytes (RFC 2046, 4.5.1)."""
     return next((kind for ending, kind in _MEDIA_TYPES.items() if path.endswith(ending)), "application/octet-stream")
@@ -117,5 +140,5 @@ def is_payload(path: str) -> bool:
 
     That is its memory, what it has decided, what it has passed on, and what it has logged. It has to be encrypted.
     """
-    plain = path.removesuffix(ENCRYPTED)
-    return plain in (MEMORY, ESCALATIONS) or plain.split("/")[0] in (_LOGS, _DECISIONS)
+    found = item(path)
+    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (_LOGS, _DECISIONS)

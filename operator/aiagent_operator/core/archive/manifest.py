@@ -122,7 +122,7 @@ def sums(manifest: Manifest) -> bytes:
 
 def journal_faults(manifest: Manifest) -> Iterator[str]:
     """What is wrong with what the manifest says of the journal: it is there, or said to be missing, and why."""
-    has = any(item.path == layout.JOURNAL for item in manifest.items)
+    has = any(layout.item(item.path) == layout.JOURNAL for item in manifest.items)
     said = any(gap.path == layout.JOURNAL for gap in manifest.not_captured)
     if not has and not said:
         yield f"{layout.JOURNAL} is neither in items nor in notCaptured: put it in, or say why it is missing"
@@ -158,11 +158,14 @@ def _faults(manifest: Manifest) -> Iterator[str]:
     gaps = [gap.path for gap in manifest.not_captured]
     for where, paths in (("items", items), ("notCaptured", gaps)):
         yield from _unfit(paths, where)
-    known = set(items)
+    known, held = set(items), {layout.item(path) for path in items}
     for path in gaps:
-        if path in known:
+        if layout.item(path) in held:
             yield f"{quoted(path)} is in items and in notCaptured: it can be in one"
+    places: dict[str, str] = {}
     for path in items:
+        if (other := places.setdefault(layout.plain(path), path)) != path:
+            yield f"{quoted(path)} and {quoted(other)} are two attempts at one item: name the one that was read back"
         if folder := next((above for above in _folders(path) if above in known), None):
             yield f"{quoted(folder)} is a file, and the folder of {quoted(path)}: no directory can hold both"
     for index, item in enumerate(manifest.items):

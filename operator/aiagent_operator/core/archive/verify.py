@@ -38,6 +38,7 @@ class Fault(StrEnum):
     ALTERED = "Altered"
     OTHER_SIZE = "OtherSize"
     UNLISTED = "Unlisted"
+    LEFT_OVER = "LeftOver"
     UNSAFE = "Unsafe"
     GIVEN_TWICE = "GivenTwice"
     INCOMPLETE = "Incomplete"
@@ -77,8 +78,11 @@ class Report:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every file is there, and all is what it was. A purged archive is not: it has nothing left."""
-        return not self.findings and not self.purged
+        """Whether every file is there, and all is what it was. A purged archive is not: it has nothing left.
+
+        What an attempt has left over that did not come to its end changes nothing: a store that locks cannot remove it.
+        """
+        return self.purged is None and all(finding.fault is Fault.LEFT_OVER for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ class Verifier:
         }
         self._expected[layout.SUMS] = _Expected(hashlib.sha256(sums).hexdigest(), len(sums))
         self._expected[layout.MANIFEST] = _Expected(self._digest.removeprefix(wire.PREFIX), len(manifest_data))
+        named = (*self._manifest.items, *self._manifest.not_captured)
+        self._items = {layout.item(each.path) for each in named}
         self._open: dict[str, FileCheck] = {}
         self._seen: set[str] = set()
         self._whole: set[str] = set()
@@ -202,6 +208,9 @@ class Verifier:
             check_path(path)
         except PathError as error:
             self._found(path, Fault.UNSAFE, str(error))
+            return
+        if layout.is_attempt(path) and layout.item(path) in self._items:
+            self._found(path, Fault.LEFT_OVER, "an attempt to archive it has left it: remove it, or leave it")
         else:
             self._found(path, Fault.UNLISTED, "the manifest does not know it: it was put there later, so remove it")
 
