@@ -162,6 +162,24 @@ def test_also_with_a_good_signature_it_has_to_be_true(residual: str | None, mess
     assert message in fault
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("asked", {"user": "system:serviceaccount:crm:aiagent.triage", "groups": ["system:authenticated"]}, "all its"),
+        ("asked", {"user": "somebody", "groups": list(meta.user_groups("crm"))}, "was not asked as system:service"),
+        ("archive", {**made().predicate.archive.model_dump(mode="json", by_alias=True), "items": 6}, "has 7 and"),
+        ("archive", {**made().predicate.archive.model_dump(mode="json", by_alias=True), "size": 1}, "has 7 and"),
+    ],
+)
+def test_who_was_asked_and_what_was_archived_have_to_be_those_of_the_manifest(
+    field: str, value: dict[str, Any], message: str
+) -> None:
+    content = json.loads(certificate.statement(WHOLE.manifest, ended()))
+    content["predicate"][field] = value
+    (fault,) = certificate.faults(certificate.read(json.dumps(content).encode()), ABOUT, wire.digest(WHOLE.manifest))
+    assert message in fault
+
+
 def test_one_that_is_about_another_manifest_says_which() -> None:
     (fault,) = certificate.faults(made(), ABOUT, "sha256:" + "0" * 64)
     assert fault.startswith(f"it is about a manifest with the digest {wire.digest(WHOLE.manifest)}")

@@ -133,8 +133,8 @@ class Verifier:
         }
         self._expected[layout.SUMS] = _Expected(hashlib.sha256(sums).hexdigest(), len(sums))
         self._expected[layout.MANIFEST] = _Expected(self._digest.removeprefix(wire.PREFIX), len(manifest_data))
-        named = (*self._manifest.items, *self._manifest.not_captured)
-        self._items = {layout.item(each.path) for each in named}
+        gaps = self._manifest.not_captured
+        self._items = {layout.item(path) for path in (*self._expected, *(gap.path for gap in gaps))}
         self._open: dict[str, FileCheck] = {}
         self._seen: set[str] = set()
         self._whole: set[str] = set()
