@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiagent_operator.core.runs import untrusted
 from aiagent_operator.core.runs.strict_json import (
     DEEPEST,
     LIMIT,
@@ -103,6 +105,13 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIT, inner, max_size=3),
     max_leaves=6,
 )
+
+
+def test_whatever_is_hidden_is_found_among_plain_characters() -> None:
+    hidden = [chr(code) for code in range(sys.maxunicode + 1) if untrusted.is_hidden(chr(code))]
+    assert len(hidden) > 2000
+    for character in hidden:
+        assert unfit(f"a{character}b") == f"U+{ord(character):04X}"
 
 
 def depth(value: Any) -> int:

@@ -77,6 +77,9 @@ def kind(value: Any) -> str:
 
 def unfit(text: str, *, lines: bool = False) -> str | None:
     """The first character of the text that is refused, as U+hhhh; None where all are fit to be shown."""
+    if text.isprintable():
+        # Whatever is hidden is no printable character, and archives have texts of megabytes.
+        return None
     for character in text:
         if untrusted.is_hidden(character) and not (lines and character in _LINES):
             return f"U+{ord(character):04X}"

@@ -1,0 +1,144 @@
+"""Where the parts of an archive are. Paths of items are relative to the archive's prefix; keys are those of the store.
+
+Written in this order: items, `sha256sums`, `manifest.json`, then `certificate.json`, which is about the manifest. Later
+and at most once each: `erasure.json` and `tombstone.json`. Nothing is written twice, so a store may lock every object.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from aiagent_operator.core.archive.errors import PathError
+from aiagent_operator.core.archive.names import check_path, part
+from aiagent_operator.core.runs.strict_json import quoted
+
+ROOT: Final = "archives"
+
+SPEC: Final = "spec.json"
+RIGHTS: Final = "rights.jsonl"
+JOURNAL: Final = "journal.jsonl"
+KPIS: Final = "kpis.jsonl"
+MEMORY: Final = "memory.tar"
+ESCALATIONS: Final = "escalations.jsonl"
+
+SUMS: Final = "sha256sums"
+MANIFEST: Final = "manifest.json"
+CERTIFICATE: Final = "certificate.json"
+ERASURE: Final = "erasure.json"
+TOMBSTONE: Final = "tombstone.json"
+
+RESERVED: Final = frozenset({SUMS, MANIFEST, CERTIFICATE, ERASURE, TOMBSTONE})
+"""Files that are about the archive, and no items of it."""
+
+ENCRYPTED: Final = ".age"
+"""Ends the path of an encrypted item, so that people see by which tool it is read."""
+
+_ATTEMPT: Final = re.compile(r"[0-9a-f]{32}")
+_LOGS: Final = "logs"
+_DECISIONS: Final = "decisions"
+_MOST_REVISIONS: Final = 2**31 - 1
+_MEDIA_TYPES: Final = {
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".log": "text/plain",
+    ".tar": "application/x-tar",
+    ENCRYPTED: "application/age",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The place of one archive in its store."""
+
+    agent_uid: str
+    archive: str
+
+    @property
+    def prefix(self) -> str:
+        """Key of the archive's folder, without a slash at the end."""
+        return f"{ROOT}/{part(self.agent_uid)}/{part(self.archive)}"
+
+    def key(self, path: str) -> str:
+        """Key in the store of a file of the archive. Raises PathError for an unsafe path."""
+        check_path(path)
+        return f"{self.prefix}/{path}"
+
+    def path(self, key: str) -> str:
+        """The path of a file within the archive by its key. Raises PathError for keys outside, and unsafe paths."""
+        inside, path = key[: len(self.prefix) + 1], key[len(self.prefix) + 1 :]
+        if inside != f"{self.prefix}/":
+            raise PathError(f"the key {quoted(key, 200)} is not in {self.prefix}: it is of another archive")
+        check_path(path)
+        return path
+
+
+def revision(number: int) -> str:
+    """Path of a revision. Raises PathError for a number that no revision has."""
+    if not 1 <= number <= _MOST_REVISIONS:
+        raise PathError(f"no revision has the number {number}: numbers are 1 to {_MOST_REVISIONS}")
+    return f"revisions/{number}.json"
+
+
+def evaluation(name: str) -> str:
+    """Path of an AgentEvaluation."""
+    return f"evaluations/{part(name)}.json"
+
+
+def action(name: str) -> str:
+    """Path of an AgentAction."""
+    return f"actions/{part(name)}.json"
+
+
+def log(pod: str, container: str) -> str:
+    """Path of a container's log."""
+    return f"{_LOGS}/{part(pod)}/{part(container)}.log"
+
+
+def decision(name: str) -> str:
+    """Path of one file of the decision log, by its path or key where it was.
+
+    It is one part, in which slashes are written `_2f`: an object store may have both `a` and `a/b`, a directory not.
+    """
+    return f"{_DECISIONS}/{part(name)}"
+
+
+def encrypted(path: str) -> str:
+    """Path of the item when it is encrypted."""
+    return f"{path}{ENCRYPTED}"
+
+
+def item(path: str) -> str:
+    """The item that a file holds, whether or not it is encrypted, and by which attempt it was written."""
+    return plain(path).removesuffix(ENCRYPTED)
+
+
+def plain(path: str) -> str:
+    """The path without the folder of an attempt.
+
+    What is streamed into a store gets a folder of 32 random hex digits for each attempt, so that none overwrites
+    another: `logs/<pod>/<attempt>/<container>.log.age` for `logs/<pod>/<container>.log.age`.
+    """
+    *folders, leaf = path.split("/")
+    return "/".join((*folders[: -1 if is_attempt(path) else None], leaf))
+
+
+def is_attempt(path: str) -> bool:
+    """Whether the file was written by one attempt of perhaps many, and so is in a folder of its own."""
+    folders = path.split("/")[:-1]
+    return bool(folders) and _ATTEMPT.fullmatch(folders[-1]) is not None
+
+
+def media_type(path: str) -> str:
+    """Media type of an item by the ending of its path; of what is not known, plain bytes (RFC 2046, 4.5.1)."""
+    return next((kind for ending, kind in _MEDIA_TYPES.items() if path.endswith(ending)), "application/octet-stream")
+
+
+def is_payload(path: str) -> bool:
+    """Whether an item is what people have said to the agent, or it to them, and so holds personal data.
+
+    That is its memory, what it has decided, what it has passed on, and what it has logged. It has to be encrypted.
+    """
+    found = item(path)
+    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (_LOGS, _DECISIONS)

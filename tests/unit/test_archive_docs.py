@@ -1,0 +1,135 @@
+"""The examples of docs/archives.md are what the code makes, and its commands do what they show."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aiagent_operator.api import durations
+from aiagent_operator.api.archive import GapReason, LeaveReason
+from aiagent_operator.core.archive import envelope, layout, payload, retention
+from aiagent_operator.core.archive.disposal import CITATIONS
+from aiagent_operator.core.archive.names import LONGEST_PART, part
+from aiagent_operator.core.archive.steps import STEPS
+from aiagent_operator.core.archive.verify import verify
+from support import archives
+from support.documents import ROOT, Block, blocks, table
+
+PAGE = ROOT / "docs" / "archives.md"
+EXAMPLE = archives.example()
+CONSOLE = blocks(PAGE, "console")
+
+
+def test_the_example_is_a_whole_archive() -> None:
+    report = verify(EXAMPLE.manifest, ((path, [data]) for path, data in EXAMPLE.files.items()), keys=archives.KEYS)
+    assert report.is_whole
+
+
+def test_what_age_itself_has_encrypted_is_read() -> None:
+    for path in EXAMPLE.files:
+        if path.endswith(layout.ENCRYPTED):
+            found = bytearray()
+            how = payload.encryption(archives.IDENTITY)
+            payload.decrypt([EXAMPLE.files[path]], found.extend, archives.IDENTITY, how)
+            assert b"CH write dates" in found or b"refund refused" in found
+
+
+@pytest.mark.skipif(shutil.which("age") is None, reason="age is not installed")
+def test_what_is_encrypted_here_age_itself_reads(tmp_path: Path) -> None:
+    plain = bytes(range(256)) * 1000
+    _, data = archives.encrypted("memory.tar", plain)
+    (tmp_path / "key").write_text(archives.IDENTITY)
+    command = ["age", "--decrypt", "--identity", "key"]
+    assert subprocess.run(command, cwd=tmp_path, input=data, capture_output=True, check=True).stdout == plain
+
+
+def test_the_tree_has_the_files_of_the_example() -> None:
+    (tree,) = blocks(PAGE, "text")
+    assert tree.text.splitlines() == sorted(EXAMPLE.files)
+
+
+def test_manifest_and_statement_are_those_of_the_example() -> None:
+    shown, statement = blocks(PAGE, "json")
+    assert shown.text.encode() == EXAMPLE.manifest
+    opened = envelope.verified(EXAMPLE.files[layout.CERTIFICATE], archives.KEYS, layout.CERTIFICATE)
+    assert statement.text.encode() == opened.payload
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("archive")
+    for path, data in EXAMPLE.files.items():
+        (found / path).parent.mkdir(parents=True, exist_ok=True)
+        (found / path).write_bytes(data)
+    (found / "workforce.pub").write_bytes(archives.public_pem(archives.ED25519))
+    (found / "archive.key").write_text(archives.IDENTITY)
+    # What the other blocks make of the certificate, whatever the order of the tests.
+    opened = envelope.verified(EXAMPLE.files[layout.CERTIFICATE], archives.KEYS, layout.CERTIFICATE)
+    (found / "statement.json").write_bytes(opened.payload)
+    return found
+
+
+@pytest.mark.parametrize("block", CONSOLE, ids=str)
+def test_commands_give_what_is_shown(block: Block, folder: Path) -> None:
+    commands = [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ ")]
+    for tool in {command.split()[0] for command in commands}:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    shown = [line for line in block.text.splitlines() if not line.startswith("$ ")]
+    script = "\n".join(("set -euo pipefail", *commands))
+    found = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    assert found.stdout.splitlines() == shown
+
+
+def test_names_become_the_parts_that_are_shown() -> None:
+    rows = table(PAGE, "name")
+    assert rows
+    assert [[name, part(name)] for name, _ in rows] == rows
+    assert f"longer than {LONGEST_PART} characters" in PAGE.read_text().replace("\n", " ")
+
+
+def test_every_reason_and_ground_is_explained() -> None:
+    assert {row[0] for row in table(PAGE, "reason")} == {reason.value for reason in GapReason}
+    assert {row[0]: row[1] for row in table(PAGE, "ground")} == {key.value: text for key, text in CITATIONS.items()}
+    for reason in LeaveReason:
+        assert f"`{reason}`" in PAGE.read_text()
+
+
+def test_steps_are_those_of_each_course() -> None:
+    assert {row[0]: row[1].split(", ") for row in table(PAGE, "course")} == {
+        course.value: [step.value for step in steps] for course, steps in STEPS.items()
+    }
+
+
+def test_numbers_of_the_page() -> None:
+    text = re.sub(r"\s+", " ", PAGE.read_text())
+    assert f"it is {retention.DEFAULT.days} days" in text
+    assert f"is `{durations.format_duration(durations.LONGEST)}`" in text
+    assert f"DSSEv1 {len(envelope.PAYLOAD_TYPE)} {envelope.PAYLOAD_TYPE} " in text
+
+
+def test_paths_of_the_page_are_those_of_the_layout() -> None:
+    cells = " ".join(row[0] for row in table(PAGE, "path"))
+    single = (layout.SPEC, layout.RIGHTS, layout.JOURNAL, layout.KPIS, layout.MEMORY, layout.ESCALATIONS)
+    for path in (*single, *layout.RESERVED):
+        assert path in cells
+    for made in (
+        layout.revision(7),
+        layout.evaluation("x"),
+        layout.action("x"),
+        layout.log("p", "c"),
+        layout.decision("d"),
+    ):
+        assert f"{made.split('/')[0]}/<" in cells
