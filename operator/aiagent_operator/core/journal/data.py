@@ -80,14 +80,12 @@ def _object(found: Mapping[Any, Any], depth: int) -> None:
     for name, value in found.items():
         if type(name) is not str or not _is_name(name):
             raise _UnfitError(f" has the name {shown(str(name))}: write 1 to 63 letters and digits, a letter first")
-        # A million records have millions of these, and most are a string that is as it should be.
-        text = type(value) is str and len(value) <= LONGEST
-        if name in KEYED:
-            if not text or not _KEYED.fullmatch(value):
-                raise _UnfitError(f".{name} is of a person, and is {_what(value)}: {_KEY_REMEDY}")
+        # A million records have millions of these, and nearly all are as they should be.
+        rule = _KEYED if name in KEYED else _REFERENCE
+        if type(value) is str and len(value) <= LONGEST and rule.fullmatch(value):
             continue
-        if text and _REFERENCE.fullmatch(value):
-            continue
+        if rule is _KEYED:
+            raise _UnfitError(f".{name} is of a person, and is {_what(value)}: {_KEY_REMEDY}")
         try:
             _value(value, depth)
         except _UnfitError as error:
