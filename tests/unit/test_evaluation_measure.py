@@ -14,7 +14,7 @@ from aiagent_operator.api.agentevaluation import AgentEvaluationStatus, Group, M
 from aiagent_operator.api.evaluation import Metric
 from aiagent_operator.core.evaluation import measure, result
 from aiagent_operator.core.evaluation.answer import AnswerError, number, read
-from aiagent_operator.core.runs.strict_json import StrictJsonError, unfit
+from aiagent_operator.core.strict_json import StrictJsonError, unfit
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, 0, 999_999, tzinfo=dt.UTC)
 INF = Decimal("Infinity")

@@ -18,7 +18,7 @@ from aiagent_operator.core.journal.head import START
 from aiagent_operator.core.journal.kinds import RESERVED, Kind
 from aiagent_operator.core.journal.pending import MOST, MOST_BYTES, RESERVE, RESERVE_BYTES, Note, Pending, note
 from aiagent_operator.core.journal.stored import StoredError
-from aiagent_operator.core.runs.strict_json import unfit
+from aiagent_operator.core.strict_json import unfit
 from support.journals import BEGIN, event, tail
 
 

@@ -18,7 +18,7 @@ from aiagent_operator.core.journal.head import LAST, START, Head, HeadError, dig
 from aiagent_operator.core.journal.kinds import MEANING, RESERVED, Kind, of_type
 from aiagent_operator.core.journal.record import MOST_BYTES, RecordError, read
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.runs.strict_json import unfit
+from aiagent_operator.core.strict_json import unfit
 from support.journals import AGENT, BEGIN, event, sealed
 
 HEAD = Head(41, "sha256:" + "a" * 64)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagent_operator.core.runs import untrusted
-from aiagent_operator.core.runs.strict_json import (
+from aiagent_operator.core import untrusted
+from aiagent_operator.core.strict_json import (
     DEEPEST,
     LIMIT,
     LONGEST_NUMBER,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from aiagent_operator.api.aiagent import ModelRef
 from aiagent_operator.api.runs import UpdateKind
+from aiagent_operator.core import untrusted
 from aiagent_operator.core.runs import result as training_result
-from aiagent_operator.core.runs import untrusted
 from aiagent_operator.core.runs.result import LIMIT, ResultError, TrainingResult, of_wire, read
 
 Json = dict[str, Any]

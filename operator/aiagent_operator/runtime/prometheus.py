@@ -24,7 +24,7 @@ from aiagent_operator.core.evaluation import answer, measure
 from aiagent_operator.core.evaluation.address import AddressError, chosen, normal
 from aiagent_operator.core.evaluation.answer import Answer, AnswerError
 from aiagent_operator.core.evaluation.query import Names, QueryError, asked
-from aiagent_operator.core.runs.untrusted import line as shown
+from aiagent_operator.core.untrusted import line as shown
 
 MOST_BYTES: Final = 1_048_576
 """Bytes of an answer. One number takes 150; more are many series, which are no measurement."""

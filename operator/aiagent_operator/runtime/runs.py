@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aiagent_operator.api import runs
+from aiagent_operator.core import untrusted
 from aiagent_operator.core.objects import Child, ObjectKey
-from aiagent_operator.core.runs import facts, untrusted
+from aiagent_operator.core.runs import facts
 from aiagent_operator.core.runs.facts import JobFacts, PodFacts
 from aiagent_operator.runtime.client import Api, pages
 from aiagent_operator.runtime.gather import mount_failures

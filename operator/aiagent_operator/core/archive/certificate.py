@@ -30,7 +30,7 @@ from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.children import role
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.rights import rules
-from aiagent_operator.core.runs.untrusted import line
+from aiagent_operator.core.untrusted import line
 
 LIMIT: Final = 32 * 1024**2
 """Bytes of a statement that are read."""

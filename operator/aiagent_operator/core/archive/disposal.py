@@ -17,7 +17,7 @@ from aiagent_operator.api.tombstone import Destroyed
 from aiagent_operator.core import texts
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.retention import Retention
-from aiagent_operator.core.runs.untrusted import line
+from aiagent_operator.core.untrusted import line
 
 _LONGEST_REASON: Final = 200
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from aiagent_operator.core.archive.errors import PathError
 from aiagent_operator.core.archive.names import check_path, part
-from aiagent_operator.core.runs.strict_json import quoted
+from aiagent_operator.core.strict_json import quoted
 
 ROOT: Final = "archives"
 

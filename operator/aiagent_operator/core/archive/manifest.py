@@ -27,8 +27,8 @@ from aiagent_operator.core.archive import layout, wire
 from aiagent_operator.core.archive.errors import ArchiveError, PathError
 from aiagent_operator.core.archive.names import check_path
 from aiagent_operator.core.archive.retention import Retention, recorded
-from aiagent_operator.core.runs.strict_json import quoted
-from aiagent_operator.core.runs.untrusted import line
+from aiagent_operator.core.strict_json import quoted
+from aiagent_operator.core.untrusted import line
 
 LIMIT: Final = 32 * 1024**2
 """Bytes of a manifest that are read: as many as the most items with long paths have."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from aiagent_operator.api.archive import LONGEST_PATH
 from aiagent_operator.core.archive.errors import PathError
-from aiagent_operator.core.runs.strict_json import quoted
+from aiagent_operator.core.strict_json import quoted
 
 LONGEST_PART: Final = 128
 """Characters of a part; most file systems take 255 bytes, and suffixes such as `.json.age` come on top."""

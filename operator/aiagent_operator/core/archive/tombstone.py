@@ -13,7 +13,7 @@ from aiagent_operator.api.tombstone import VERSION, Destroyed, Lost, Order, Tomb
 from aiagent_operator.core.archive import manifest, wire
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.retention import Retention
-from aiagent_operator.core.runs.untrusted import line
+from aiagent_operator.core.untrusted import line
 
 LIMIT: Final = manifest.LIMIT
 """Bytes of a tombstone that are read; it names each item, as the manifest does."""

@@ -18,7 +18,7 @@ from aiagent_operator.api.tombstone import Destroyed, Tombstone
 from aiagent_operator.core.archive import certificate, envelope, layout, manifest, tombstone, wire
 from aiagent_operator.core.archive.errors import ArchiveError, PathError
 from aiagent_operator.core.archive.names import check_path
-from aiagent_operator.core.runs.strict_json import quoted
+from aiagent_operator.core.strict_json import quoted
 
 MOST_UNLISTED: Final = 1000
 """Files that no manifest knows and that are named; beyond it they are counted."""

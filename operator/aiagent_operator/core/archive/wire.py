@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from aiagent_operator.api.fields import Model
 from aiagent_operator.core.archive.errors import ArchiveError
-from aiagent_operator.core.runs.strict_json import StrictJsonError, quoted, read_object
+from aiagent_operator.core.strict_json import StrictJsonError, quoted, read_object
 from aiagent_operator.core.texts import some
 
 PREFIX: Final = "sha256:"

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from aiagent_operator.core.evaluation import numbers
-from aiagent_operator.core.runs.untrusted import line as shown
+from aiagent_operator.core.untrusted import line as shown
 
 _SHOWN = 160
 

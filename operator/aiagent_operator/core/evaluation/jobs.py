@@ -23,8 +23,8 @@ from aiagent_operator.api.evaluation import Metric
 from aiagent_operator.core import texts
 from aiagent_operator.core.evaluation import measure, result
 from aiagent_operator.core.evaluation.run import concluded, counted
-from aiagent_operator.core.runs.strict_json import StrictJsonError
-from aiagent_operator.core.runs.untrusted import line as shown
+from aiagent_operator.core.strict_json import StrictJsonError
+from aiagent_operator.core.untrusted import line as shown
 
 _FEWEST: Final = 2
 """Groups of a bias audit: one is treated like itself."""

@@ -14,7 +14,7 @@ from aiagent_operator.core.evaluation.judge import Judged, judge, relative
 from aiagent_operator.core.evaluation.numbers import written
 from aiagent_operator.core.evaluation.query import needs_stable
 from aiagent_operator.core.evaluation.result import Result
-from aiagent_operator.core.runs.untrusted import line as shown
+from aiagent_operator.core.untrusted import line as shown
 
 Answered = Answer | str
 """What became of a question: the answer, or why there is none."""

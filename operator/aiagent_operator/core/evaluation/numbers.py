@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final
 
-from aiagent_operator.core.runs.strict_json import LONGEST_NUMBER, StrictJsonError, kind, quoted
+from aiagent_operator.core.strict_json import LONGEST_NUMBER, StrictJsonError, kind, quoted
 
 LONGEST: Final = 64
 """Characters of a number in a status."""

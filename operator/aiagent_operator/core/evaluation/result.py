@@ -14,8 +14,8 @@ from typing import Any, Final, TypeVar
 
 from aiagent_operator.api.agentevaluation import MOST_GROUP_VALUES, MOST_GROUPS, Group
 from aiagent_operator.core.evaluation import numbers
-from aiagent_operator.core.runs.strict_json import StrictJsonError, kind, quoted, read_object, unfit
-from aiagent_operator.core.runs.untrusted import line as shown
+from aiagent_operator.core.strict_json import StrictJsonError, kind, quoted, read_object, unfit
+from aiagent_operator.core.untrusted import line as shown
 
 WHAT: Final = "the Job's result"
 LONGEST_NAME: Final = 63

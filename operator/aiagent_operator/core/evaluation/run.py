@@ -24,7 +24,7 @@ from aiagent_operator.api.agentevaluation import (
 from aiagent_operator.api.durations import DurationError, parse
 from aiagent_operator.api.evaluation import ERROR_LIMIT, Metric
 from aiagent_operator.core import texts
-from aiagent_operator.core.runs.untrusted import line as shown
+from aiagent_operator.core.untrusted import line as shown
 
 RETRY: Final = dt.timedelta(seconds=10)
 """Pause after a measurement that could not be taken, where there is no interval (Argo: DefaultErrorRetryInterval)."""

@@ -18,8 +18,8 @@ from typing import Any, Final
 import orjson
 
 from aiagent_operator.core.journal import keyed
-from aiagent_operator.core.runs.strict_json import kind
-from aiagent_operator.core.runs.untrusted import shown
+from aiagent_operator.core.strict_json import kind
+from aiagent_operator.core.untrusted import shown
 
 MOST_BYTES: Final = 8192
 """Bytes of `data` as JSON."""

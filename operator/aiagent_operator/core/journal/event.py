@@ -21,7 +21,7 @@ from aiagent_operator.core.journal import data as contents
 from aiagent_operator.core.journal.head import Head, digest, folder, numbered
 from aiagent_operator.core.journal.kinds import Kind
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.runs.untrusted import shown
+from aiagent_operator.core.untrusted import shown
 
 LONGEST_CAUSE: Final = 253
 SPEC_VERSION: Final = "1.0"

@@ -20,8 +20,8 @@ from aiagent_operator.core.journal import data as contents
 from aiagent_operator.core.journal import kinds
 from aiagent_operator.core.journal.event import CONTENT_TYPE, LONGEST_CAUSE, SPEC_VERSION, is_cause, is_time
 from aiagent_operator.core.journal.head import WIDTH, digest, is_digest, is_uid, numbered
-from aiagent_operator.core.runs.strict_json import StrictJsonError, kind, read_object
-from aiagent_operator.core.runs.untrusted import line, shown
+from aiagent_operator.core.strict_json import StrictJsonError, kind, read_object
+from aiagent_operator.core.untrusted import line, shown
 
 MOST_BYTES: Final = 12_288
 """Bytes of a record: its data, its attributes, and as much again for those of newer versions."""

@@ -13,8 +13,8 @@ from aiagent_operator.core.journal.event import Event, EventError, canonical, ch
 from aiagent_operator.core.journal.head import START, Head, HeadError
 from aiagent_operator.core.journal.kinds import Kind
 from aiagent_operator.core.journal.pending import MOST, MOST_BYTES, Pending, size, written
-from aiagent_operator.core.runs.strict_json import kind
-from aiagent_operator.core.runs.untrusted import shown
+from aiagent_operator.core.strict_json import kind
+from aiagent_operator.core.untrusted import shown
 
 WHERE: Final = "status.journal"
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote
 
-from aiagent_operator.core import texts
-from aiagent_operator.core.runs import images, untrusted
+from aiagent_operator.core import texts, untrusted
+from aiagent_operator.core.runs import images
 from aiagent_operator.core.runs.result import TrainingResult
 
 REPOSITORIES: Final = "spec.retraining.imageRepositories"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiagent_operator.api import runs
-from aiagent_operator.core.runs import untrusted
+from aiagent_operator.core import untrusted
 from aiagent_operator.core.targets import managed_fields
 
 KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"

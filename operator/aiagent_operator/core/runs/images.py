@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from aiagent_operator.core.runs import untrusted
+from aiagent_operator.core import untrusted
 
 LONGEST: Final = 512
 """Characters: a registry and repository of 255, a tag of 128, and a digest."""

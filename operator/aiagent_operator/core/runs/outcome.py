@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from aiagent_operator.core.runs import untrusted
+from aiagent_operator.core import untrusted
 from aiagent_operator.core.runs.facts import JobFacts, PodFacts, Said
 
 TAIL: Final = 1024

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from aiagent_operator.api.aiagent import ModelRef
 from aiagent_operator.api.runs import UpdateKind
-from aiagent_operator.core.runs import images, untrusted
-from aiagent_operator.core.runs.strict_json import LIMIT, StrictJsonError, kind, read_object
+from aiagent_operator.core import untrusted
+from aiagent_operator.core.runs import images
+from aiagent_operator.core.strict_json import LIMIT, StrictJsonError, kind, read_object
 
 MOST_METRICS: Final = 32
 LONGEST_ARTIFACT: Final = 1024

@@ -21,7 +21,7 @@ from aiagent_operator.api.durations import parse as duration
 from aiagent_operator.api.fields import DNS_LABEL
 from aiagent_operator.core import texts
 from aiagent_operator.core.evaluation.address import AddressError, normal
-from aiagent_operator.core.runs.untrusted import shown
+from aiagent_operator.core.untrusted import shown
 from aiagent_operator.runtime.archive import names
 
 TIMEOUT: Final = timedelta(seconds=30)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from aiagent_operator.core.runs.untrusted import shown
+from aiagent_operator.core.untrusted import shown
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 
 LONGEST: Final = 800

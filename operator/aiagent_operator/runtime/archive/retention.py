@@ -15,7 +15,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from aiagent_operator.core.runs.untrusted import line
+from aiagent_operator.core.untrusted import line
 from aiagent_operator.runtime.archive import answers
 from aiagent_operator.runtime.archive.bucket import BucketStore
 from aiagent_operator.runtime.archive.config import Scheme, StoreConfig

@@ -1,4 +1,4 @@
-"""JSON that a Job of some author left, read strictly: what two readers could take for two things is refused.
+"""JSON that somebody else wrote, read strictly: what two readers could take for two things is refused.
 
 Source of the grammar: RFC 8259. Refused beyond it: names given twice, NaN and Infinity (which Python's reader takes),
 characters that steer a terminal or reverse the direction of text, halves of surrogate pairs, and what is nested deeper
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
-from aiagent_operator.core.runs import untrusted
+from aiagent_operator.core import untrusted
 
 LIMIT: Final = 4096
 """Bytes. The kubelet keeps no more of a termination message (Kubernetes: "Determine the reason for Pod failure")."""
