@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, a container or a store, say: it ends up in status, on terminals and in web pages, and may be meant to harm."""
+"""Text that somebody else wrote, a container say: it ends up in status, on terminals and in web pages, and may harm."""
 
 from __future__ import annotations
 
