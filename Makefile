@@ -81,6 +81,7 @@ test: unit ## All unit and cluster tests, the latter on a local control plane
 	$(call say,Building what the cluster tests need (once))
 	@$(BIN)/python -m support.localcluster build
 	@$(BIN)/python -m support.s3server
+	@$(BIN)/python -m support.age
 	$(call say,Running the cluster tests on a local control plane ($(WORKERS) workers))
 	@$(BIN)/python -m pytest tests/cluster -n $(WORKERS) --dist loadgroup $(ARGS)
 

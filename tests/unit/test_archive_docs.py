@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,12 +15,11 @@ from aiagent_operator.core.archive.disposal import CITATIONS
 from aiagent_operator.core.archive.names import LONGEST_PART, part
 from aiagent_operator.core.archive.steps import STEPS
 from aiagent_operator.core.archive.verify import verify
-from support import archives
-from support.documents import ROOT, Block, blocks, table
+from support import archivepage, archives
+from support.archivepage import CONSOLE, PAGE
+from support.documents import Block, blocks, table
 
-PAGE = ROOT / "docs" / "archives.md"
 EXAMPLE = archives.example()
-CONSOLE = blocks(PAGE, "console")
 
 
 def test_the_example_is_a_whole_archive() -> None:
@@ -39,15 +36,6 @@ def test_what_age_itself_has_encrypted_is_read() -> None:
             assert b"CH write dates" in found or b"refund refused" in found
 
 
-@pytest.mark.skipif(shutil.which("age") is None, reason="age is not installed")
-def test_what_is_encrypted_here_age_itself_reads(tmp_path: Path) -> None:
-    plain = bytes(range(256)) * 1000
-    _, data = archives.encrypted("memory.tar", plain)
-    (tmp_path / "key").write_text(archives.IDENTITY)
-    command = ["age", "--decrypt", "--identity", "key"]
-    assert subprocess.run(command, cwd=tmp_path, input=data, capture_output=True, check=True).stdout == plain
-
-
 def test_the_tree_has_the_files_of_the_example() -> None:
     (tree,) = blocks(PAGE, "text")
     assert tree.text.splitlines() == sorted(EXAMPLE.files)
@@ -62,35 +50,15 @@ def test_manifest_and_statement_are_those_of_the_example() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("archive")
-    for path, data in EXAMPLE.files.items():
-        (found / path).parent.mkdir(parents=True, exist_ok=True)
-        (found / path).write_bytes(data)
-    (found / "workforce.pub").write_bytes(archives.public_pem(archives.ED25519))
-    (found / "archive.key").write_text(archives.IDENTITY)
-    # What the other blocks make of the certificate, whatever the order of the tests.
-    opened = envelope.verified(EXAMPLE.files[layout.CERTIFICATE], archives.KEYS, layout.CERTIFICATE)
-    (found / "statement.json").write_bytes(opened.payload)
-    return found
+    return archivepage.unpacked(tmp_path_factory.mktemp("archive"))
 
 
-@pytest.mark.parametrize("block", CONSOLE, ids=str)
+@pytest.mark.parametrize("block", [block for block in CONSOLE if "age" not in archivepage.tools(block)], ids=str)
 def test_commands_give_what_is_shown(block: Block, folder: Path) -> None:
-    commands = [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ ")]
-    for tool in {command.split()[0] for command in commands}:
+    for tool in archivepage.tools(block):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    shown = [line for line in block.text.splitlines() if not line.startswith("$ ")]
-    script = "\n".join(("set -euo pipefail", *commands))
-    found = subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    assert found.stdout.splitlines() == shown
+    archivepage.run(block, folder)
 
 
 def test_names_become_the_parts_that_are_shown() -> None:

@@ -1,0 +1,51 @@
+"""The commands of docs/archives.md, run over its example: standard tools are enough to read an archive."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from aiagent_operator.core.archive import envelope, layout
+from support import archives
+from support.documents import ROOT, Block, blocks
+
+PAGE = ROOT / "docs" / "archives.md"
+CONSOLE = blocks(PAGE, "console")
+
+
+def unpacked(folder: Path) -> Path:
+    """The example as files, with the keys that the commands of docs/archives.md name."""
+    found = archives.example()
+    for path, data in found.files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    (folder / "workforce.pub").write_bytes(archives.public_pem(archives.ED25519))
+    (folder / "archive.key").write_text(archives.IDENTITY)
+    # What other blocks make of the certificate, whatever the order of the tests.
+    opened = envelope.verified(found.files[layout.CERTIFICATE], archives.KEYS, layout.CERTIFICATE)
+    (folder / "statement.json").write_bytes(opened.payload)
+    return folder
+
+
+def tools(block: Block) -> set[str]:
+    """The programs that the commands of a block begin with."""
+    return {command.split()[0] for command in _commands(block)}
+
+
+def run(block: Block, folder: Path, *, programs: str = "") -> None:
+    """Runs the commands of a block, and checks what they print. `programs`: a folder with more of them."""
+    shown = [line for line in block.text.splitlines() if not line.startswith("$ ")]
+    script = "\n".join(("set -euo pipefail", *_commands(block)))
+    path = os.pathsep.join(filter(None, (programs, os.environ["PATH"])))
+    found = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LC_ALL": "C", "PATH": path},
+    )
+    assert found.stdout.splitlines() == shown
+
+
+def _commands(block: Block) -> list[str]:
+    return [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ ")]
