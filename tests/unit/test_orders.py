@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from aiagent_operator.api.agentaction import DEADLINE, KEPT, ActionPhase, AgentActionSpec
+from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.api.rolloutstatus import RolloutOrderStatus
+from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, RevisionFacts
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan, decide
 
 BEGIN = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -186,6 +188,41 @@ class TestResume:
         early = decide(resume, [self.AT_WORK], standing, BEGIN + (99 + kept) * SECOND)
         assert (early.phase, early.remove, early.ends, early.requeue_after) == (phase, False, (), 1.0)
         assert decide(resume, [self.AT_WORK], standing, BEGIN + (100 + kept) * SECOND).remove
+
+
+class TestRollback:
+    """The order and its agent say each in a status of its own that it is suspended, and the agent may say it later."""
+
+    KNOWN = tuple(
+        Child(
+            ObjectKey(ChildKind.AGENT_REVISION, "support", f"triage-{number}"),
+            f"uid-{number}",
+            "1",
+            "agent",
+            "",
+            revision=RevisionFacts(number, f"work-{number}", "book", "sha256:book", state, number),
+        )
+        for number, state in ((1, RevisionState.SUPERSEDED), (2, RevisionState.STABLE))
+    )
+
+    def facts(self, **fields: Any) -> AgentFacts:
+        return AgentFacts(
+            "triage", **{"stopped": True, "suspended": False, "by_spec": False, "revisions": self.KNOWN, **fields}
+        )
+
+    @pytest.mark.parametrize(
+        "why",
+        [{"suspended": True}, {"by_spec": True}, {"by_orders": (order("Suspend", "stop"),)}, {"by_policy": True}],
+        ids=["it says so", "its spec", "an order", "a policy"],
+    )
+    def test_it_waits_for_an_agent_that_is_suspended(self, why: dict[str, Any]) -> None:
+        plan = decide(order("Rollback", revision=1), [self.facts(**why)], (), BEGIN)
+        assert ready(plan)[1] is Reason.ROLLING_BACK
+        assert ready(plan)[2].startswith("AIAgent triage is suspended: waiting for it to be resumed")
+
+    def test_it_waits_for_the_pods_of_one_that_is_not(self) -> None:
+        plan = decide(order("Rollback", revision=1), [self.facts(stopped=False)], (), BEGIN)
+        assert ready(plan)[2] == "Waiting for the pods of revision 1 of AIAgent triage to be ready"
 
 
 class TestSteering:

@@ -136,7 +136,7 @@ def _rollback(order: Order, about: list[AgentFacts]) -> OrderPlan:
     if revisions.failed(goal, order.uid):
         text = f"Revision {number} failed before it served, and says why in its status; what served goes on serving"
         return failed(Reason.REVISION_REJECTED, text)
-    if agent.suspended or agent.by_spec:
+    if agent.suspended or agent.by_spec or agent.by_orders or agent.by_policy:
         text = f"AIAgent {agent.name} is suspended: waiting for it to be resumed, to go back to revision {number} then"
     else:
         text = f"Waiting for the pods of revision {number} of AIAgent {agent.name} to be ready"

@@ -64,9 +64,10 @@ class ActionReconciler:
 
     def _facts(self, key: AgentKey, order: Order) -> AgentFacts:
         record = self._store.agents[key]
-        # Only a Resume asks what else suspends the agent; for a Suspend about many, asking would cost their square.
-        resumes = order.spec.action is Action.RESUME
-        over = self._store.orders.over(key.namespace, key.name, dict(record.labels)) if resumes else ()
+        # Only these ask what suspends the agent, which may say so itself later; for a Suspend about many, asking would
+        # cost their square.
+        asks = order.spec.action in (Action.RESUME, Action.ROLLBACK)
+        over = self._store.orders.over(key.namespace, key.name, dict(record.labels)) if asks else ()
         children = self._store.children(record.uid)
         stopped = not any(_at_work(child) for child in children.values())
         by = (record.suspended_by_spec, over, record.suspended_by_policy)
