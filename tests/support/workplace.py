@@ -189,7 +189,7 @@ class Workplace:
         self.installed.operator().until_idle()
 
     def until_alone(self) -> None:
-        """Let go of every agent of earlier tests, and wait until they are gone: the operator must run."""
+        """Let go of every agent of earlier tests, until they and their namespaces are gone: the operator must run."""
         strangers = [
             a["metadata"] for a in self.admin.list(agents.API, "aiagents") if self._id not in a["metadata"]["namespace"]
         ]
@@ -205,6 +205,12 @@ class Workplace:
             self.admin.wait_gone(agents.API, "aiagents", meta["name"], namespace=meta["namespace"], timeout=120)
         for home in lost:
             self._delete("v1", "namespaces", home)
+        wait_for(lambda: not self._ending(), what="the namespaces of earlier tests to be gone", timeout=120)
+
+    def _ending(self) -> list[str]:
+        """Namespaces of earlier tests that are not gone yet."""
+        found = self.admin.list("v1", "namespaces")
+        return [n["metadata"]["name"] for n in found if n["status"]["phase"] == "Terminating"]
 
     def events(self, name: str) -> list[Object]:
         """The events about an agent, also about one that is gone."""

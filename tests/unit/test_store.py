@@ -1,11 +1,13 @@
 """The store: old news is no news, and each change reaches those that it concerns."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
 from aiagent_operator.core.rights.grants import NamespaceFacts
+from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, RoleKey, RoleRecord, Store
 
 KEY = ObjectKey(ChildKind.ROLE, "crm", "aiagent.triage")
@@ -75,6 +77,20 @@ def test_a_child_is_found_by_its_agent_and_its_change_told(store: Store, told: l
     assert store.children("u1") == {KEY: child()}
     store.observe_child(child(version=4, digest="old"))
     assert store.children("u1")[KEY].digest == "d"
+
+
+def test_an_order_hears_of_a_revision_that_its_agent_s_own_pass_has_written(store: Store, told: list[Key]) -> None:
+    """The watch tells nothing new of it then, and what the order waits for is in no other object."""
+    store.observe_agent(agent())
+    about = {"action": "Rollback", "agentRef": {"name": "triage"}, "requestedBy": "sam", "reason": "Wrong"}
+    born = {"uid": "o1", "resourceVersion": "11", "creationTimestamp": "2026-11-22T11:38:03Z"}
+    store.orders.observe({"metadata": {"namespace": "crm", "name": "back", **born}, "spec": about})
+    told.clear()
+    store.observe_child(replace(child(), key=replace(KEY, kind=ChildKind.AGENT_REVISION)), notify=False)
+    assert told == [ActionKey("crm", "back")]
+    told.clear()
+    store.observe_child(child(), notify=False)
+    assert told == [], "of an order about a thousand agents, each of their bindings would be one more look at all"
 
 
 def test_a_child_that_changes_hands_concerns_both(store: Store, told: list[Key]) -> None:

@@ -229,6 +229,7 @@ class Store:
     def observe_child(self, child: Child, *, notify: bool = True, disputed: bool = False) -> None:
         """Takes in a child, unless it is older than what is known. Concerned: its agent, and a former one.
 
+        `notify` is false for what a pass over the agent itself has written: the agent need not hear of that.
         `disputed`: its labels say another agent than the one it belongs to, and what is known comes from the labels.
         """
         # Equal is not gone: an object that lost its label leaves the watch with the version it lives on with.
@@ -247,6 +248,9 @@ class Store:
         self._children.setdefault(child.agent_uid, {})[child.key] = child
         if notify:
             self._concern(child.agent_uid)
+        elif child.key.kind is ChildKind.AGENT_REVISION and (key := self._agent_of.get(child.agent_uid)):
+            # Its own pass wrote this, and the watch will say nothing new: orders wait for what revisions say.
+            self.orders.agent_changed(key.namespace, key.name)
 
     def forget_child(self, key: ObjectKey, uid: str = "", *, version: str = "0", notify: bool = True) -> None:
         """The child is gone as of a resource version. With a UID, only where the known one has it."""
