@@ -15,6 +15,7 @@ import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
 from support import chart
+from support.archivefolder import ArchiveFolder
 from support.cluster import Cluster
 from support.forked import Forked
 from support.kube import Kube, Object, wait_for
@@ -251,6 +252,7 @@ class Installation:
         self._forked = forked
         self.values: Mapping[str, Any] = values or {}
         self._folder = tempfile.TemporaryDirectory(prefix="aiagent-operators-")
+        self.archive = ArchiveFolder(Path(self._folder.name) / "archive")
         self._shared: OperatorProcess | None = None
         self._probe = "default"
 
@@ -302,7 +304,8 @@ class Installation:
         """An operator that is not started yet, as the chart's account; `kubeconfig` leads it through a proxy."""
         own = kubeconfig or self.cluster.kubeconfig_for_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
         folder = Path(self._folder.name)
-        return OperatorProcess(own, admin=self.admin, folder=folder, settings=settings, forked=self._forked)
+        chosen = settings if "archive_file" in settings else {**settings, "archive_file": str(self.archive.described())}
+        return OperatorProcess(own, admin=self.admin, folder=folder, settings=chosen, forked=self._forked)
 
     def operator(self) -> OperatorProcess:
         """The shared operator, started where it does not run."""

@@ -72,7 +72,12 @@ CASES: list[tuple[str, Status, Status, list[tuple[Kind, Mapping[str, Any]]]]] = 
         [(Kind.SUSPENDED, {"orders": ["b7c6"], "policies": ["old"]})],
     ),
     ("resumed", {"phase": "Suspended"}, {"phase": "Active"}, [(Kind.RESUMED, {})]),
-    ("leaves while suspended", {"phase": "Suspended"}, {"phase": "Offboarding"}, []),
+    (
+        "leaves while suspended",
+        {"phase": "Suspended"},
+        {"phase": "Offboarding"},
+        [(Kind.OFFBOARDING_STARTED, {})],
+    ),
     (
         "revised",
         {"revision": {"latest": 1, "stable": 1}},
@@ -162,7 +167,13 @@ CASES: list[tuple[str, Status, Status, list[tuple[Kind, Mapping[str, Any]]]]] = 
         [(Kind.EXPOSED, {"now": True, "reason": "OthersHoldIdentity"})],
     ),
     ("not looked at", condition("DriftDetected", "True", "Drifting"), condition("Ready", "False", "InvalidSpec"), []),
-    ("leaves", condition("IdentityExposed", "True", "OthersHoldIdentity"), {"phase": "Offboarding"}, []),
+    (
+        "leaves",
+        condition("IdentityExposed", "True", "OthersHoldIdentity"),
+        {"phase": "Offboarding"},
+        [(Kind.OFFBOARDING_STARTED, {})],
+    ),
+    ("is still leaving", {"phase": "Offboarding"}, {"phase": "Offboarding"}, []),
     (
         "reviewed",
         {"reviews": [{"name": "bias", "purpose": "BiasAudit", "last": {**PASSED, "evaluation": "bias-0"}}]},

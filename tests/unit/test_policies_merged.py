@@ -158,3 +158,9 @@ def test_windows_of_two_policies_can_leave_nothing() -> None:
     start = decide(Cadence(max_age=HOUR), History(START), "a", found.windows, START + 12 * HOUR).start
     assert getattr(start, "until", START) is None
     assert "no moment was found" in getattr(start, "reason", "")
+
+
+def test_archive_stores_of_all_are_named_and_nobody_chooses() -> None:
+    a, b, c = (policy(name, archive={"store": store}) for name, store in (("a", "eu"), ("b", "us"), ("c", "eu")))
+    assert merged(c, b, a).stores == (Strictest("eu", by("a", "c")), Strictest("us", by("b")))
+    assert merged(policy("d")).stores == ()

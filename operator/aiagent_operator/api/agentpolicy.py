@@ -1,4 +1,4 @@
-"""AgentPolicy: the governance committee's rules about training, for the agents that it selects."""
+"""AgentPolicy: the governance committee's rules about training and records, for the agents that it selects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.curriculum import CurriculumVersion
 from aiagent_operator.api.evaluation import TemplateName
 from aiagent_operator.api.fields import AS_SET, Label, Model, ObjectName, Text, cel, described, map_by, rules
+from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.api.retraining import CronSchedule, Interval, Span, TimeZone, duration
 from aiagent_operator.api.selectors import LabelSelector
@@ -85,8 +86,17 @@ class RequiredEvaluation(Model):
     name: Annotated[TemplateName, described("Name of the evaluation.")]
 
 
+class ArchiveRules(Model):
+    """Where what is to outlive the agents is kept."""
+
+    store: StoreName = described(
+        "Name of the archive store for the journals of the agents, among those that the operator is configured with. A "
+        "journal stays where it began. Policies that name several stores for one agent have its events wait."
+    )
+
+
 class AgentPolicySpec(Model):
-    """Rules about training. Of several policies that select an agent, the strictest of each holds."""
+    """Rules about training and records. Of several policies that select an agent, the strictest of each holds."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -131,6 +141,7 @@ class AgentPolicySpec(Model):
     revision_history_limit: Annotated[int, Field(ge=0, le=100)] | None = described(
         "How many superseded revisions of each agent are kept at least.", default=None
     )
+    archive: ArchiveRules | None = described("Where the journals of the agents are kept.", default=None)
 
 
 class AgentPolicyStatus(Model):

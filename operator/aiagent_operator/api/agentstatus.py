@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.drift import DriftStatus
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, described, map_by
+from aiagent_operator.api.journalstatus import JournalStatus
 from aiagent_operator.api.permissions import PolicyRule
 from aiagent_operator.api.retraining import MOST_EVALUATIONS
 from aiagent_operator.api.reviews import MOST_FORMER, MOST_KEPT, MOST_REVIEWS, ReviewStatus
@@ -146,6 +147,9 @@ class AIAgentStatus(Model):
             json_schema_extra=AS_SET,
         ),
     ] = ()
+    journal: JournalStatus | None = described(
+        "How far its journal in the archive store is; absent where none is kept.", default=None
+    )
     rollout: AgentRollout | None = described("How far the revision is that takes over.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
     ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)

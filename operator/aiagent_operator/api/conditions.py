@@ -26,6 +26,7 @@ class Type(StrEnum):
     TRAINING_CURRENT = "TrainingCurrent"
     DRIFT_DETECTED = "DriftDetected"
     REVIEWS_PASSED = "ReviewsPassed"
+    JOURNAL_BEHIND = "JournalBehind"
 
 
 class Reason(StrEnum):
@@ -127,6 +128,13 @@ class Reason(StrEnum):
     EXPOSED = "OthersHoldIdentity"
     FOREIGN_RIGHTS = "RightsFromOthers"
     NETWORK_WIDENED = "NetworkWidened"
+    # journal
+    GRANTING = "Granting"
+    STORE_UNAVAILABLE = "ArchiveStoreUnavailable"
+    STORE_NOT_FOUND = "ArchiveStoreNotFound"
+    STORE_DISPUTED = "ArchiveStoreDisputed"
+    JOURNAL_UNREADABLE = "JournalUnreadable"
+    JOURNAL_STUCK = "JournalStuck"
 
 
 Status = Annotated[

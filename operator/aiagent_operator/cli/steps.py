@@ -72,6 +72,7 @@ _BINDINGS = (
     Step("the same, where they are bound in the whole cluster", Right.REMOVE_CLUSTER_BINDING),
 )
 
+_STORE = (Step("see in the operator's log what is wrong with the archive store", Right.READ_OPERATOR),)
 _TOO_OLD = (
     Step("see in status.training.waitsFor why it is not trained, and mend that in the spec", _EDIT),
     Step("give the AgentPolicy that status.training.maxAge names a longer maxAge, or other agents", Right.EDIT_POLICY),
@@ -268,6 +269,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("let that NetworkPolicy select other pods", Right.EDIT_NETWORK_POLICY),
         Step("declare the connection in spec.connections", _EDIT),
     ),
+    Reason.GRANTING: (),
+    Reason.STORE_DISPUTED: (Step("let the AgentPolicies agree on one archive store", Right.EDIT_POLICY),),
+    **dict.fromkeys((Reason.STORE_UNAVAILABLE, Reason.STORE_NOT_FOUND, Reason.JOURNAL_STUCK), _STORE),
+    Reason.JOURNAL_UNREADABLE: _STORE,
 }  # fmt: skip
 
 HELD_BACK: Final = (

@@ -13,6 +13,7 @@ from dataclasses import replace
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import status, workload
 from aiagent_operator.core.children import handbook, network_policy, service_account
+from aiagent_operator.core.journal import giving
 from aiagent_operator.core.objects import ChildKind, Desired
 from aiagent_operator.core.plan import Observed, Plan, Verb, Write, create, delete, settle
 from aiagent_operator.core.retraining import facts, training
@@ -29,7 +30,7 @@ from aiagent_operator.core.workload import WorkloadPlan
 def decide(o: Observed) -> Plan:
     """The plan for an agent without a deletion timestamp."""
     o = facts.look(watching.look(o))
-    return watching.told(_decide(o), o)
+    return giving.noted(o, watching.told(_decide(o), o))
 
 
 def _decide(o: Observed) -> Plan:

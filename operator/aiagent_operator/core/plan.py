@@ -143,6 +143,13 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """Whether the journal of the agent takes another event. Without room nothing is given to the agent."""
+
+    free: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that a decision about one agent rests on.
 
@@ -151,7 +158,8 @@ class Observed:
     found of the revision that serves and keeps others from taking over: the decision itself fills these in. `admitted`:
     others leave it room to be trained now. `slot`: else for which it waits, where that is known. `steering`: orders
     about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in
-    `children`; `measured` what Prometheus has answered.
+    `children`; `measured` what Prometheus has answered. `journal`: whether it takes another event; None where there is
+    none.
     """
 
     agent: AIAgent
@@ -184,6 +192,7 @@ class Observed:
     measured: Measured = field(default_factory=dict)
     drift: Seen | None = None
     held: str = ""
+    journal: Room | None = None
 
     @property
     def suspended(self) -> bool:

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.core import offboarding, onboarding
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.rights import bindings
-from aiagent_operator.runtime import finalizer, paths, repairs, report
+from aiagent_operator.runtime import finalizer, repairs
+from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 ROUNDS = 24
 # Seconds before a refused write is sent again although nothing told of a change.
 _REFUSED_AGAIN = 30.0
+# Seconds after which an agent is looked at again that somebody else has written meanwhile; a watch tells sooner.
+_CONFLICT_AGAIN = 0.5
 
 
 class AgentReconciler:
@@ -45,7 +48,9 @@ class AgentReconciler:
         gatherer: Gatherer,
         executor: Executor,
         measuring: Measuring,
+        statuses: AgentStatusWriter,
     ) -> None:
+        self._statuses = statuses
         self._api, self._store, self._queue = api, store, queue
         self._gather, self._execute, self._measuring = gatherer, executor, measuring
         self._fleet = gatherer.fleet
@@ -72,6 +77,7 @@ class AgentReconciler:
                 self._memory.pop(key, None)
                 self._fleet.forget(key)
                 self._measuring.want(key, ())
+                self._statuses.journal.forget(key)
                 return
             try:
                 observed = await self._gather.observe(
@@ -87,7 +93,7 @@ class AgentReconciler:
                 )
             except InvalidSpecError as error:
                 self._fleet.unreadable(key)
-                await self._report_invalid(key, record, str(error))
+                await self._statuses.invalid(key, record, str(error))
                 return
             plan = decide(observed)
             self._fleet.seen(key, plan.training, observed.policies.names)
@@ -102,7 +108,7 @@ class AgentReconciler:
                 continue
             if not plan.writes:
                 break
-            if not plan.revokes and await self._write_first(key, record, observed, plan.first):
+            if not plan.revokes and await self._statuses.first(key, record, observed.agent.status, plan.first):
                 continue
             await self._send(observed.identity, record, plan.writes, memory, urgent=plan.revokes)
             repairs.count(observed, plan.writes, sent)
@@ -115,7 +121,7 @@ class AgentReconciler:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
         self._measuring.want(key, plan.measure)
         await self._look_at_pods(key, observed, plan, memory)
-        await self._report(key, record, plan)
+        await self._statuses.report(key, record, plan)
         self._fleet.finished(key)
         self._look_again(key, plan, memory)
 
@@ -178,9 +184,15 @@ class AgentReconciler:
 
     async def _finalizer(self, key: AgentKey, record: AgentRecord, observed: Observed, change: Finalizer) -> bool:
         """Adds or removes the finalizer; False where the agent is gone then."""
-        if change is Finalizer.REMOVE and observed.proof is not None:
-            await certify(self._api, observed, observed.proof)
-        answer = await finalizer.write(self._api, key, record.uid, observed.agent.metadata, change)
+        metadata = observed.agent.metadata
+        if change is Finalizer.REMOVE:
+            ended = await self._statuses.end(key, record, metadata)
+            if ended is None:
+                return False
+            metadata = ended
+            if observed.proof is not None:
+                await certify(self._api, observed, observed.proof)
+        answer = await finalizer.write(self._api, key, record.uid, metadata, change)
         if answer is None:
             return False
         self._store.observe_agent(answer, notify=False)
@@ -219,57 +231,6 @@ class AgentReconciler:
         if problems != memory.problems:
             memory.problems = problems
             self._queue.add_after(key, 0.0)
-
-    # Reports
-
-    async def _write_first(
-        self, key: AgentKey, record: AgentRecord, observed: Observed, fields: Mapping[str, object]
-    ) -> bool:
-        """Writes what the status must say before anything else is written; False where it says so already."""
-        patch = report.differences(observed.agent.status, fields)
-        return bool(patch) and await self._patch_status(key, record, patch)
-
-    async def _patch_status(self, key: AgentKey, record: AgentRecord, patch: Mapping[str, object]) -> bool:
-        async with self._execute.slots.take():
-            answer = await report.write(self._api, paths.agent(*key), record.uid, patch)
-        if answer is not None:
-            self._store.observe_agent(answer, notify=False)
-        return True
-
-    async def _report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
-        if not plan.verdicts:
-            return
-        current = self._store.agents.get(key)
-        if current is None or current.uid != record.uid:
-            return
-        raw = current.load()
-        await self._write_status(key, record, raw, plan.status, plan.verdicts)
-
-    async def _report_invalid(self, key: AgentKey, record: AgentRecord, text: str) -> None:
-        verdicts = (
-            Verdict(Type.READY, False, Reason.INVALID_SPEC, text),
-            Verdict(Type.STALLED, True, Reason.INVALID_SPEC, text),
-        )
-        await self._write_status(key, record, record.load(), {}, verdicts)
-
-    async def _write_status(
-        self,
-        key: AgentKey,
-        record: AgentRecord,
-        raw: Manifest,
-        fields: Mapping[str, object],
-        verdicts: tuple[Verdict, ...],
-    ) -> None:
-        old = raw.get("status") or {}
-        patch = report.changes(old, fields, verdicts, raw["metadata"].get("generation", 0))
-        if not patch:
-            return
-        await self._patch_status(key, record, patch)
-        regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
-        for verdict in report.worth_an_event(old, verdicts):
-            await report.event(
-                self._api, regarding, kind="AIAgent", reason=verdict.reason.value, message=verdict.message
-            )
 
 
 def decide(observed: Observed) -> Plan:

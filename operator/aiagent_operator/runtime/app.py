@@ -17,6 +17,9 @@ import kopf
 import uvloop
 
 from aiagent_operator.runtime import handlers, logs, metrics, settings
+from aiagent_operator.runtime.archive import described
+from aiagent_operator.runtime.archive.config import ConfigError
+from aiagent_operator.runtime.archive.described import Described
 from aiagent_operator.runtime.client import Api, NoClusterError
 from aiagent_operator.runtime.definitions import DefinitionsGoneError, until_served
 from aiagent_operator.runtime.health import Health, Heartbeat, unanswered
@@ -35,8 +38,8 @@ _PATIENCE = 10.0
 class Work:
     """The leader's work in a thread and an event loop of its own. `run` and `stop` belong to the main loop."""
 
-    def __init__(self, chosen: Settings, leader: Leader, health: Health) -> None:
-        self._settings, self._leader, self._health = chosen, leader, health
+    def __init__(self, chosen: Settings, leader: Leader, health: Health, archive: Described | None) -> None:
+        self._settings, self._leader, self._health, self._archive = chosen, leader, health, archive
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -106,7 +109,7 @@ class Work:
 
     async def _lead(self, api: Api) -> None:
         """Works until a definition is gone, of which nothing that is known can be true any more; raises all else."""
-        leading = self._leading = Leading(api, self._settings, lease=self._leader.remaining)
+        leading = self._leading = Leading(api, self._settings, lease=self._leader.remaining, archive=self._archive)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_kopf(self._settings, leading, self._leader.identity))
@@ -138,7 +141,7 @@ async def _kopf(chosen: Settings, leading: Leading, identity: str) -> None:
     raise RuntimeError("kopf ended although nobody asked it to")
 
 
-async def _run(chosen: Settings) -> None:
+async def _run(chosen: Settings, archive: Described | None) -> None:
     loop = asyncio.get_running_loop()
     async with await Api.connect(connections=4, timeout=chosen.request_timeout) as api:
         leader = Leader(api, chosen)
@@ -152,7 +155,7 @@ async def _run(chosen: Settings) -> None:
             return f"waits for {works[0].waits_for}" if leader.leading and works and works[0].waits_for else ""
 
         health = Health(chosen, readiness)
-        works.append(Work(chosen, leader, health))
+        works.append(Work(chosen, leader, health, archive))
         heart: Heartbeat = health.register("election")
         pulse = asyncio.create_task(heart.pulse())
         await health.start()
@@ -174,7 +177,12 @@ def main() -> None:
     # collector would go through all of them many times while they are read.
     gc.set_threshold(50_000, 20, 50)
     try:
-        asyncio.run(_run(chosen))
+        archive = described.load(chosen.archive_file) if chosen.archive_file else None
+        if archive is None:
+            log.warning("AIAGENT_ARCHIVE_FILE names no archive stores: no journal of any agent is kept")
+        asyncio.run(_run(chosen, archive))
+    except ConfigError as error:
+        sys.exit(f"AIAGENT_ARCHIVE_FILE: {error}")
     except NoClusterError as error:
         sys.exit(str(error))
     except LeaseLostError as error:

@@ -10,10 +10,12 @@ from aiagent_operator.core.rights import roles
 from aiagent_operator.runtime import metrics, paths, report
 from aiagent_operator.runtime.actions import ActionReconciler
 from aiagent_operator.runtime.agents import AgentReconciler
+from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.execute import Executor, LeaseExpiringError
 from aiagent_operator.runtime.gather import Gatherer, NotYetSeenError
 from aiagent_operator.runtime.governance import PolicyReconciler
+from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.orphans import OrphanReconciler
@@ -35,9 +37,11 @@ class Controller:
         gatherer: Gatherer,
         executor: Executor,
         measuring: Measuring,
+        journal: Journal,
     ) -> None:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
-        self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring)
+        statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
+        self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring, statuses)
         self._actions = ActionReconciler(api, store, queue)
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._orphans = OrphanReconciler(api, store, executor)

@@ -19,7 +19,7 @@ from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.core.children import handbook
 from aiagent_operator.core.evaluation.asking import Measured
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey, TrafficKind
-from aiagent_operator.core.plan import Environment, Failure, Observed, Proof
+from aiagent_operator.core.plan import Environment, Failure, Observed, Proof, Room
 from aiagent_operator.core.rights.exposure import Exposure
 from aiagent_operator.core.rights.grants import CompiledRole
 from aiagent_operator.core.runs.facts import PodFacts
@@ -61,7 +61,8 @@ def without_spec(raw: Mapping[str, Any]) -> AIAgent:
 
 
 class Gatherer:
-    """Reads for decisions. `environment` and `exposures` are asked at each pass, since they change."""
+    """Reads for decisions. `environment` and `exposures` are asked at each pass, since they change; `room` says of an
+    agent's status whether its journal takes another event."""
 
     def __init__(
         self,
@@ -72,8 +73,10 @@ class Gatherer:
         environment: Callable[[], Environment],
         exposures: Callable[[AgentIdentity], tuple[Exposure, ...]],
         generations: Mapping[str, int],
+        room: Callable[[Mapping[str, Any]], Room | None],
     ) -> None:
         self._api, self._store, self.fleet = api, store, fleet
+        self._room = room
         self.environment = environment
         self._exposures, self._generations = exposures, generations
         self._definition: tuple[float, bool] = (0.0, False)
@@ -135,6 +138,7 @@ class Gatherer:
             time=now(),
             moment=dt.datetime.now(dt.UTC),
             orders=self._store.orders.over(key.namespace, key.name, agent.metadata.labels),
+            journal=self._room(agent.status),
             definition_terminating=leaving and await self._definition_terminating(since),
         )
 

@@ -19,11 +19,14 @@ from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.retraining.due import View
 from aiagent_operator.core.rights.exposure import Exposure
 from aiagent_operator.runtime import metrics, paths
+from aiagent_operator.runtime.archive.described import Described
+from aiagent_operator.runtime.archive.keeper import Archive
 from aiagent_operator.runtime.client import Api, ApiError, pages
 from aiagent_operator.runtime.controller import Controller
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.gather import Gatherer
+from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.prometheus import Prometheus
@@ -40,6 +43,8 @@ log = logging.getLogger(__name__)
 _GAUGES_EVERY = 5.0
 # Seconds between two looks at what the start waits for, and without progress until it is looked at name by name.
 _LOOK_EVERY, _STILL = 0.05, 2.0
+# Seconds for which the start waits to know whether archive stores take records.
+_PROOFS = 5.0
 
 T = TypeVar("T")
 
@@ -49,7 +54,9 @@ _PHASES = (*(phase.value for phase in Phase), "Unknown")
 class Leading:
     """The working part of the operator. `run` ends only by cancellation or by an error that nothing can mend."""
 
-    def __init__(self, api: Api, settings: Settings, *, lease: Callable[[], float]) -> None:
+    def __init__(
+        self, api: Api, settings: Settings, *, lease: Callable[[], float], archive: Described | None = None
+    ) -> None:
         self._api, self._settings = api, settings
         self.queue: WorkQueue[Key] = WorkQueue(
             backoff_initial=settings.backoff_initial, backoff_max=settings.backoff_max
@@ -61,6 +68,10 @@ class Leading:
         self._executor = Executor(api, self.store, in_flight=settings.writes_in_flight, lease=lease)
         self._scanner = Scanner(api, settings, lambda: {key.namespace for key in list(self.store.agents)})
         self._fleet = Fleet(self._notify, self._bare)
+        self._journal = Journal(self.store, self.queue)
+        if archive is not None:
+            interval = settings.archive_proof_interval
+            self._journal.archive = Archive(archive, interval=interval, restored=self._journal.restored)
         gatherer = Gatherer(
             api,
             self.store,
@@ -68,6 +79,7 @@ class Leading:
             environment=lambda: self._world.environment,
             exposures=self._exposures,
             generations=self._executor.generations,
+            room=self._journal.room,
         )
         self._prometheus = Prometheus(
             settings.prometheus_addresses,
@@ -75,7 +87,9 @@ class Leading:
             token_file=settings.prometheus_token_file,
         )
         self._measuring = Measuring(self._prometheus, self.queue.add)
-        self._controller = Controller(api, self.store, self.queue, gatherer, self._executor, self._measuring)
+        self._controller = Controller(
+            api, self.store, self.queue, gatherer, self._executor, self._measuring, self._journal
+        )
         self._waiting = "watches"
         # Read at each scrape, in another thread: lengths only.
         metrics.QUEUE_DEPTH.set_function(lambda: len(self.queue))
@@ -119,6 +133,8 @@ class Leading:
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
+            if self._journal.archive is not None:
+                group.create_task(self._journal.archive.run(), name="archive stores")
             for watch in self._watches:
                 group.create_task(watch.run(), name=f"watch {watch.resource}")
             await self._until_known()
@@ -159,6 +175,14 @@ class Leading:
                 self._waiting = f"{len(missing)} agents, roles, policies and orders, {missing[0]} among them"
         self._waiting = "the scan of foreign bindings"
         await scan
+        await self._until_proved()
+
+    async def _until_proved(self) -> None:
+        """Waits a while for the first proofs: an operator whose archive store is down works without it."""
+        ends = time.monotonic() + _PROOFS
+        while self._journal.archive and (unproved := self._journal.archive.unproved) and time.monotonic() < ends:
+            self._waiting = f"the first proof of archive stores {', '.join(unproved)}"
+            await asyncio.sleep(_LOOK_EVERY)
 
     def _known(self) -> int:
         store = self.store

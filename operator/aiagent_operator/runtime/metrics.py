@@ -37,6 +37,29 @@ REPAIRS_TOTAL: Final = Counter(
     registry=REGISTRY,
 )
 
+ARCHIVE_STORE_READY: Final = Gauge(
+    "aiagent_archive_store_ready",
+    "Whether an archive store takes records (1) or not (0).",
+    ["store"],
+    registry=REGISTRY,
+)
+JOURNAL_EVENTS_TOTAL: Final = Counter(
+    "aiagent_journal_events_total",
+    "Events of agents, by what became of them: Written, Adopted (their writer ended before it could tell), or Noted "
+    "while the archive store was not to be had.",
+    ["result"],
+    registry=REGISTRY,
+)
+JOURNAL_WAITING: Final = Gauge(
+    "aiagent_journal_agents_waiting", "Agents with events that wait for their archive store.", registry=REGISTRY
+)
+JOURNAL_FOUND_TOTAL: Final = Counter(
+    "aiagent_journal_found_total",
+    "Journals of which the store held something else than the agent's status told: Recovered, Forked or Stuck.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+
 QUEUE_DEPTH: Final = Gauge("aiagent_queue_depth", "Objects that wait for a pass now.", registry=REGISTRY)
 QUEUE_WORKING: Final = Gauge("aiagent_queue_working", "Objects that a pass is over now.", registry=REGISTRY)
 QUEUE_DUE: Final = Gauge("aiagent_queue_due", "Objects that have a pass due at a later time.", registry=REGISTRY)

@@ -10,6 +10,7 @@ from typing import Any
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type, Verdict, merge
 from aiagent_operator.core import texts
+from aiagent_operator.core.journal.happened import TOLD_FROM
 from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ _NEWS = {
     Type.TRAINING_CURRENT: False,
     Type.REVIEWS_PASSED: False,
     Type.DRIFT_DETECTED: True,
+    Type.JOURNAL_BEHIND: True,
 }
 
 
@@ -33,12 +35,30 @@ def changes(
     old: Mapping[str, Any], fields: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int
 ) -> dict[str, Any]:
     """The merge patch from the old status to the new one; empty where nothing changed. A field that is None goes."""
-    wanted: dict[str, Any] = {
-        **fields,
-        "observedGeneration": generation,
-        "conditions": merge(old.get("conditions") or (), verdicts, generation, now()),
-    }
-    return differences(old, wanted)
+    return differences(old, _wanted(old, fields, verdicts, generation))
+
+
+def changed(
+    old: Mapping[str, Any], fields: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int
+) -> dict[str, Any]:
+    """The new status itself."""
+    both = {**old, **_wanted(old, fields, verdicts, generation)}
+    return {key: value for key, value in both.items() if value is not None}
+
+
+def withheld(old: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int) -> dict[str, Any]:
+    """The merge patch that says how the agent is, and leaves all that its journal is told from as it was."""
+    before = old.get("conditions") or ()
+    said = [c for c in merge(before, verdicts, generation, now()) if c["type"] not in TOLD_FROM]
+    conditions = [*said, *(c for c in before if c["type"] in TOLD_FROM)]
+    return differences(old, {"observedGeneration": generation, "conditions": conditions})
+
+
+def _wanted(
+    old: Mapping[str, Any], fields: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int
+) -> dict[str, Any]:
+    conditions = merge(old.get("conditions") or (), verdicts, generation, now())
+    return {**fields, "observedGeneration": generation, "conditions": conditions}
 
 
 def differences(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,9 +74,15 @@ def _patch(old: Any, new: Any) -> Any:
     return gone | {key: _patch(old.get(key), value) for key, value in new.items() if old.get(key) != value}
 
 
-async def write(api: Api, path: str, uid: str, patch: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Sends the patch; None where the object has gone meanwhile, or come back as another."""
-    body = {"metadata": {"uid": uid}, "status": patch}
+async def write(
+    api: Api, path: str, uid: str, patch: Mapping[str, Any], *, version: int | None = None
+) -> dict[str, Any] | None:
+    """Sends the patch; None where the object has gone meanwhile, or come back as another.
+
+    With a resource version, also where it is another one than that.
+    """
+    metadata = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": str(version)}
+    body = {"metadata": metadata, "status": patch}
     try:
         return await api.request(
             "PATCH", f"{path}/status", body=body, params={"fieldManager": meta.MANAGER}, content_type=MERGE_PATCH

@@ -204,12 +204,24 @@ class Settings(BaseSettings):
         "Every server in `prometheus_addresses` gets it.",
     )
 
+    archive_file: Path | None = Field(
+        default=None,
+        description="YAML file with the archive stores: `stores`, a list with the fields of docs/archive-store.md, and "
+        "`default`, the name of the one for agents whose policies name none (else the first). Read once, at the start. "
+        "Without it no journal is kept.",
+    )
+    archive_proof_interval: Seconds = Field(
+        default=300.0,
+        description="Seconds between two proofs that an archive store keeps its promises; one that fails is looked at "
+        "sooner. Shorter says sooner that a store is not to be had, and asks it more often.",
+    )
+
     @field_validator("prometheus_addresses")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(normal(address) for address in value)
 
-    @field_validator("prometheus_ca_file", "prometheus_token_file")
+    @field_validator("prometheus_ca_file", "prometheus_token_file", "archive_file")
     @classmethod
     def _files(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

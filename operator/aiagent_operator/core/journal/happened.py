@@ -20,6 +20,9 @@ from aiagent_operator.core.journal.permitted import permitted
 
 Status = Mapping[str, Any]
 
+TOLD_FROM: Final = frozenset({Type.TRAINING_CURRENT.value, Type.DRIFT_DETECTED.value, Type.IDENTITY_EXPOSED.value})
+"""Types of the conditions from which events are told."""
+
 _NOT_RESUMED: Final = frozenset({Phase.SUSPENDED.value, Phase.OFFBOARDING.value})
 _OVERDUE: Final = frozenset({Reason.OVERDUE.value, Reason.OVERDUE_BEYOND_GRACE.value, Reason.SUSPENDED_FOR_AGE.value})
 
@@ -48,7 +51,18 @@ class Turn:
 def events(turn: Turn) -> tuple[Event, ...]:
     """What has happened, in the order in which it is told: what was taken away comes before what was given."""
     first = [turn.event(Kind.CREATED, "created", {})] if turn.told == 0 else []
-    parts = (_policies, _rights_lost, _suspension, _hired, _refused, _rights_won, _revisions, _training, _conditions)
+    parts = (
+        _policies,
+        _leaving,
+        _rights_lost,
+        _suspension,
+        _hired,
+        _refused,
+        _rights_won,
+        _revisions,
+        _training,
+        _conditions,
+    )
     return (*first, *(event for part in parts for event in part(turn)), *_reviews(turn))
 
 
@@ -58,6 +72,11 @@ def _policies(turn: Turn) -> Iterator[Event]:
     was = {"policies": before.get("policies") or [], "maxAge": _part(before, "maxAge").get("value")}
     if now != was:
         yield turn.event(Kind.POLICY_CHANGED, "policies", now)
+
+
+def _leaving(turn: Turn) -> Iterator[Event]:
+    if turn.after.get("phase") == Phase.OFFBOARDING != turn.before.get("phase"):
+        yield turn.event(Kind.OFFBOARDING_STARTED, "offboarding", {})
 
 
 def _rights_lost(turn: Turn) -> Iterator[Event]:
@@ -147,6 +166,11 @@ def _conditions(turn: Turn) -> Iterator[Event]:
         was, now = (_true(status, type_) for status in (turn.before, turn.after))
         if was != now:
             yield turn.event(kind, kind.value.lower(), {"now": now is not None, "reason": now or was})
+
+
+def ended(turn: Turn) -> tuple[Event, ...]:
+    """The last events of an agent whose rights are proved to be gone; `after` has no permission any more."""
+    return (*events(turn), turn.event(Kind.TERMINATED, "terminated", {}))
 
 
 def _reviews(turn: Turn) -> Iterator[Event]:

@@ -15,11 +15,12 @@ from typing import Final
 
 import orjson
 
+from aiagent_operator.api.journalstatus import MOST_WAITING
 from aiagent_operator.core.journal import data
 from aiagent_operator.core.journal.event import LONGEST_CAUSE, Event, canonical, check, moment
 from aiagent_operator.core.journal.kinds import RESERVED
 
-MOST: Final = 64
+MOST: Final = MOST_WAITING
 MOST_BYTES: Final = 98_304
 """Bytes of all entries as JSON; an object of the API may have 1.5 MB in all (etcd, request size limit)."""
 
@@ -40,6 +41,10 @@ class Pending:
     def room(self) -> bool:
         """Whether any event still finds room outside of the reserve. False: nothing that grants may go on."""
         return len(self.events) < MOST - RESERVE and size(self.events) + LARGEST <= MOST_BYTES - RESERVE_BYTES
+
+
+NOTHING: Final = Pending()
+"""No event waits."""
 
 
 class Note(StrEnum):

@@ -84,6 +84,7 @@ class CompiledPolicy:
     evaluations: frozenset[str]
     history: int | None
     curriculum: str | None
+    store: str | None
     problem: str
 
     @classmethod
@@ -100,6 +101,7 @@ class CompiledPolicy:
             evaluations=frozenset(evaluation.name for evaluation in read.required_evaluations),
             history=read.revision_history_limit,
             curriculum=read.curriculum,
+            store=read.archive.store if read.archive else None,
             problem=some(problems, separator="; "),
         )
 

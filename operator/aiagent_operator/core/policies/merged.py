@@ -9,6 +9,7 @@ Strict is:
 - of the history the longer one. A revision that is removed does not come back, neither to be served again nor to be
   asked about, while one too many costs a few kilobytes. So a policy says what is kept at least.
 - of curricula each, as the policy's own.
+- of archive stores each: where they differ, nobody chooses among them (see `journal.place`).
 - a policy that cannot be read (see `compiled`) holds trainings, promotions and removals back.
 
 Merging is a join: the order of policies does not matter, nor how often one is counted, and one more only adds.
@@ -82,7 +83,8 @@ class Merged:
 
     `max_age`: from then on it is due and overdue. `beyond`: from then on it is overdue beyond its grace. `suspends`:
     from then on it is suspended. `history`: superseded revisions to keep at least. `names`: all policies that select
-    it, also those that demand nothing. `curricula`: what they have it taught, of the first by name.
+    it, also those that demand nothing. `curricula`: what they have it taught, of the first by name. `stores`: where its
+    journal is to be.
     """
 
     max_age: Strictest[timedelta] | None = None
@@ -93,6 +95,7 @@ class Merged:
     evaluations: tuple[Strictest[str], ...] = ()
     history: Strictest[int] | None = None
     curricula: Curricula = ()
+    stores: tuple[Strictest[str], ...] = ()
     broken: tuple[Broken, ...] = ()
     names: tuple[str, ...] = ()
 
@@ -111,6 +114,7 @@ class Merged:
             evaluations=tuple(Strictest(name, source) for name in sorted(policy.evaluations)),
             history=None if policy.history is None else Strictest(policy.history, source),
             curricula=((policy.name, policy.curriculum),) if policy.curriculum else (),
+            stores=(Strictest(policy.store, source),) if policy.store else (),
             broken=(Broken(policy.name, policy.problem),) if policy.problem else (),
             names=(policy.name,),
         )
@@ -132,9 +136,10 @@ class Merged:
             suspends=_strictest(self.suspends, other.suspends, min),
             windows=_union(self.windows, other.windows, lambda windows: windows.policy),
             limits=_union(self.limits, other.limits, lambda limit: limit.policy),
-            evaluations=_evaluations((*self.evaluations, *other.evaluations)),
+            evaluations=_each((*self.evaluations, *other.evaluations)),
             history=_strictest(self.history, other.history, max),
             curricula=tuple(sorted({*self.curricula, *other.curricula}))[:MOST_CURRICULA],
+            stores=_each((*self.stores, *other.stores)),
             broken=_union(self.broken, other.broken, lambda broken: broken.policy),
             names=tuple(sorted({*self.names, *other.names})),
         )
@@ -179,7 +184,7 @@ def _union(one: tuple[T, ...], other: tuple[T, ...], name: Callable[[T], str]) -
     return tuple(sorted({*one, *other}, key=name))
 
 
-def _evaluations(found: tuple[Strictest[str], ...]) -> tuple[Strictest[str], ...]:
+def _each(found: tuple[Strictest[str], ...]) -> tuple[Strictest[str], ...]:
     return tuple(
         Strictest(name, _sources(each for each in found if each.value == name))
         for name in sorted({each.value for each in found})

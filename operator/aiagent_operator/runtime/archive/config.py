@@ -94,11 +94,11 @@ class StoreConfig:
         return "/".join(filter(None, (f"{self.scheme.value}:/", self.account, self.container, self.path)))
 
 
-def read(data: Mapping[str, object], allowed: Iterable[str]) -> StoreConfig:
+def read(data: Mapping[str, object], allowed: Iterable[str] | None) -> StoreConfig:
     """The store that the data describe, with the fields in FIELDS. Raises ConfigError.
 
-    `allowed`: directories as `file:///…`, below which stores may be, and endpoints as `https://host`. Files are not
-    looked at here: a Secret may be mounted later.
+    `allowed`: directories as `file:///…`, below which stores may be, and endpoints as `https://host`; None where the
+    data are the administrator's own, and every place is. Files are not looked at here: a Secret may be mounted later.
     """
     name = _name(data)
     unknown = sorted(str(field) for field in data if field not in FIELDS)
@@ -108,7 +108,9 @@ def read(data: Mapping[str, object], allowed: Iterable[str]) -> StoreConfig:
     read_only = data.get("readOnly", False)
     if not isinstance(read_only, bool):
         raise _error(name, "readOnly", f"is {shown(str(read_only))}: write true or false")
-    source = _Source(name, text, tuple(allowed), _timeout(name, text["timeout"]), read_only)
+    source = _Source(
+        name, text, None if allowed is None else tuple(allowed), _timeout(name, text["timeout"]), read_only
+    )
     scheme, rest = _scheme(name, text["url"])
     return _directory(source, rest) if scheme is Scheme.FILE else _bucket(source, scheme, rest)
 
@@ -119,7 +121,7 @@ class _Source:
 
     name: str
     text: Mapping[str, str]
-    allowed: tuple[str, ...]
+    allowed: tuple[str, ...] | None
     timeout: float
     read_only: bool
 
@@ -132,7 +134,8 @@ def _directory(source: _Source, rest: str) -> StoreConfig:
     if not rest.startswith("/") or ".." in path.parts or "//" in rest or path == PurePosixPath("/"):
         what = "is no directory: write file:///var/lib/aiagent/archive, absolute and without .."
         raise _error(source.name, "url", what)
-    permitted = [PurePosixPath(each.removeprefix("file://")) for each in source.allowed if each.startswith("file:///")]
+    listed = ("file:///",) if source.allowed is None else source.allowed
+    permitted = [PurePosixPath(each.removeprefix("file://")) for each in listed if each.startswith("file:///")]
     if not any(path.is_relative_to(each) for each in permitted):
         what = f"leads to {path}, where no store may be: let an administrator allow file://{path}"
         raise _error(source.name, "url", what)
@@ -204,7 +207,7 @@ def _default_endpoint(scheme: Scheme, region: str, account: str) -> str:
             return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
-def _endpoint(name: str, text: str, allowed: Iterable[str]) -> str:
+def _endpoint(name: str, text: str, allowed: Iterable[str] | None) -> str:
     try:
         endpoint = normal(text)
     except AddressError as error:
@@ -212,6 +215,8 @@ def _endpoint(name: str, text: str, allowed: Iterable[str]) -> str:
     host = urlsplit(endpoint).hostname or ""
     if _link_local(host):
         raise _error(name, "endpoint", f"is {endpoint}, where an instance's own metadata are: name a store")
+    if allowed is None:
+        return endpoint
     permitted = set()
     for entry in allowed:
         if entry.startswith("file://"):

@@ -1,0 +1,129 @@
+"""Says in an agent's status what is true of it, and in its journal what has happened to it: one write for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiagent_operator.api.agentstatus import Phase
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.objectmeta import ObjectMeta
+from aiagent_operator.core.objects import Manifest
+from aiagent_operator.core.plan import Plan
+from aiagent_operator.runtime import paths, report
+from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.gather import NotYetSeenError
+from aiagent_operator.runtime.journal import Journal, NoRoomError
+from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.slots import Slots
+from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+
+# Seconds after which an agent is looked at again that somebody else has written meanwhile; a watch tells sooner.
+_CONFLICT_AGAIN: Final = 0.5
+# Seconds after which the end of a journal is tried again; sooner where the archive store is back.
+_END_AGAIN: Final = 30.0
+
+
+class AgentStatusWriter:
+    """Writes the statuses of agents."""
+
+    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], slots: Slots, journal: Journal) -> None:
+        self._api, self._store, self._queue, self._slots = api, store, queue, slots
+        self.journal = journal
+
+    async def first(
+        self, key: AgentKey, record: AgentRecord, old: Mapping[str, object], fields: Mapping[str, object]
+    ) -> bool:
+        """Writes what the status must say before anything else is written; False where it says so already.
+
+        Raises NotYetSeenError where it cannot: then nothing else may be written.
+        """
+        if not report.differences(old, fields):
+            return False
+        try:
+            journal = self.journal.noted(key, record, old, {**old, **fields})
+        except NoRoomError as error:
+            raise NotYetSeenError(f"nothing is written: {error}") from error
+        told = {} if journal is None else {"journal": journal}
+        if await self._patch(key, record, report.differences(old, {**fields, **told})) is None:
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while it was decided about")
+        return True
+
+    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
+        """What is true after a pass that has nothing left to write."""
+        if not plan.verdicts:
+            return
+        current = self._store.agents.get(key)
+        if current is None or current.uid != record.uid:
+            return
+        await self._write(key, current, current.load(), plan.status, plan.verdicts)
+
+    async def invalid(self, key: AgentKey, record: AgentRecord, text: str) -> None:
+        """Its spec is not one that this version understands; the text says where."""
+        verdicts = (
+            Verdict(Type.READY, False, Reason.INVALID_SPEC, text),
+            Verdict(Type.STALLED, True, Reason.INVALID_SPEC, text),
+        )
+        await self._write(key, record, record.load(), {}, verdicts)
+
+    async def end(self, key: AgentKey, record: AgentRecord, known: ObjectMeta) -> ObjectMeta | None:
+        """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait."""
+        raw = record.load()
+        old = raw.get("status") or {}
+        last = {"permissions": [], "phase": Phase.OFFBOARDING.value}
+        told = await self.journal.tell(key, record, old, {**old, **last}, end=True)
+        if told.verdict:
+            text = f"Its rights have ended, and its journal waits: {told.verdict.message}"
+            ready, going = (
+                Verdict(type_, value, Reason.OFFBOARDING, text)
+                for type_, value in ((Type.READY, False), (Type.RECONCILING, True))
+            )
+            patch = report.withheld(old, (ready, going, told.verdict), raw["metadata"].get("generation", 0))
+            if patch:
+                await self._patch(key, record, patch)
+            self._queue.add_after(key, _END_AGAIN)
+            return None
+        if told.journal is None:
+            return known
+        answer = await self._patch(key, record, report.differences(old, {**last, "journal": told.journal}))
+        return ObjectMeta.model_validate(answer["metadata"]) if answer else None
+
+    async def _write(
+        self,
+        key: AgentKey,
+        record: AgentRecord,
+        raw: Manifest,
+        fields: Mapping[str, object],
+        verdicts: tuple[Verdict, ...],
+    ) -> None:
+        old, generation = raw.get("status") or {}, raw["metadata"].get("generation", 0)
+        told = await self.journal.tell(key, record, old, report.changed(old, fields, verdicts, generation))
+        if told.verdict:
+            verdicts = (*verdicts, told.verdict)
+        if told.journal is not None:
+            fields = {**fields, "journal": told.journal}
+        if told.held:
+            patch = report.withheld(old, verdicts, generation)
+        else:
+            patch = report.changes(old, fields, verdicts, generation)
+        if not patch or await self._patch(key, record, patch) is None:
+            return
+        regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
+        for verdict in report.worth_an_event(old, verdicts):
+            await report.event(
+                self._api, regarding, kind="AIAgent", reason=verdict.reason.value, message=verdict.message
+            )
+        if told.finding:
+            reason, message = told.finding
+            await report.event(self._api, regarding, kind="AIAgent", reason=reason, message=message)
+
+    async def _patch(self, key: AgentKey, record: AgentRecord, patch: Mapping[str, object]) -> Manifest | None:
+        """The agent afterwards; None where it is another one by now, or its journal was told from an older status."""
+        version = record.resource_version if "journal" in patch else None
+        async with self._slots.take():
+            answer = await report.write(self._api, paths.agent(*key), record.uid, patch, version=version)
+        if answer is not None:
+            self._store.observe_agent(answer, notify=False)
+        elif version is not None:
+            self._queue.add_after(key, _CONFLICT_AGAIN)
+        return answer

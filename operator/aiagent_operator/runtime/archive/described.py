@@ -1,0 +1,58 @@
+"""The archive stores that the administrator describes in a file, which the chart mounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from aiagent_operator.core import texts
+from aiagent_operator.core.strict_json import kind
+from aiagent_operator.runtime.archive.config import ConfigError, StoreConfig, read
+
+_FIELDS: Final = ("default", "stores")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The stores by their names, and which of them is for agents whose policies name none."""
+
+    default: str
+    stores: Mapping[str, StoreConfig]
+
+
+def load(path: Path) -> Described:
+    """What the file describes. Raises ConfigError, naming the file, the store and the field.
+
+    The file is the administrator's own, so each store may be where it says; nobody else can name one.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+    try:
+        return _described(found)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _described(found: Any) -> Described:
+    if not isinstance(found, dict) or not isinstance(found.get("stores"), list) or not found["stores"]:
+        raise ConfigError("it lists no archive stores: write stores, with name and url of each")
+    if unknown := sorted(str(field) for field in found if field not in _FIELDS):
+        raise ConfigError(f"{unknown[0]} is no field of it: use {texts.some(_FIELDS)}")
+    stores: dict[str, StoreConfig] = {}
+    for entry in found["stores"]:
+        if not isinstance(entry, dict):
+            raise ConfigError(f"stores has {kind(entry)} in it: write each store with name and url")
+        config = read(entry, None)
+        if config.name in stores:
+            raise ConfigError(f"two archive stores are called {config.name}: give each a name of its own")
+        stores[config.name] = config
+    default = found.get("default") or next(iter(stores))
+    if default not in stores:
+        raise ConfigError(f"default is {default}, and the stores are {texts.some(stores)}: name one of them")
+    return Described(str(default), stores)

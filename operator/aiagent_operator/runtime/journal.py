@@ -1,0 +1,225 @@
+"""Tells the journals of agents: what has happened goes into the archive store, and its head into the agent's status.
+
+What a status says and the journal's head are one write, on the very version from which it was decided. So each event is
+told once: a writer that is cut off before that write leaves records that the next one finds and takes for its own.
+Where the store is not to be had, events are noted in that same write, and the agent is looked at again when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core.journal import book, happened
+from aiagent_operator.core.journal.asking import Done, Outcome
+from aiagent_operator.core.journal.book import Book
+from aiagent_operator.core.journal.event import Event
+from aiagent_operator.core.journal.happened import Turn
+from aiagent_operator.core.journal.head import Head
+from aiagent_operator.core.journal.place import Place, choose
+from aiagent_operator.core.journal.stored import StoredError
+from aiagent_operator.core.objects import AgentIdentity, ChildKind
+from aiagent_operator.core.plan import Room
+from aiagent_operator.runtime import metrics
+from aiagent_operator.runtime.archive import errors
+from aiagent_operator.runtime.archive.errors import StoreError
+from aiagent_operator.runtime.archive.keeper import Archive, Keeper
+from aiagent_operator.runtime.archive.records import settle
+from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+
+log = logging.getLogger(__name__)
+
+_PATIENCE: Final = 15.0
+"""Seconds that the records of one pass may take: a store that hangs must not hold up the agents for longer."""
+
+_FOUND: Final = (Outcome.RECOVERED, Outcome.FORKED, Outcome.STUCK)
+
+Status = Mapping[str, Any]
+
+
+class NoRoomError(Exception):
+    """What is about to be done cannot be noted; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What goes into the status. `journal`: the field, None where it stays as it is. `verdict`: what keeps the journal
+    behind. `held`: events found no room, so of what makes them nothing may be said yet. `finding`: for an Event.
+    """
+
+    journal: Mapping[str, Any] | None = None
+    verdict: Verdict | None = None
+    held: bool = False
+    finding: tuple[str, str] | None = None
+
+
+class Journal:
+    """The journals of all agents. One event loop uses it."""
+
+    def __init__(self, store: Store, queue: WorkQueue[Key]) -> None:
+        self._store, self._queue = store, queue
+        self.archive: Archive | None = None
+        # Of each agent its UID, and the last record that this process has read or written.
+        self._seen: dict[AgentKey, tuple[str, Head]] = {}
+        self._waiting: dict[AgentKey, str] = {}
+        self._failures: dict[AgentKey, int] = {}
+
+    def restored(self, store: str) -> None:
+        """The store takes records again: those whose events wait for it are looked at.
+
+        Not those that have failed several times: what is wrong with one journal must not have its store asked all day.
+        """
+        for key, name in list(self._waiting.items()):
+            if name == store and self._failures.get(key, 0) <= 1:
+                self._queue.add(key)
+
+    def forget(self, key: AgentKey) -> None:
+        """The agent is gone."""
+        self._seen.pop(key, None)
+        self._failures.pop(key, None)
+        self._no_longer_waiting(key)
+
+    def room(self, status: Status) -> Room | None:
+        """Whether an event can be noted; None where no journal is kept."""
+        if self.archive is None:
+            return None
+        try:
+            return Room(book.read(status).waiting.room)
+        except StoredError:
+            return Room(False)
+
+    def noted(self, key: AgentKey, record: AgentRecord, old: Status, new: Status) -> Mapping[str, Any] | None:
+        """The field `journal` with what differs between two statuses noted, before it is done; None where no journal is
+        kept. Asks no store. Raises NoRoomError: then it may not be done."""
+        if self.archive is None:
+            return None
+        try:
+            known = book.read(old)
+        except StoredError as error:
+            raise NoRoomError(str(error)) from error
+        found = known.noted(happened.events(self._turn(key, record, known, old, new)))
+        if found is None:
+            raise NoRoomError("its events wait for the archive store, and there is no room for more (JournalBehind)")
+        return found.fields()
+
+    async def tell(self, key: AgentKey, record: AgentRecord, old: Status, new: Status, *, end: bool = False) -> Told:
+        """Has what differs between two statuses recorded, and what was noted before; where that cannot be, noted.
+
+        `end`: they are the last of the agent, which are recorded or not told at all, so that it stays until they are.
+        """
+        if self.archive is None:
+            return Told()
+        try:
+            known = book.read(old)
+        except StoredError as error:
+            return Told(None, Verdict(Type.JOURNAL_BEHIND, True, Reason.JOURNAL_UNREADABLE, str(error)), held=True)
+        if known.closed:
+            return Told()
+        turn = self._turn(key, record, known, old, new)
+        events = happened.ended(turn) if end else happened.events(turn)
+        if not events and not known.waiting.events:
+            self._no_longer_waiting(key)
+            return Told()
+        place = self._place(self.archive, key, record, known)
+        keeper = self.archive.keepers.get(place.store)
+        if keeper is None:
+            return self._later(known, events, place.reason, place.problem, end=end)
+        if not keeper.usable:
+            self._waits(key, keeper)
+            return self._later(known, events, Reason.STORE_UNAVAILABLE, keeper.problem, end=end)
+        try:
+            done = await self._settled(key, keeper, record.uid, (*known.waiting.events, *events), known.head)
+        except StoreError as error:
+            keeper.failed(error)
+            self._waits(key, keeper)
+            # Should the proof find nothing wrong, it is about this journal alone.
+            self._look_again(key)
+            return self._later(known, events, Reason.STORE_UNAVAILABLE, keeper.problem, end=end)
+        if done.outcome is Outcome.STUCK:
+            self._look_again(key)
+            return self._later(known, events, Reason.JOURNAL_STUCK, done.message, end=end)
+        self._failures.pop(key, None)
+        self._seen[key] = (record.uid, done.head)
+        self._no_longer_waiting(key)
+        found = Book(done.head, store=keeper.name, closed=end)
+        return Told(found.fields(), finding=_finding(done))
+
+    def _turn(self, key: AgentKey, record: AgentRecord, known: Book, old: Status, new: Status) -> Turn:
+        orders = self._store.orders.over(key.namespace, key.name, dict(record.labels))
+        revisions = (
+            child.revision
+            for child in self._store.children(record.uid).values()
+            if child.key.kind is ChildKind.AGENT_REVISION and child.revision
+        )
+        return Turn(
+            old,
+            new,
+            known.told,
+            datetime.now(UTC),
+            key.namespace,
+            tuple(order.uid for order in orders),
+            frozenset(revision.number for revision in revisions if revision.training and revision.work),
+        )
+
+    def _place(self, archive: Archive, key: AgentKey, record: AgentRecord, known: Book) -> Place:
+        demanded = self._store.demands(key, record).stores
+        return choose(known.store, demanded, archive.default, archive.keepers)
+
+    async def _settled(self, key: AgentKey, keeper: Keeper, uid: str, wanted: tuple[Event, ...], told: Head) -> Done:
+        confirmed = told.sequence > 0 and self._seen.pop(key, None) == (uid, told)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                agent = AgentIdentity(*key, uid)
+                done = await settle(keeper.store, agent, told, wanted, datetime.now(UTC), confirmed=confirmed)
+        except TimeoutError as error:
+            what = f"its records were not written within {_PATIENCE:.0f} s"
+            raise StoreError(errors.Kind.TIMED_OUT, keeper.name, "", what, "see why the store is slow") from error
+        metrics.JOURNAL_EVENTS_TOTAL.labels("Written").inc(done.written)
+        metrics.JOURNAL_EVENTS_TOTAL.labels("Adopted").inc(done.adopted)
+        if done.outcome in _FOUND:
+            metrics.JOURNAL_FOUND_TOTAL.labels(done.outcome.value).inc()
+            log.warning("%s", done.message)
+        return done
+
+    def _look_again(self, key: AgentKey) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._queue.add_after(key, errors.pause(errors.Kind.UNREACHABLE, failures) or 0.0)
+
+    def _later(self, known: Book, events: tuple[Event, ...], reason: Reason, why: str, *, end: bool) -> Told:
+        """The events noted, where there is room, and what is to be said of it."""
+        found = known if end else known.noted(events)
+        waiting = len((found or known).waiting.events)
+        metrics.JOURNAL_EVENTS_TOTAL.labels("Noted").inc(waiting - len(known.waiting.events))
+        text = f"{why}. {_noted(waiting)}"
+        if found is None or not found.waiting.room:
+            text += "; there is no room for more, so no right is given and no revision takes over meanwhile"
+        if end:
+            text += "; its end is told last, so it stays until the store takes it"
+        verdict = Verdict(Type.JOURNAL_BEHIND, True, reason, text)
+        if found is None:
+            return Told(None, verdict, held=True)
+        return Told(found.fields() if found != known else None, verdict)
+
+    def _waits(self, key: AgentKey, keeper: Keeper) -> None:
+        self._waiting[key] = keeper.name
+        metrics.JOURNAL_WAITING.set(len(self._waiting))
+
+    def _no_longer_waiting(self, key: AgentKey) -> None:
+        if self._waiting.pop(key, None) is not None:
+            metrics.JOURNAL_WAITING.set(len(self._waiting))
+
+
+def _noted(events: int) -> str:
+    if not events:
+        return "No event of the agent waits in its status"
+    return f"{'1 event waits' if events == 1 else f'{events} events wait'} in status.journal.pending, in their order"
+
+
+def _finding(done: Done) -> tuple[str, str] | None:
+    return (f"Journal{done.outcome.value}", done.message) if done.outcome in _FOUND else None

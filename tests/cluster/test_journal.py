@@ -1,0 +1,232 @@
+"""The journals of agents, told by the running operator into a directory: whole, once each, and whatever fails."""
+
+from typing import Any
+
+import pytest
+
+from support import agents, chart
+from support.agents import permission
+from support.archivefolder import ArchiveFolder
+from support.committee import here, new_policy
+from support.kube import Object
+from support.operator import Installation, OperatorProcess
+from support.workplace import Workplace
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def archive(installed: Installation) -> ArchiveFolder:
+    return installed.archive
+
+
+def journal(agent: Object) -> dict[str, Any]:
+    found: dict[str, Any] = agent["status"].get("journal") or {}
+    return found
+
+
+def test_a_life_is_told_from_its_beginning_to_its_end(place: Workplace, archive: ArchiveFolder) -> None:
+    crm = place.new_namespace("crm")
+    place.employ("triage", place.new_role(), permission("read-tickets", crm))
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.change("triage", handbook={"instructions": {"inline": "Be brief."}})
+    place.until_settled("triage")
+    place.order("Suspend", "stop", "triage")
+    place.until_reason("triage", "Ready", "Suspended")
+    place.order("Resume", "go-on", "triage")
+    place.until_settled("triage")
+    place.change("triage", permissions=[])
+    place.until_settled("triage")
+    status = place.get("triage")["status"]
+    archive.whole(uid, status)
+    assert status["journal"]["store"] == "local"
+
+    place.dismiss("triage")
+    place.until_gone("triage")
+
+    archive.whole(uid)
+    told = archive.told(uid)
+    assert told[0] == "Created"
+    assert told.index("Granted") < told.index("RolledOut")
+    # How far work is that takes over is told where a status says it: of one that is done at once, only that it serves.
+    assert [kind for kind in told if kind not in ("Created", "Hired", "RolloutStarted")] == [
+        "Granted", "Revised", "RolledOut", "Revised", "RolledOut", "Suspended", "Resumed", "Revoked",
+        "OffboardingStarted", "Terminated",
+    ]  # fmt: skip
+    granted = next(record for record in archive.records(uid) if record["type"].endswith("Granted"))
+    assert granted["data"]["namespaces"] == [crm]
+    assert granted["data"]["rules"][0]["resources"] == ["tickets"]
+    assert granted["source"].endswith(f"/namespaces/{place.namespace}/aiagents/triage")
+
+
+def test_a_right_is_told_of_before_it_is_bound(place: Workplace, archive: ArchiveFolder) -> None:
+    mark = place.plane.audit_mark()
+    place.employ("triage", place.new_role(), permission("refund"))
+    place.until_ready("triage")
+    writes = [w for w in place.writes(mark) if w.code < 400]
+    said = min(w.answered for w in writes if (w.resource, w.subresource) == ("aiagents", "status"))
+    assert said <= min(w.received for w in writes if w.resource == "rolebindings")
+
+
+def test_what_is_settled_is_told_once_and_costs_nothing(
+    place: Workplace, operator: OperatorProcess, archive: ArchiveFolder
+) -> None:
+    place.employ("triage", place.new_role(), permission("refund"))
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    operator.until_idle()
+    records = archive.entries(uid)
+    mark = place.plane.audit_mark()
+    place.touch(place.get("triage"))
+    operator.until_idle()
+    operator.restart()
+    operator.until_idle()
+    assert archive.entries(uid) == records
+    assert [write.uri for write in place.writes(mark)] == []
+
+
+def test_while_the_store_is_away_agents_work_on_and_nothing_is_lost(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(archive_proof_interval="1") as operator:
+        place.employ("old", place.new_role("clerk"), permission("refund"))
+        old = place.until_ready("old")["metadata"]["uid"]
+        with archive.away():
+            place.employ("new", place.new_role(), permission("refund"))
+            agent = place.until_reason("new", "JournalBehind", "ArchiveStoreUnavailable", "status.journal.pending")
+            place.until_ready("new")
+            place.until_can("new", "create", "refunds")
+            assert [event["kind"] for event in journal(agent)["pending"]][:1] == ["Created"]
+            assert operator.metric("aiagent_archive_store_ready", store="local") == 0
+            place.change("old", suspended=True)
+            place.until_reason("old", "Ready", "Suspended")
+            place.until_cannot("old", "create", "refunds")
+        for name in ("old", "new"):
+            place.until(name, lambda a: not journal(a).get("pending"), what="what waited to be told")
+            assert agents.condition(place.get(name), "JournalBehind") is None
+        assert operator.metric("aiagent_archive_store_ready", store="local") == 1
+        assert operator.metric("aiagent_journal_agents_waiting") == 0
+        for name in ("old", "new"):
+            agent = place.get(name)
+            archive.whole(agent["metadata"]["uid"], agent["status"])
+        assert archive.told(old)[-1] == "Suspended"
+
+
+def test_an_agent_stays_until_its_end_is_told_and_its_rights_do_not(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(archive_proof_interval="1") as operator:
+        place.employ("triage", place.new_role(), permission("refund"))
+        uid = place.until_ready("triage")["metadata"]["uid"]
+        with archive.away():
+            place.dismiss("triage")
+            place.until("triage", lambda a: agents.condition(a, "JournalBehind"), what="the wait for the store")
+            place.admin.wait_for(lambda: place.children(uid) == {}, what="all that it had to be gone")
+            place.until_cannot("triage", "create", "refunds")
+            place.until_reason("triage", "Ready", "Offboarding", "its journal waits", "mount a volume there")
+            operator.until_idle()
+            assert place.find("triage") is not None
+        place.until_gone("triage")
+        archive.whole(uid)
+        assert archive.told(uid)[-3:] == ["Revoked", "OffboardingStarted", "Terminated"] or archive.told(uid)[-1] == (
+            "Terminated"
+        )
+
+
+def test_a_restored_status_is_found_and_said(
+    place: Workplace, operator: OperatorProcess, archive: ArchiveFolder
+) -> None:
+    """As where etcd is restored to an earlier time: the store knows more than the cluster does."""
+    place.employ("triage", place.new_role(), permission("refund"))
+    agent = place.until_ready("triage")
+    uid = agent["metadata"]["uid"]
+    operator.until_idle()
+    old = place.get("triage")["status"]["journal"]
+    place.change("triage", permissions=[])
+    place.until_settled("triage")
+    before = archive.whole(uid)
+    assert before > old["head"]["sequence"]
+    operator.terminate()
+    place.installed.end_shared()
+    _restore(place, "triage", {"journal": old})
+
+    place.installed.operator()
+    place.change("triage", handbook={"instructions": {"inline": "Be brief."}})
+    place.until_settled("triage")
+
+    agent = place.get("triage")
+    archive.whole(uid, agent["status"])
+    assert "Recovered" in archive.told(uid)[before:]
+    assert [e for e in place.events("triage") if e["reason"] == "JournalRecovered"]
+
+
+def test_records_that_somebody_removed_are_a_fork(
+    place: Workplace, operator: OperatorProcess, archive: ArchiveFolder
+) -> None:
+    place.employ("triage", place.new_role())
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    operator.until_idle()
+    last = archive.entries(uid)[-1][0]
+    (archive.path / last).unlink()
+    operator.restart()
+    place.change("triage", handbook={"instructions": {"inline": "Be brief."}})
+    place.until_settled("triage")
+    agent = place.get("triage")
+    archive.whole(uid, agent["status"])
+    assert "Forked" in archive.told(uid)
+    assert [e for e in place.events("triage") if e["reason"] == "JournalForked" and last in e["message"]]
+
+
+def test_policies_say_in_which_store_and_a_dispute_waits(vacant: Workplace, installed: Installation) -> None:
+    place, eu = vacant, ArchiveFolder(installed.archive.path.parent / place_id(vacant), "eu")
+    stores = installed.archive.described(eu.store)
+    with installed.alone(archive_file=str(stores)):
+        first = new_policy(place, "eu", here(place), archive={"store": "eu"})
+        other = new_policy(place, "asia", here(place), archive={"store": "asia"})
+        place.employ("triage", place.new_role())
+        place.until_reason("triage", "JournalBehind", "ArchiveStoreDisputed", first, other, "name one")
+        uid = place.until_ready("triage")["metadata"]["uid"]
+        place.admin.delete(agents.API, "agentpolicies", other)
+        agent = place.until("triage", lambda a: journal(a).get("store") == "eu", what="its journal to be in eu")
+        assert eu.whole(uid) >= journal(agent)["head"]["sequence"]
+        assert installed.archive.entries(uid) == []
+
+        place.admin.delete(agents.API, "agentpolicies", first)
+        place.change("triage", handbook={"instructions": {"inline": "Be brief."}})
+        place.until_settled("triage")
+        agent = place.get("triage")
+        eu.whole(uid, agent["status"])
+        assert journal(agent)["store"] == "eu", "a journal stays where it began"
+
+
+def test_what_no_operator_has_written_stops_what_gives_and_heals(place: Workplace, operator: OperatorProcess) -> None:
+    place.employ("triage", place.new_role())
+    place.until_ready("triage")
+    operator.until_idle()
+    good = place.get("triage")["status"]["journal"]
+    place.installed.end_shared()
+    bad = {"kind": "Invented", "cause": "x", "time": "2026-01-01T00:00:00.000Z", "data": "{}"}
+    _restore(place, "triage", {"journal": {**good, "pending": [bad]}})
+    place.installed.operator()
+    place.change("triage", permissions=[permission("refund")])
+    place.until_reason("triage", "JournalBehind", "JournalUnreadable", "Invented")
+    place.until_reason("triage", "PermissionsGranted", "ArchiveStoreUnavailable", "JournalBehind")
+    assert not place.can("triage", "create", "refunds")
+
+    place.installed.end_shared()
+    _restore(place, "triage", {"journal": {"pending": None}})
+    place.installed.operator()
+    place.until_settled("triage")
+    place.until_can("triage", "create", "refunds")
+
+
+def place_id(place: Workplace) -> str:
+    """A folder's name that no other test uses."""
+    return place.name("archive")
+
+
+def _restore(place: Workplace, name: str, status: Object) -> None:
+    """Write a status as a backup brings it back, while no operator runs: nobody but its account may."""
+    operator = place.admin.as_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
+    operator.patch(agents.API, "aiagents", name, {"status": status}, namespace=place.namespace, subresource="status")

@@ -1,0 +1,63 @@
+"""An archive store of a test's own: a directory, the file that describes it, and the journals in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from aiagent_operator.core.journal import chain
+from support.kube import Object
+
+
+class ArchiveFolder:
+    """A directory store by the name `local`; described to an operator by a file."""
+
+    def __init__(self, top: Path, name: str = "local") -> None:
+        self.name, self.path = name, top / name
+        self._file = top / "stores.yaml"
+        self.path.mkdir(parents=True)
+
+    @property
+    def store(self) -> dict[str, str]:
+        """Its description."""
+        return {"name": self.name, "url": f"file://{self.path}"}
+
+    def described(self, *more: dict[str, Any]) -> Path:
+        """The file for AIAGENT_ARCHIVE_FILE; `more` are other stores."""
+        self._file.write_text(yaml.safe_dump({"default": self.name, "stores": [self.store, *more]}), encoding="utf-8")
+        return self._file
+
+    def entries(self, uid: str) -> list[tuple[str, bytes]]:
+        """The records of an agent as they are stored, with their paths, in their order."""
+        found = sorted((self.path / "journal" / uid).glob("*.json"))
+        return [(str(path.relative_to(self.path)), path.read_bytes()) for path in found]
+
+    def records(self, uid: str) -> list[dict[str, Any]]:
+        """The records of an agent."""
+        return [orjson.loads(raw) for _, raw in self.entries(uid)]
+
+    def told(self, uid: str) -> list[str]:
+        """The kinds of its events."""
+        return [str(record["type"]).rpartition(".")[2] for record in self.records(uid)]
+
+    def whole(self, uid: str, status: Object | None = None) -> int:
+        """Check that the chain is whole, and ends where a status says, if one is given; the number of its records."""
+        found = chain.verify(self.entries(uid), uid)
+        assert found.flaw is None, found.flaw
+        if status is not None:
+            assert status["journal"]["head"] == {"sequence": found.head.sequence, "digest": found.head.digest}
+            assert "pending" not in status["journal"]
+        return found.records
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The volume is not there for a while."""
+        aside = self.path.with_name(f"{self.name}-away")
+        self.path.rename(aside)
+        try:
+            yield
+        finally:
+            aside.rename(self.path)
