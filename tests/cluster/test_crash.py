@@ -468,10 +468,11 @@ def test_no_operator_comes_to_a_second_write(rig: Rig, scenario: str) -> None:
         _never_too_much(rig, run)
         assert lives < 3 * writes, f"{lives} operators, each with a write, do not do what takes one {writes} writes"
         lives += 1
-        rig.proxy.reset()
-        dead = _mortal(rig, 3 if scenario in AGAIN else 2)
         rig.operator.forget_lease()
+        rig.proxy.reset()
         rig.operator.start(wait_ready=False)
+        # Only now: what the dead one still had on its way must not count as a write of this one, before it is there.
+        dead = _mortal(rig, 3 if scenario in AGAIN else 2)
     rig.proxy.reset()
     rig.settle()
     assert rig.state(run.name, run.uid) == wanted, f"by {lives} operators"
