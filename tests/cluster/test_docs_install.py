@@ -75,6 +75,7 @@ def policies(admin: Kube) -> set[str]:
 @pytest.mark.timeout(600)
 def test_helm_installs_and_leaves_what_the_page_says(plane: ControlPlane, tmp_path: Path) -> None:
     shell, admin = Shell(plane), plane.admin
+    admin.create(chart.volume())
     (install,) = commands(INSTALL, "helm install")
     assert [install] == commands(README, "helm install")
     shell.run(install)
@@ -98,6 +99,7 @@ def test_helm_installs_and_leaves_what_the_page_says(plane: ControlPlane, tmp_pa
 
     shell.run(uninstall)
     assert admin.find("apps/v1", "deployments", "aiagent-operator", namespace=chart.NAMESPACE) is None
+    assert admin.get("v1", "persistentvolumeclaims", "aiagent-operator-archive", namespace=chart.NAMESPACE)
     assert policies(admin) == before
     for name in CRDS:
         with pytest.raises(ApiError, match=r"workforce\.dev/allow-deletion"):

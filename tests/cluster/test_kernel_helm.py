@@ -93,6 +93,7 @@ def test_agents_rights_outlive_an_upgrade_an_uninstall_and_a_return(empty_plane:
     helm(plane, "uninstall", chart.RELEASE)
     assert admin.find("apps/v1", "deployments", "aiagent-operator", **where) is None
     assert admin.find(RBAC, "clusterroles", "aiagent-operator") is None
+    journals = admin.get("v1", "persistentvolumeclaims", "aiagent-operator-archive", **where)
     assert admin.get(meta.API_VERSION, "agentroles", "support")
     kept = {o["metadata"]["name"] for o in admin.list(ADMISSION, "validatingadmissionpolicies")}
     assert kept >= {o["metadata"]["name"] for o in chart.render() if o["kind"] == "ValidatingAdmissionPolicy"}
@@ -100,8 +101,36 @@ def test_agents_rights_outlive_an_upgrade_an_uninstall_and_a_return(empty_plane:
     assert admin.list(ADMISSION, "mutatingadmissionpolicies") == [], "without an operator nobody would release an agent"
 
     install(plane, {})
+    claim = admin.get("v1", "persistentvolumeclaims", "aiagent-operator-archive", **where)
+    assert claim["metadata"]["uid"] == journals["metadata"]["uid"]
     assert admin.get(RBAC, "clusterrolebindings", "aiagent-operator-namespaced")
     assert admin.get(meta.API_VERSION, "agentroles", "support")
+
+
+def test_replicas_that_are_anywhere_come_together_where_their_volume_is(empty_plane: ControlPlane) -> None:
+    """Also while pods of before, which mount none, are on several nodes still. A drain may take all of them."""
+    plane, admin = empty_plane, empty_plane.admin
+    where = {"namespace": chart.NAMESPACE}
+    for node in admin.list("v1", "nodes"):
+        name = node["metadata"]["name"]
+        # Without zones the scheduler leaves nodes out when it spreads pods.
+        admin.patch("v1", "nodes", name, {"metadata": {"labels": {"topology.kubernetes.io/zone": name}}})
+    admin.create(chart.volume())
+
+    def three(*, on: int, volumes: bool) -> bool:
+        pods = [pod["spec"] for pod in admin.list("v1", "pods", **where)]
+        mounts = [any("persistentVolumeClaim" in volume for volume in pod["volumes"]) for pod in pods]
+        nodes = [pod.get("nodeName") for pod in pods]
+        return mounts == 3 * [volumes] and all(nodes) and len(set(nodes)) == on
+
+    install(plane, {**chart.VARIANTS["a bucket alone"], "replicas": 3})
+    wait_for(lambda: three(on=3, volumes=False), what="three replicas on three nodes")
+    install(plane, {"replicas": 3})
+    wait_for(lambda: three(on=1, volumes=True), what="three replicas on the node with the volume")
+    for pod in admin.list("v1", "pods", **where):
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod["metadata"]["name"], **where}}
+        admin.raw("POST", f"/api/v1/namespaces/{chart.NAMESPACE}/pods/{pod['metadata']['name']}/eviction", body)
+    helm(plane, "uninstall", chart.RELEASE)
 
 
 def test_the_plain_manifest_applies_with_kubectl(empty_plane: ControlPlane) -> None:

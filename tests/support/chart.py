@@ -59,8 +59,19 @@ VARIANTS: Mapping[str, Values] = {
         "rbac": {"userRoles": False},
         "networkPolicy": {"enabled": False},
         "podDisruptionBudget": {"enabled": False},
+        "archive": {"enabled": False},
     },
     "named namespaces": {"watchNamespaces": ["team-a", "team-b"]},
+    "a volume for all nodes": {
+        "archive": {"directory": {"accessModes": ["ReadWriteMany"], "storageClassName": "nfs", "size": "1Ti"}}
+    },
+    "a bucket alone": {
+        "archive": {
+            "default": "vault",
+            "directory": {"enabled": False},
+            "stores": [{"name": "vault", "url": "gs://agents/journals"}],
+        }
+    },
     "everything": {
         "replicas": 3,
         "image": {"repository": "registry.example/aiagent-operator", "digest": "sha256:" + 64 * "a"},
@@ -88,7 +99,27 @@ VARIANTS: Mapping[str, Values] = {
             "prometheus": {
                 "peers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
                 "ports": [9090, 443],
-            }
+            },
+            "archive": {"peers": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": [9000]},
+        },
+        "archive": {
+            "default": "vault",
+            "proofInterval": 60,
+            "directory": {"existingClaim": "journals"},
+            "stores": [
+                {
+                    "name": "vault",
+                    "url": "s3://agents/journals",
+                    "region": "eu-central-1",
+                    "endpoint": "https://minio.example:9000",
+                    "credentialsSecret": "vault-credentials",
+                    "caConfigMap": "vault-ca",
+                    "timeout": "1m30s",
+                    "lockMode": "Compliance",
+                    "retention": "52560h",
+                },
+                {"name": "copy", "url": "az://account/container", "readOnly": True},
+            ],
         },
         "extraEnv": [{"name": "AIAGENT_PAGE_SIZE", "value": "1000"}],
         "podLabels": {"team": "platform"},
@@ -142,6 +173,20 @@ def render(values: Values | None = None, *, has: str = "") -> tuple[Object, ...]
 def _render(values: str, has: str = "") -> str:
     more = ("--api-versions", has) if has else ()
     return run_helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-", *more, stdin=values)
+
+
+def volume() -> Object:
+    """A volume for the chart's claim, where a control plane has no provisioner. Nothing is mounted there."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "archive"},
+        "spec": {
+            "capacity": {"storage": "10Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "hostPath": {"path": "/nowhere"},
+        },
+    }
 
 
 # Into a cluster ------------------------------------------------------------------------------------------------------
