@@ -51,6 +51,12 @@ def total(samples: Samples, name: str, **labels: str) -> float:
     return sum(value for (sample, have), value in samples.items() if sample == name and wanted <= set(have))
 
 
+def _busy(samples: Samples) -> list[float]:
+    """What waits for a pass, what has one now, and agents whose events are about to be recorded."""
+    recording = total(samples, "aiagent_journal_agents_waiting") * total(samples, "aiagent_archive_store_ready")
+    return [total(samples, "aiagent_queue_depth"), total(samples, "aiagent_queue_working"), recording]
+
+
 class OperatorProcess:
     """One operator process. As a context manager it is started, and ended by SIGTERM.
 
@@ -218,7 +224,7 @@ class OperatorProcess:
     def is_idle(self) -> bool:
         """Whether nothing is queued or at work at this moment; False where the process is gone."""
         now = self.metrics_if_up()
-        return now is not None and total(now, "aiagent_queue_depth") + total(now, "aiagent_queue_working") == 0
+        return now is not None and not any(_busy(now))
 
     def until_idle(self, *, seconds: float = 60.0) -> None:
         """Wait until nothing is queued or at work, and no pass was made between two looks."""
@@ -227,8 +233,8 @@ class OperatorProcess:
         def idle() -> bool:
             self._component.check()
             samples = self.metrics()
-            now = [total(samples, f"aiagent_{name}") for name in ("queue_depth", "queue_working", "reconcile_total")]
-            same = now == last and now[:2] == [0, 0]
+            now = [*_busy(samples), total(samples, "aiagent_reconcile_total")]
+            same = now == last and not any(now[:-1])
             last[:] = now
             return same
 
@@ -236,7 +242,7 @@ class OperatorProcess:
             idle,
             what="the operator to have nothing to do",
             timeout=seconds,
-            state=lambda: f"waiting, at work, passes: {last}\n{self.tail()}",
+            state=lambda: f"waiting, at work, events to be recorded, passes: {last}\n{self.tail()}",
         )
 
 

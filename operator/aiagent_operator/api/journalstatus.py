@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from aiagent_operator.api.fields import ATOMIC, DNS_LABEL, Model, described
 
-MOST_WAITING = 64
+MOST_WAITING = 192
 
 StoreName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=DNS_LABEL)]
 

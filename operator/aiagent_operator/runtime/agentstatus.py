@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
@@ -20,6 +20,8 @@ from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
 
 # Seconds after which an agent is looked at again that somebody else has written meanwhile; a watch tells sooner.
 _CONFLICT_AGAIN: Final = 0.5
+# Seconds after which events are recorded that were noted: until then more come, and all go together.
+_RECORDED_AFTER: Final = 1.0
 # Seconds after which the end of a journal is tried again; sooner where the archive store is back.
 _END_AGAIN: Final = 30.0
 
@@ -32,7 +34,7 @@ class AgentStatusWriter:
         self.journal = journal
 
     async def first(
-        self, key: AgentKey, record: AgentRecord, old: Mapping[str, object], fields: Mapping[str, object]
+        self, key: AgentKey, record: AgentRecord, old: Mapping[str, Any], fields: Mapping[str, object]
     ) -> bool:
         """Writes what the status must say before anything else is written; False where it says so already.
 
@@ -43,11 +45,22 @@ class AgentStatusWriter:
         try:
             journal = self.journal.noted(key, record, old, {**old, **fields})
         except NoRoomError as error:
-            raise NotYetSeenError(f"nothing is written: {error}") from error
+            await self._make_room(key, record, old)
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name}: nothing is written: {error}") from error
         told = {} if journal is None else {"journal": journal}
         if await self._patch(key, record, report.differences(old, {**fields, **told})) is None:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while it was decided about")
         return True
+
+    async def _make_room(self, key: AgentKey, record: AgentRecord, old: Mapping[str, Any]) -> None:
+        """Has recorded what waits, or says why it waits."""
+        told = await self.journal.tell(key, record, old, old)
+        patch = report.differences(old, {} if told.journal is None else {"journal": told.journal})
+        if told.verdict:
+            generation = record.load()["metadata"].get("generation", 0)
+            patch |= report.beside(old, told.verdict, generation)
+        if patch:
+            await self._patch(key, record, patch)
 
     async def report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
         """What is true after a pass that has nothing left to write."""
@@ -67,26 +80,36 @@ class AgentStatusWriter:
         await self._write(key, record, record.load(), {}, verdicts)
 
     async def end(self, key: AgentKey, record: AgentRecord, known: ObjectMeta) -> ObjectMeta | None:
-        """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait."""
-        raw = record.load()
-        old = raw.get("status") or {}
+        """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait.
+
+        First it is noted, then recorded: the agent may go once nothing waits any more.
+        """
         last = {"permissions": [], "phase": Phase.OFFBOARDING.value}
-        told = await self.journal.tell(key, record, old, {**old, **last}, end=True)
-        if told.verdict:
-            text = f"Its rights have ended, and its journal waits: {told.verdict.message}"
-            ready, going = (
-                Verdict(type_, value, Reason.OFFBOARDING, text)
-                for type_, value in ((Type.READY, False), (Type.RECONCILING, True))
-            )
-            patch = report.withheld(old, (ready, going, told.verdict), raw["metadata"].get("generation", 0))
+        current, metadata = record, known
+        while True:
+            raw = current.load()
+            old = raw.get("status") or {}
+            told = await self.journal.tell(key, current, old, {**old, **last}, end=True)
+            fields = {} if told.held or told.journal is None else {**last, "journal": told.journal}
+            patch = report.differences(old, fields)
+            if told.verdict:
+                patch |= report.withheld({**old, **fields}, self._waiting(told.verdict), known.generation)
             if patch:
-                await self._patch(key, record, patch)
-            self._queue.add_after(key, _END_AGAIN)
-            return None
-        if told.journal is None:
-            return known
-        answer = await self._patch(key, record, report.differences(old, {**last, "journal": told.journal}))
-        return ObjectMeta.model_validate(answer["metadata"]) if answer else None
+                answer = await self._patch(key, current, patch)
+                found = self._store.agents.get(key)
+                if answer is None or found is None:
+                    return None
+                current, metadata = found, ObjectMeta.model_validate(answer["metadata"])
+            if told.verdict:
+                self._queue.add_after(key, _END_AGAIN)
+                return None
+            if not told.waits:
+                return metadata
+
+    def _waiting(self, why: Verdict) -> tuple[Verdict, ...]:
+        text = f"Its rights have ended, and its journal waits: {why.message}"
+        ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
+        return ready, Verdict(Type.RECONCILING, True, Reason.OFFBOARDING, text), why
 
     async def _write(
         self,
@@ -106,6 +129,8 @@ class AgentStatusWriter:
             patch = report.withheld(old, verdicts, generation)
         else:
             patch = report.changes(old, fields, verdicts, generation)
+        if told.waits and not told.verdict:
+            self._queue.add_after(key, _RECORDED_AFTER)
         if not patch or await self._patch(key, record, patch) is None:
             return
         regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}

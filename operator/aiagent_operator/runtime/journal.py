@@ -1,8 +1,9 @@
-"""Tells the journals of agents: what has happened goes into the archive store, and its head into the agent's status.
+"""Tells the journals of agents: events are noted in the agent's status, then recorded in its archive store.
 
-What a status says and the journal's head are one write, on the very version from which it was decided. So each event is
-told once: a writer that is cut off before that write leaves records that the next one finds and takes for its own.
-Where the store is not to be had, events are noted in that same write, and the agent is looked at again when it is back.
+What a status says and the events that follow from it are one write, on the very version from which it was decided. So
+nothing is told that no status says, and each event is told once: what was noted is recorded under a name that is given
+once, whoever is cut off in between. A moment later the status says that it is recorded; where the store is not to be
+had, once it is back.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,7 +22,8 @@ from aiagent_operator.core.journal.book import Book
 from aiagent_operator.core.journal.event import Event
 from aiagent_operator.core.journal.happened import Turn
 from aiagent_operator.core.journal.head import Head
-from aiagent_operator.core.journal.place import Place, choose
+from aiagent_operator.core.journal.pending import NOTHING
+from aiagent_operator.core.journal.place import choose
 from aiagent_operator.core.journal.stored import StoredError
 from aiagent_operator.core.objects import AgentIdentity, ChildKind
 from aiagent_operator.core.plan import Room
@@ -38,6 +40,9 @@ log = logging.getLogger(__name__)
 _PATIENCE: Final = 15.0
 """Seconds that the records of one pass may take: a store that hangs must not hold up the agents for longer."""
 
+_MANY: Final = 32
+"""Events that wait, from which on they are recorded though more are just being noted."""
+
 _FOUND: Final = (Outcome.RECOVERED, Outcome.FORKED, Outcome.STUCK)
 
 Status = Mapping[str, Any]
@@ -50,12 +55,24 @@ class NoRoomError(Exception):
 @dataclass(frozen=True, slots=True)
 class Told:
     """What goes into the status. `journal`: the field, None where it stays as it is. `verdict`: what keeps the journal
-    behind. `held`: events found no room, so of what makes them nothing may be said yet. `finding`: for an Event.
+    behind. `held`: events found no room, so of what makes them nothing may be said yet. `waits`: events are noted that
+    are not recorded yet. `finding`: reason and message of an Event.
     """
 
     journal: Mapping[str, Any] | None = None
     verdict: Verdict | None = None
     held: bool = False
+    waits: bool = False
+    finding: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A journal after what was noted went into the store, or why it did not."""
+
+    book: Book
+    reason: Reason = Reason.ACCEPTED
+    problem: str = ""
     finding: tuple[str, str] | None = None
 
 
@@ -76,7 +93,8 @@ class Journal:
         Not those that have failed several times: what is wrong with one journal must not have its store asked all day.
         """
         for key, name in list(self._waiting.items()):
-            if name == store and self._failures.get(key, 0) <= 1:
+            # Of one that has not begun it is not known where it will be.
+            if name in ("", store) and self._failures.get(key, 0) <= 1:
                 self._queue.add(key)
 
     def forget(self, key: AgentKey) -> None:
@@ -106,12 +124,13 @@ class Journal:
         found = known.noted(happened.events(self._turn(key, record, known, old, new)))
         if found is None:
             raise NoRoomError("its events wait for the archive store, and there is no room for more (JournalBehind)")
+        self._waits(key, found)
         return found.fields()
 
     async def tell(self, key: AgentKey, record: AgentRecord, old: Status, new: Status, *, end: bool = False) -> Told:
-        """Has what differs between two statuses recorded, and what was noted before; where that cannot be, noted.
+        """Notes what differs between two statuses, and has recorded what was noted before.
 
-        `end`: they are the last of the agent, which are recorded or not told at all, so that it stays until they are.
+        `end`: what differs is the last that there is to tell.
         """
         if self.archive is None:
             return Told()
@@ -119,36 +138,62 @@ class Journal:
             known = book.read(old)
         except StoredError as error:
             return Told(None, Verdict(Type.JOURNAL_BEHIND, True, Reason.JOURNAL_UNREADABLE, str(error)), held=True)
-        if known.closed:
-            return Told()
-        turn = self._turn(key, record, known, old, new)
-        events = happened.ended(turn) if end else happened.events(turn)
+        events: tuple[Event, ...] = ()
+        if not known.closed:
+            turn = self._turn(key, record, known, old, new)
+            events = happened.ended(turn) if end else happened.events(turn)
         if not events and not known.waiting.events:
-            self._no_longer_waiting(key)
             return Told()
-        place = self._place(self.archive, key, record, known)
-        keeper = self.archive.keepers.get(place.store)
+        step = await self._recorded(self.archive, key, record, known, wanted=not events)
+        found = step.book.noted(events)
+        verdict = self._verdict(step, found)
+        if found is None:
+            return Told(None, verdict, held=True, waits=True)
+        if end:
+            found = replace(found, closed=True)
+        self._waits(key, found)
+        journal = found.fields() if found != known else None
+        return Told(journal, verdict, waits=bool(found.waiting.events), finding=step.finding)
+
+    async def _recorded(
+        self, archive: Archive, key: AgentKey, record: AgentRecord, known: Book, *, wanted: bool
+    ) -> _Step:
+        """Has what waits recorded where that is wanted, or there is much of it: a status that changes again in a
+        moment is written again anyway."""
+        place = choose(known.store, self._store.demands(key, record).stores, archive.default, archive.keepers)
+        keeper = archive.keepers.get(place.store)
         if keeper is None:
-            return self._later(known, events, place.reason, place.problem, end=end)
+            return _Step(known, place.reason, place.problem)
         if not keeper.usable:
-            self._waits(key, keeper)
-            return self._later(known, events, Reason.STORE_UNAVAILABLE, keeper.problem, end=end)
+            return _Step(known, Reason.STORE_UNAVAILABLE, keeper.problem)
+        if not wanted and len(known.waiting.events) < _MANY:
+            return _Step(known)
         try:
-            done = await self._settled(key, keeper, record.uid, (*known.waiting.events, *events), known.head)
+            done = await self._settled(key, keeper, record.uid, known.waiting.events, known.head)
         except StoreError as error:
             keeper.failed(error)
-            self._waits(key, keeper)
             # Should the proof find nothing wrong, it is about this journal alone.
             self._look_again(key)
-            return self._later(known, events, Reason.STORE_UNAVAILABLE, keeper.problem, end=end)
+            return _Step(known, Reason.STORE_UNAVAILABLE, keeper.problem)
         if done.outcome is Outcome.STUCK:
             self._look_again(key)
-            return self._later(known, events, Reason.JOURNAL_STUCK, done.message, end=end)
+            return _Step(known, Reason.JOURNAL_STUCK, done.message)
         self._failures.pop(key, None)
         self._seen[key] = (record.uid, done.head)
-        self._no_longer_waiting(key)
-        found = Book(done.head, store=keeper.name, closed=end)
-        return Told(found.fields(), finding=_finding(done))
+        return _Step(replace(known, head=done.head, waiting=NOTHING, store=keeper.name), finding=_finding(done))
+
+    def _verdict(self, step: _Step, found: Book | None) -> Verdict | None:
+        if not step.problem and found is not None:
+            return None
+        events = len((found or step.book).waiting.events)
+        text = f"{step.problem}. " if step.problem else ""
+        text += (
+            f"{'1 event waits' if events == 1 else f'{events} events wait'} in status.journal.pending, in their order"
+        )
+        if found is None or not found.waiting.room:
+            text += "; there is no room for more, so no right is given and no revision takes over meanwhile"
+        reason = step.reason if step.problem else Reason.STORE_UNAVAILABLE
+        return Verdict(Type.JOURNAL_BEHIND, True, reason, text)
 
     def _turn(self, key: AgentKey, record: AgentRecord, known: Book, old: Status, new: Status) -> Turn:
         orders = self._store.orders.over(key.namespace, key.name, dict(record.labels))
@@ -166,10 +211,6 @@ class Journal:
             tuple(order.uid for order in orders),
             frozenset(revision.number for revision in revisions if revision.training and revision.work),
         )
-
-    def _place(self, archive: Archive, key: AgentKey, record: AgentRecord, known: Book) -> Place:
-        demanded = self._store.demands(key, record).stores
-        return choose(known.store, demanded, archive.default, archive.keepers)
 
     async def _settled(self, key: AgentKey, keeper: Keeper, uid: str, wanted: tuple[Event, ...], told: Head) -> Done:
         confirmed = told.sequence > 0 and self._seen.pop(key, None) == (uid, told)
@@ -191,34 +232,16 @@ class Journal:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         self._queue.add_after(key, errors.pause(errors.Kind.UNREACHABLE, failures) or 0.0)
 
-    def _later(self, known: Book, events: tuple[Event, ...], reason: Reason, why: str, *, end: bool) -> Told:
-        """The events noted, where there is room, and what is to be said of it."""
-        found = known if end else known.noted(events)
-        waiting = len((found or known).waiting.events)
-        metrics.JOURNAL_EVENTS_TOTAL.labels("Noted").inc(waiting - len(known.waiting.events))
-        text = f"{why}. {_noted(waiting)}"
-        if found is None or not found.waiting.room:
-            text += "; there is no room for more, so no right is given and no revision takes over meanwhile"
-        if end:
-            text += "; its end is told last, so it stays until the store takes it"
-        verdict = Verdict(Type.JOURNAL_BEHIND, True, reason, text)
-        if found is None:
-            return Told(None, verdict, held=True)
-        return Told(found.fields() if found != known else None, verdict)
-
-    def _waits(self, key: AgentKey, keeper: Keeper) -> None:
-        self._waiting[key] = keeper.name
+    def _waits(self, key: AgentKey, found: Book) -> None:
+        if not found.waiting.events:
+            self._no_longer_waiting(key)
+            return
+        self._waiting[key] = found.store
         metrics.JOURNAL_WAITING.set(len(self._waiting))
 
     def _no_longer_waiting(self, key: AgentKey) -> None:
         if self._waiting.pop(key, None) is not None:
             metrics.JOURNAL_WAITING.set(len(self._waiting))
-
-
-def _noted(events: int) -> str:
-    if not events:
-        return "No event of the agent waits in its status"
-    return f"{'1 event waits' if events == 1 else f'{events} events wait'} in status.journal.pending, in their order"
 
 
 def _finding(done: Done) -> tuple[str, str] | None:

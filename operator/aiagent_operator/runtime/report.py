@@ -54,6 +54,13 @@ def withheld(old: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: 
     return differences(old, {"observedGeneration": generation, "conditions": conditions})
 
 
+def beside(old: Mapping[str, Any], verdict: Verdict, generation: int) -> dict[str, Any]:
+    """The merge patch that says one thing more, and leaves all else as it was."""
+    before = old.get("conditions") or ()
+    others = [c for c in before if c["type"] != verdict.type.value]
+    return differences(old, {"conditions": [*others, *merge(before, (verdict,), generation, now())]})
+
+
 def _wanted(
     old: Mapping[str, Any], fields: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int
 ) -> dict[str, Any]:

@@ -21,11 +21,11 @@ from aiagent_operator.core.journal.event import LONGEST_CAUSE, Event, canonical,
 from aiagent_operator.core.journal.kinds import RESERVED
 
 MOST: Final = MOST_WAITING
-MOST_BYTES: Final = 98_304
+MOST_BYTES: Final = 524_288
 """Bytes of all entries as JSON; an object of the API may have 1.5 MB in all (etcd, request size limit)."""
 
-RESERVE: Final = 16
-RESERVE_BYTES: Final = 32_768
+RESERVE: Final = 48
+RESERVE_BYTES: Final = 65_536
 
 LARGEST: Final = 2 * data.MOST_BYTES + LONGEST_CAUSE + 256
 """Bytes of one entry at most: its data is a string, in which quotes are escaped."""
