@@ -5,7 +5,8 @@ For the first three each crash point is enumerated, with a run for each: the n-t
 there is, just before it reaches the API server, and after it took effect but before the operator hears of that. For
 each of all there is a run in which no operator comes to a second write: it is killed before that, and so is the next
 one, from the first write to the last. CRASH_POINTS=each enumerates those of all. At no moment may the agent hold a
-right that neither its old nor its new spec gives it, and in the end all is exactly as if nothing had happened.
+right that neither its old nor its new spec gives it, or that its journal does not tell of, and in the end all is
+exactly as if nothing had happened.
 """
 
 import json
@@ -105,6 +106,14 @@ class Rig:
     def settle(self) -> None:
         """Wait until the operator has nothing to do."""
         self.operator.until_idle()
+
+    def untold(self, name: str, uid: str) -> Rights:
+        """Rights in force that neither the agent's journal tells of, nor a note in its status."""
+        held = self.place.rights(uid)
+        agent = self.place.find(name)
+        told = self.place.installed.archive.permitted(uid, agent)
+        # One that was taken away meanwhile is rightly told to be gone.
+        return frozenset((held - told) & self.place.rights(uid))
 
     def state(self, name: str, uid: str) -> dict[str, Object]:
         """Everything there is of an agent, without what differs from run to run."""
@@ -448,6 +457,7 @@ def test_a_crash_at_every_write(rig: Rig, when: When, scenario: str) -> None:
         rig.settle()
         assert rig.state(run.name, run.uid) == wanted, f"after a crash {when.value.lower()} write {number}"
         assert rig.place.rights(run.uid) == run.new
+        _told(rig, run)
     pytest.fail("98 writes are far more than any of this takes")
 
 
@@ -477,8 +487,21 @@ def test_no_operator_comes_to_a_second_write(rig: Rig, scenario: str) -> None:
     rig.settle()
     assert rig.state(run.name, run.uid) == wanted, f"by {lives} operators"
     assert rig.place.rights(run.uid) == run.new
+    _told(rig, run)
     # Writes that are on their way together reach the API server together.
     assert lives > writes // 3, f"{lives} operators for {writes} writes: they were not killed as they should have been"
+
+
+def _told(rig: Rig, run: Run) -> None:
+    """The journal is whole, ends where the status says, and knows of no other writer than those that came after."""
+    archive = rig.place.installed.archive
+    agent = rig.place.find(run.name)
+    archive.whole(run.uid, agent["status"] if agent else None)
+    told = archive.told(run.uid)
+    assert not {"Recovered", "Forked"} & set(told)
+    assert told.count("Created") == 1
+    if agent is None:
+        assert told[-1] == "Terminated"
 
 
 def _mortal(rig: Rig, number: int, when: When = When.BEFORE) -> threading.Event:
@@ -529,3 +552,4 @@ def _never_too_much(rig: Rig, run: Run) -> None:
     """What Roles and bindings give together is part of the old rights, or part of the new ones: never some of both."""
     held = rig.place.rights(run.uid)
     assert held <= run.old or held <= run.new, f"old {run.old}, new {run.new}, held {held}"
+    assert rig.untold(run.name, run.uid) == set(), "a right was in force before anything told of it"

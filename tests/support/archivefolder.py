@@ -43,6 +43,33 @@ class ArchiveFolder:
         """The kinds of its events."""
         return [str(record["type"]).rpartition(".")[2] for record in self.records(uid)]
 
+    def permitted(self, uid: str, agent: Object | None) -> set[tuple[str, str, str, str]]:
+        """(namespace, group, resource, verb) that the agent may use, by its records and by what its status notes.
+
+        `agent` must have been read before, or an event that is just being recorded would be in neither.
+        """
+        records = [(str(r["type"]).rpartition(".")[2], r["cause"], r["data"]) for r in self.records(uid)]
+        noted = ((agent or {}).get("status", {}).get("journal") or {}).get("pending") or []
+        known = {record[:2] for record in records}
+        more = [(event["kind"], event["cause"], orjson.loads(event["data"])) for event in noted]
+        events = [(kind, data) for kind, _, data in records + [event for event in more if event[:2] not in known]]
+        permissions: dict[str, dict[int, Object]] = {}
+        for kind, data in events:
+            if kind == "Revoked" or (kind == "Granted" and data["part"] == 1):
+                permissions.pop(data["permission"], None)
+            if kind == "Granted":
+                permissions.setdefault(data["permission"], {})[data["part"]] = data
+        return {
+            (namespace, group, resource, verb)
+            for parts in permissions.values()
+            for data in parts.values()
+            for namespace in data["namespaces"]
+            for rule in data["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+
     def whole(self, uid: str, status: Object | None = None) -> int:
         """Check that the chain is whole, and ends where a status says, if one is given; the number of its records."""
         found = chain.verify(self.entries(uid), uid)
