@@ -10,6 +10,7 @@ from aiagent_operator.core.journal import book
 from aiagent_operator.core.journal.book import Book
 from aiagent_operator.core.journal.event import Event
 from aiagent_operator.core.journal.kinds import Kind
+from aiagent_operator.core.journal.pending import MOST, RESERVE
 from aiagent_operator.core.journal.permitted import permitted
 from aiagent_operator.core.journal.place import choose
 from aiagent_operator.core.objects import ChildKind
@@ -91,13 +92,14 @@ def test_without_a_journal_nothing_is_written_before() -> None:
 
 
 def test_events_are_noted_all_or_none() -> None:
-    kinds_ = (Kind.EVALUATED, Kind.SUSPENDED)
-    events = [Event(kinds_[n % 2], f"event/{n}", BEGIN, {}) for n in range(60)]
-    full = Book().noted(events[:40])
+    giving = [Event(Kind.EVALUATED, f"given/{n}", BEGIN, {}) for n in range(MOST)]
+    taking = [Event(Kind.SUSPENDED, f"taken/{n}", BEGIN, {}) for n in range(MOST)]
+    full = Book().noted(giving[: MOST - RESERVE])
     assert full is not None
-    assert len(full.waiting.events) == 40
-    assert full.noted(events) is None, "one that finds no room keeps the others from being noted, and found again"
-    assert full.noted([e for e in events if e.kind is Kind.SUSPENDED]) is not None, "what takes away has a reserve"
+    assert len(full.waiting.events) == MOST - RESERVE
+    assert full.noted((*taking[:2], giving[-1])) is None, "one without room keeps the others back, to be found again"
+    assert full.noted(taking[:RESERVE]) is not None, "what takes something away has a reserve"
+    assert full.noted(taking) is None
     assert book.read({"journal": full.fields()}) == full
 
 

@@ -57,7 +57,7 @@ class Kind(StrEnum):
 MEANING: Final[Mapping[Kind, str]] = {
     Kind.CREATED: "the operator saw the agent for the first time",
     Kind.HIRED: "it passed what its role asks of whom it hires, or the role asks nothing",
-    Kind.GRANTED: "a permission came into force",
+    Kind.GRANTED: "a permission is given: told before its bindings are made",
     Kind.REFUSED: "a permission that it asks for was refused",
     Kind.REVOKED: "rights that it held were taken away",
     Kind.REVISED: "a revision was recorded, after an edit or a training",
