@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from support import chart
-from support.kindcluster import KUBECONFIG, NAME
+from support.kindcluster import KUBECONFIG, NAME, on_node
 from support.kube import Kube, Object, wait_for
 from support.localcluster.build import binaries
 
@@ -20,6 +20,19 @@ IMAGE = os.environ.get("IMAGE", "aiagent-operator:dev")
 SAMPLES = ROOT / "manifests" / "samples"
 # Whom the operator asks for what evaluations measure: e2e.monitoring puts it there.
 PROMETHEUS = "http://prometheus.monitoring:9090"
+# Where the node has the volume of the journals. What a provisioner of host paths makes is root's, whatever fsGroup says.
+ARCHIVE = "/var/local/archive"
+VOLUME: Object = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolume",
+    "metadata": {"name": "archive"},
+    "spec": {
+        "capacity": {"storage": "10Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "archive",
+        "hostPath": {"path": ARCHIVE, "type": "Directory"},
+    },
+}
 
 
 _measured: list[str] = []
@@ -62,15 +75,19 @@ def helm() -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def install(helm: Callable[..., str]) -> Callable[..., str]:
+def install(kube: Kube, helm: Callable[..., str]) -> Callable[..., str]:
     """Installs or upgrades the release, with `--wait`."""
     repository, _, tag = IMAGE.rpartition(":")
+    on_node("mkdir", "-p", ARCHIVE)
+    on_node("chown", "65532:65532", ARCHIVE)
+    kube.apply(VOLUME)
 
     def run(*settings: str) -> str:
         return helm(
             "upgrade", "--install", chart.RELEASE, str(chart.CHART), "--create-namespace", "--wait", "--timeout", "3m",
             "--set", f"image.repository={repository}", "--set", f"image.tag={tag}",
             "--set", f"prometheus.addresses={{{PROMETHEUS}}}",
+            "--set", "archive.directory.storageClassName=archive",
             *(part for setting in settings for part in ("--set", setting)),
         )  # fmt: skip
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import IMAGE, agent, condition, running_pod, wait_ready
+from e2e.conftest import ARCHIVE, IMAGE, agent, condition, running_pod, wait_ready
 from support import chart
+from support.kindcluster import on_node
 from support.kube import Kube, Object, wait_for
 
 Inside = Callable[..., tuple[int, str]]
@@ -192,6 +193,27 @@ def test_after_deletion_the_old_token_is_refused(
     for kind in ("serviceaccounts", "configmaps"):
         names = [o["metadata"]["name"] for o in kube.list("v1", kind, namespace=NAMESPACE)]
         assert not [name for name in names if name.startswith("aiagent.leaver")]
+
+
+def test_the_journal_is_on_the_volume_and_outlives_the_agent(kube: Kube) -> None:
+    kube.apply(clerk("told"))
+    wait_ready(kube, NAMESPACE, "told")
+
+    def recorded() -> Object | None:
+        found = agent(kube, NAMESPACE, "told")
+        journal = found["status"].get("journal") or {}
+        return found if "head" in journal and "pending" not in journal else None
+
+    found = wait_for(recorded, what="the events of the agent to be recorded")
+    folder = f"{ARCHIVE}/journal/{found['metadata']['uid']}"
+    head = found["status"]["journal"]["head"]
+    sums = on_node("sh", "-c", f"cd {folder} && sha256sum *.json").splitlines()
+    assert len(sums) == head["sequence"]
+    assert f"sha256:{sums[-1].split()[0]}" == head["digest"]
+    kube.delete("workforce.dev/v1alpha1", "aiagents", "told", namespace=NAMESPACE)
+    kube.wait_gone("workforce.dev/v1alpha1", "aiagents", "told", namespace=NAMESPACE, timeout=90)
+    last = json.loads(on_node("sh", "-c", f"cat $(ls {folder}/*.json | tail -1)"))
+    assert last["type"] == "dev.workforce.agent.Terminated"
 
 
 def rights(kube: Kube) -> dict[str, str]:

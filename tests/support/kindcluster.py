@@ -74,12 +74,15 @@ def down() -> None:
 
 def put(program: Path, target: str) -> None:
     """Puts a program onto the cluster's node, for pods that mount it: no registry has to have an image with it."""
-    node = f"{NAME}-control-plane"
-    for command in (
-        ["docker", "cp", "--follow-link", str(program), f"{node}:{target}"],
-        ["docker", "exec", node, "chmod", "0755", target],
-    ):
-        subprocess.run(command, check=True, capture_output=True)
+    command = ["docker", "cp", "--follow-link", str(program), f"{NAME}-control-plane:{target}"]
+    subprocess.run(command, check=True, capture_output=True)
+    on_node("chmod", "0755", target)
+
+
+def on_node(*command: str) -> str:
+    """Runs a command on the cluster's node, and returns what it prints. Raises CalledProcessError."""
+    whole = ["docker", "exec", f"{NAME}-control-plane", *command]
+    return subprocess.run(whole, check=True, capture_output=True, text=True).stdout
 
 
 def main(arguments: list[str]) -> None:
