@@ -20,7 +20,7 @@ IMAGE = os.environ.get("IMAGE", "aiagent-operator:dev")
 SAMPLES = ROOT / "manifests" / "samples"
 # Whom the operator asks for what evaluations measure: e2e.monitoring puts it there.
 PROMETHEUS = "http://prometheus.monitoring:9090"
-# Where the node has the volume of the journals. What a provisioner of host paths makes is root's, whatever fsGroup says.
+# Where the node has the volume of the journals. What a provisioner of host paths makes is root's, despite fsGroup.
 ARCHIVE = "/var/local/archive"
 VOLUME: Object = {
     "apiVersion": "v1",
