@@ -15,6 +15,7 @@ from bench import agents
 from bench.load import Client, Request
 from bench.watcher import PATIENCE, Agent, Watcher, granted, ready, trained
 from support import chart
+from support.archivefolder import ArchiveFolder
 from support.kube import Kube, Object
 from support.localcluster import ControlPlane
 from support.operator import Installation, OperatorProcess
@@ -65,9 +66,15 @@ class Fleet:
         """A kubeconfig of the operator's own account, with a fresh token."""
         return self.plane.kubeconfig_for_serviceaccount(chart.NAMESPACE, chart.ACCOUNT, seconds=7200)
 
-    def operator(self, *, ready: bool = True, kubeconfig: Path | None = None) -> OperatorProcess:
-        """Starts the operator with its own defaults; `ready` waits until it works."""
-        operator = self._installation.process(kubeconfig or self.account(), log_format="json", log_level="INFO")
+    @property
+    def archive(self) -> ArchiveFolder:
+        """Where the journals are."""
+        return self._installation.archive
+
+    def operator(self, *, ready: bool = True, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
+        """Starts the operator with its own defaults and a directory for journals; `ready` waits until it works."""
+        chosen = {"log_format": "json", "log_level": "INFO", **settings}
+        operator = self._installation.process(kubeconfig or self.account(), **chosen)
         self._operators.append(operator)
         operator.start(wait_ready=False)
         if ready:

@@ -35,6 +35,10 @@ class ArchiveFolder:
         found = sorted((self.path / "journal" / uid).glob("*.json"))
         return [(str(path.relative_to(self.path)), path.read_bytes()) for path in found]
 
+    def all(self) -> list[list[bytes]]:
+        """The records of each journal, in their order."""
+        return [[raw for _, raw in self.entries(folder.name)] for folder in (self.path / "journal").iterdir()]
+
     def records(self, uid: str) -> list[dict[str, Any]]:
         """The records of an agent."""
         return [orjson.loads(raw) for _, raw in self.entries(uid)]
