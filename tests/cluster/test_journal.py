@@ -10,6 +10,7 @@ from support.archivefolder import ArchiveFolder
 from support.committee import here, new_policy
 from support.kube import Object
 from support.operator import Installation, OperatorProcess
+from support.runs import template
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
@@ -219,6 +220,32 @@ def test_what_no_operator_has_written_stops_what_gives_and_heals(place: Workplac
     place.installed.operator()
     place.until_settled("triage")
     place.until_can("triage", "create", "refunds")
+
+
+def test_verdicts_and_orders_are_told_with_what_they_did(place: Workplace, archive: ArchiveFolder) -> None:
+    good = {"name": "held-out", "metrics": [{"name": "accuracy", "min": "0.8"}]}
+    good |= {"job": template(message='{"measurements": [{"name": "accuracy", "value": "0.9"}]}')}
+    place.employ("triage", place.new_role(), retraining={"evaluations": [good]})
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.change("triage", handbook={"instructions": {"inline": "Be brief."}})
+    place.until_settled("triage")
+    order = place.order("Rollback", "back", "triage")
+    place.until_ordered("back", "Complete", "CarriedOut")
+    place.until_settled("triage")
+
+    agent = place.get("triage")
+    archive.whole(uid, agent["status"])
+    records = archive.records(uid)
+    verdicts = [r["data"] for r in records if r["type"].endswith(".Evaluated")]
+    assert [(v["name"], v["revision"], v["phase"]) for v in verdicts] == [
+        ("held-out", 1, "Successful"),
+        ("held-out", 2, "Successful"),
+    ]
+    kinds = archive.told(uid)
+    assert kinds.index("Evaluated") < kinds.index("RolledOut")
+    (back,) = [r["data"] for r in records if r["type"].endswith(".RolledBack")]
+    assert back == {"revision": 1, "before": 2, "order": order["metadata"]["uid"]}
+    assert len(agent["status"]["journal"]["evaluated"]) == 2
 
 
 def place_id(place: Workplace) -> str:

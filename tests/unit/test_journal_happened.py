@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagent_operator.core.journal import data
+from aiagent_operator.api.agentevaluation import Phase as Verdict
+from aiagent_operator.api.agentevaluation import Provider, Purpose
+from aiagent_operator.api.agentrevision import RevisionState
+from aiagent_operator.core.journal import data, evaluated
 from aiagent_operator.core.journal.event import Event, check
 from aiagent_operator.core.journal.happened import Turn, events
 from aiagent_operator.core.journal.kinds import Kind
 from aiagent_operator.core.journal.permitted import Permitted, permitted
-from aiagent_operator.core.objects import digest
+from aiagent_operator.core.objects import (
+    Child,
+    ChildKind,
+    EvaluationFacts,
+    ObjectKey,
+    RevisionFacts,
+    Training,
+    digest,
+)
 from support.journals import NOW
 
 Status = Mapping[str, Any]
@@ -33,10 +45,20 @@ def permission(name: str = "read", state: str = "Granted", **fields: Any) -> dic
     return {"name": name, "state": state, "reason": state, "message": "", "rules": [RULE], **fields}
 
 
+def revision(number: int, **facts: Any) -> RevisionFacts:
+    return RevisionFacts(number, "sha256:w", "book", "sha256:b", RevisionState.STABLE, **facts)
+
+
+def evaluation(name: str, uid: str, phase: str = "Successful", purpose: str = "Promotion") -> Child:
+    its = EvaluationFacts(2, "held-out", Purpose(purpose), Provider.JOB, Verdict(phase))
+    return Child(ObjectKey(ChildKind.AGENT_EVALUATION, "crm", name), uid, "1", "u1", "d", evaluation=its)
+
+
 def condition(type_: str, status: str, reason: str) -> dict[str, Any]:
     return {"conditions": [{"type": type_, "status": status, "reason": reason, "message": "ann@corp.example did"}]}
 
 
+LESSON = Training("Schedule", "2026-07-06T02:00:00Z")
 GRANTED = {"namespaces": ["crm"], "rules": [RULE], "part": 1, "parts": 1}
 PASSED = {"evaluation": "bias-1", "revision": 2, "phase": "Successful"}
 
@@ -185,10 +207,45 @@ CASES: list[tuple[str, Status, Status, list[tuple[Kind, Mapping[str, Any]]]]] = 
 
 @pytest.mark.parametrize(("before", "after", "wanted"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_what_differs_is_told(before: Status, after: Status, wanted: list[tuple[Kind, Mapping[str, Any]]]) -> None:
-    found = turn(before, after, orders=("b7c6",), learned=frozenset({2}))
+    found = turn(before, after, orders=("b7c6",), revisions={2: revision(2, training=LESSON)})
     assert [(event.kind, event.data) for event in found] == wanted
     for event in found:
         check(event)
+
+
+def test_orders_are_told_with_what_they_did() -> None:
+    back = {"revision": {"latest": 2, "stable": 1}}
+    was = {"revision": {"latest": 2, "stable": 2}}
+    order = {"revision": 1, "before": 2, "order": "o1"}
+    assert told(was, back, revisions={1: revision(1, order="o1")}) == [(Kind.ROLLED_BACK, order)]
+    overruled = revision(2, overruled=(("e1", "o3"), ("e2", "o3"), ("e3", "o2")))
+    said = {"revision": 2, "before": 1, "overruled": ["o2", "o3"]}
+    assert told(back, was, revisions={2: overruled}) == [(Kind.ROLLED_OUT, said)]
+    given_up = {"revision": {"latest": 2, "stable": 1, "rejected": 2}}
+    said = {"revision": 2, "order": "o4"}
+    assert told(back, given_up, revisions={2: revision(2, aborted_by="o4")}) == [(Kind.REJECTED, said)]
+    training = {"training": {"current": {"revision": 3}}}
+    lesson = revision(3, training=replace(LESSON, order="o5"))
+    assert told({}, training, revisions={3: lesson}) == [(Kind.TRAINING_STARTED, {"revision": 3, "order": "o5"})]
+
+
+def test_verdicts_are_told_once_and_forgotten_with_their_evaluations() -> None:
+    done, open_ = evaluation("triage-2-held-out", "11111111-1111-a"), evaluation("triage-2-tone", "2-b", "Running")
+    audit = evaluation("triage-bias-1", "3-c", "Failed", "BiasAudit")
+    children = (done, open_, audit)
+    news = evaluated.fresh(children, ())
+    assert news == (done,), "reviews are told from the status"
+    (event,) = turn({}, {}, evaluations=news)
+    check(event)
+    assert (event.kind, event.cause) == (Kind.EVALUATED, f"evaluation/{done.uid}")
+    assert event.data["phase"] == "Successful"
+    marks = evaluated.marks(children, (), news)
+    assert evaluated.fresh(children, marks) == ()
+    assert evaluated.marks((), marks, ()) == ()
+    many = [evaluation(f"e-{n:02}", f"{n:013}") for n in range(evaluated.MOST_AT_ONCE + 5)]
+    first = evaluated.fresh(many, ())
+    assert len(first) == evaluated.MOST_AT_ONCE
+    assert len(evaluated.fresh(many, evaluated.marks(many, (), first))) == 5
 
 
 def test_the_first_turn_begins_with_its_creation() -> None:

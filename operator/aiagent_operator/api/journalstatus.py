@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from aiagent_operator.api.fields import ATOMIC, DNS_LABEL, Model, described
 
 MOST_WAITING = 192
+MOST_EVALUATED = 2048
 
 StoreName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=DNS_LABEL)]
 
@@ -44,4 +45,12 @@ class JournalStatus(Model):
         tuple[WaitingEvent, ...],
         described("Events that wait for the store, in their order.", max_length=MOST_WAITING, json_schema_extra=ATOMIC),
     ] = ()
-    closed: bool | None = described("It has its last record: the agent's rights and work are gone.", default=None)
+    closed: bool | None = described("Its last event is noted: the agent's rights and work are gone.", default=None)
+    evaluated: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=64)], ...],
+        described(
+            "Beginnings of the UIDs of the AgentEvaluations whose verdicts are told.",
+            max_length=MOST_EVALUATED,
+            json_schema_extra=ATOMIC,
+        ),
+    ] = ()

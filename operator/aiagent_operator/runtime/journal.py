@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core.journal import book, happened
+from aiagent_operator.core.journal import book, evaluated, happened
 from aiagent_operator.core.journal.asking import Done, Outcome
 from aiagent_operator.core.journal.book import Book
 from aiagent_operator.core.journal.event import Event
@@ -25,7 +25,7 @@ from aiagent_operator.core.journal.head import Head
 from aiagent_operator.core.journal.pending import NOTHING
 from aiagent_operator.core.journal.place import choose
 from aiagent_operator.core.journal.stored import StoredError
-from aiagent_operator.core.objects import AgentIdentity, ChildKind
+from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Room
 from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.archive import errors
@@ -121,7 +121,8 @@ class Journal:
             known = book.read(old)
         except StoredError as error:
             raise NoRoomError(str(error)) from error
-        found = known.noted(happened.events(self._turn(key, record, known, old, new)))
+        turn = self._turn(key, record, known, old, new)
+        found = self._noted(record, known, turn, happened.events(turn))
         if found is None:
             raise NoRoomError("its events wait for the archive store, and there is no room for more (JournalBehind)")
         self._waits(key, found)
@@ -138,14 +139,14 @@ class Journal:
             known = book.read(old)
         except StoredError as error:
             return Told(None, Verdict(Type.JOURNAL_BEHIND, True, Reason.JOURNAL_UNREADABLE, str(error)), held=True)
+        turn = self._turn(key, record, known, old, new)
         events: tuple[Event, ...] = ()
         if not known.closed:
-            turn = self._turn(key, record, known, old, new)
             events = happened.ended(turn) if end else happened.events(turn)
         if not events and not known.waiting.events:
             return Told()
         step = await self._recorded(self.archive, key, record, known, wanted=not events)
-        found = step.book.noted(events)
+        found = self._noted(record, step.book, turn, events)
         verdict = self._verdict(step, found)
         if found is None:
             return Told(None, verdict, held=True, waits=True)
@@ -197,11 +198,7 @@ class Journal:
 
     def _turn(self, key: AgentKey, record: AgentRecord, known: Book, old: Status, new: Status) -> Turn:
         orders = self._store.orders.over(key.namespace, key.name, dict(record.labels))
-        revisions = (
-            child.revision
-            for child in self._store.children(record.uid).values()
-            if child.key.kind is ChildKind.AGENT_REVISION and child.revision
-        )
+        children = self._store.children(record.uid).values()
         return Turn(
             old,
             new,
@@ -209,8 +206,16 @@ class Journal:
             datetime.now(UTC),
             key.namespace,
             tuple(order.uid for order in orders),
-            frozenset(revision.number for revision in revisions if revision.training and revision.work),
+            {child.revision.number: child.revision for child in children if child.revision},
+            evaluated.fresh(children, known.evaluated),
         )
+
+    def _noted(self, record: AgentRecord, known: Book, turn: Turn, events: tuple[Event, ...]) -> Book | None:
+        found = known.noted(events)
+        if found is None or not turn.evaluations:
+            return found
+        children = self._store.children(record.uid).values()
+        return replace(found, evaluated=evaluated.marks(children, known.evaluated, turn.evaluations))
 
     async def _settled(self, key: AgentKey, keeper: Keeper, uid: str, wanted: tuple[Event, ...], told: Head) -> Done:
         confirmed = told.sequence > 0 and self._seen.pop(key, None) == (uid, told)

@@ -16,13 +16,14 @@ from aiagent_operator.core.journal.pending import NOTHING, Note, Pending
 class Book:
     """The journal as the status has it. `store` is where it began, empty where it has no record yet.
 
-    `closed`: its last record is written.
+    `closed`: its last event is noted. `evaluated`: marks of the evaluations whose verdicts are told.
     """
 
     head: Head = START
     waiting: Pending = NOTHING
     store: str = ""
     closed: bool = False
+    evaluated: tuple[str, ...] = ()
 
     @property
     def told(self) -> int:
@@ -50,6 +51,8 @@ class Book:
             found["store"] = self.store
         if self.closed:
             found["closed"] = True
+        if self.evaluated:
+            found["evaluated"] = list(self.evaluated)
         return found
 
 
@@ -58,4 +61,5 @@ def read(status: Mapping[str, Any]) -> Book:
     found = status.get("journal")
     head, waiting = stored.read(found)
     fields: Mapping[str, Any] = found or {}
-    return Book(head, waiting, str(fields.get("store") or ""), fields.get("closed") is True)
+    evaluated = tuple(map(str, fields.get("evaluated") or ()))
+    return Book(head, waiting, str(fields.get("store") or ""), fields.get("closed") is True, evaluated)

@@ -8,15 +8,17 @@ the status says, and from how many events were told until then, so that no later
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from aiagent_operator.api.agentstatus import PermissionState, Phase
 from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.core.journal import evaluated
 from aiagent_operator.core.journal.event import Event
 from aiagent_operator.core.journal.kinds import Kind
 from aiagent_operator.core.journal.permitted import permitted
+from aiagent_operator.core.objects import Child, RevisionFacts
 
 Status = Mapping[str, Any]
 
@@ -32,7 +34,7 @@ class Turn:
     """From one status of an agent to the next.
 
     `told`: events that were in the journal, or waited for it, before. `namespace` is the agent's own. `orders`: UIDs of
-    the AgentActions that suspend it. `learned`: numbers of the revisions that a training has made.
+    the AgentActions that suspend it. `revisions` by their numbers. `evaluations`: those whose verdict is news.
     """
 
     before: Status
@@ -41,7 +43,8 @@ class Turn:
     now: datetime
     namespace: str
     orders: tuple[str, ...] = ()
-    learned: frozenset[int] = frozenset()
+    revisions: Mapping[int, RevisionFacts] = field(default_factory=dict)
+    evaluations: tuple[Child, ...] = ()
 
     def event(self, kind: Kind, what: str, data: Mapping[str, Any]) -> Event:
         """An event of this turn; `what` tells it from others of its kind."""
@@ -58,6 +61,7 @@ def events(turn: Turn) -> tuple[Event, ...]:
         _suspension,
         _hired,
         _refused,
+        _evaluated,
         _rights_won,
         _revisions,
         _training,
@@ -128,30 +132,52 @@ def _hired(turn: Turn) -> Iterator[Event]:
         yield turn.event(Kind.HIRED, "hired", {"role": role})
 
 
+def _evaluated(turn: Turn) -> Iterator[Event]:
+    for child in turn.evaluations:
+        yield evaluated.event(child, turn.now)
+
+
 def _revisions(turn: Turn) -> Iterator[Event]:
     before, after = (_part(status, "revision") for status in (turn.before, turn.after))
     for number in range(before.get("latest", 0) + 1, after.get("latest", 0) + 1):
         yield turn.event(Kind.REVISED, f"revision/{number}", {"revision": number})
-    for field, kind in (("rejected", Kind.REJECTED), ("rollingOut", Kind.ROLLOUT_STARTED)):
-        became = after.get(field)
-        if became and became != before.get(field):
-            yield turn.event(kind, f"revision/{became}", {"revision": became})
+    for name, kind in (("rejected", Kind.REJECTED), ("rollingOut", Kind.ROLLOUT_STARTED)):
+        became = after.get(name)
+        if became and became != before.get(name):
+            yield turn.event(kind, f"revision/{became}", {"revision": became, **_aborted(turn, became)})
     stable, was = after.get("stable"), before.get("stable")
     if stable and stable != was:
         back = was is not None and stable < was
-        data = {"revision": stable, "before": was}
+        data = {"revision": stable, "before": was, **_ordered(turn, stable)}
         yield turn.event(Kind.ROLLED_BACK if back else Kind.ROLLED_OUT, f"revision/{stable}", data)
+
+
+def _ordered(turn: Turn, number: int) -> dict[str, Any]:
+    """UIDs of the orders by which a revision serves: one that went back to it, and those that overruled verdicts."""
+    facts = turn.revisions.get(number)
+    if facts is None:
+        return {}
+    overruled = sorted({order for _, order in facts.overruled})
+    return ({"order": facts.order} if facts.order else {}) | ({"overruled": overruled} if overruled else {})
+
+
+def _aborted(turn: Turn, number: int) -> dict[str, Any]:
+    facts = turn.revisions.get(number)
+    return {"order": facts.aborted_by} if facts and facts.aborted_by else {}
 
 
 def _training(turn: Turn) -> Iterator[Event]:
     before, after = (_part(status, "training") for status in (turn.before, turn.after))
     number = _part(after, "current").get("revision")
     if number and number != _part(before, "current").get("revision"):
-        yield turn.event(Kind.TRAINING_STARTED, f"revision/{number}", {"revision": number})
+        facts = turn.revisions.get(number)
+        order = {"order": facts.training.order} if facts and facts.training and facts.training.order else {}
+        yield turn.event(Kind.TRAINING_STARTED, f"revision/{number}", {"revision": number, **order})
     last, was = _part(after, "last"), _part(before, "last")
     if last and (last.get("revision"), last.get("completionTime")) != (was.get("revision"), was.get("completionTime")):
         number = last["revision"]
-        kind = Kind.TRAINED if number in turn.learned else Kind.TRAINING_FAILED
+        facts = turn.revisions.get(number)
+        kind = Kind.TRAINED if facts and facts.training and facts.work else Kind.TRAINING_FAILED
         yield turn.event(kind, f"revision/{number}", {"revision": number, "completed": last.get("completionTime")})
 
 
