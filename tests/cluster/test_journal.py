@@ -69,6 +69,23 @@ def test_a_right_is_told_of_before_it_is_bound(place: Workplace, archive: Archiv
     assert said <= min(w.received for w in writes if w.resource == "rolebindings")
 
 
+def test_a_journal_that_begins_later_tells_what_holds_then(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(archive_file=""):
+        place.employ("triage", place.new_role(), permission("refund"))
+        agent = place.until_ready("triage")
+        assert journal(agent) == {}
+    uid = agent["metadata"]["uid"]
+    with installed.alone() as operator:
+        place.until("triage", lambda a: journal(a).get("head"), what="its journal to begin")
+        operator.until_idle()
+        assert archive.permitted(uid, None) == place.rights(uid) != set()
+        assert {"Created", "Hired", "Granted", "Revised", "RolledOut"} <= set(archive.told(uid))
+        archive.whole(uid, place.get("triage")["status"])
+
+
 def test_what_is_settled_is_told_once_and_costs_nothing(
     place: Workplace, operator: OperatorProcess, archive: ArchiveFolder
 ) -> None:

@@ -200,7 +200,8 @@ class Journal:
         orders = self._store.orders.over(key.namespace, key.name, dict(record.labels))
         children = self._store.children(record.uid).values()
         return Turn(
-            old,
+            # Of an agent whose journal begins now, what holds already is told too.
+            old if known.told else {},
             new,
             known.told,
             datetime.now(UTC),
