@@ -45,8 +45,7 @@ ARCHIVE_STORE_READY: Final = Gauge(
 )
 JOURNAL_EVENTS_TOTAL: Final = Counter(
     "aiagent_journal_events_total",
-    "Events of agents, by what became of them: Written, Adopted (their writer ended before it could tell), or Noted "
-    "while the archive store was not to be had.",
+    "Events of agents that are recorded: Written, or Adopted where their writer ended before it could tell.",
     ["result"],
     registry=REGISTRY,
 )
