@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Final
 
 from aiagent_operator.runtime import metrics
@@ -18,7 +19,7 @@ from aiagent_operator.runtime.archive.described import Described
 from aiagent_operator.runtime.archive.errors import StoreError
 from aiagent_operator.runtime.archive.opening import looking, opened
 from aiagent_operator.runtime.archive.proof import prove
-from aiagent_operator.runtime.archive.verdict import Mode, Verdict
+from aiagent_operator.runtime.archive.verdict import Mode, Verdict, failed
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Keeper:
         failures = 0
         while True:
             self._again.clear()
-            verdict = await prove(self.store, look=self._look)
+            verdict = await self._proved()
             self._judge(verdict)
             failures = 0 if self.usable else failures + 1
             kind = errors.Kind(verdict.reason) if verdict.reason in _KINDS else None
@@ -62,6 +63,15 @@ class Keeper:
                     await self._again.wait()
             except TimeoutError:
                 continue
+
+    async def _proved(self) -> Verdict:
+        try:
+            return await prove(self.store, look=self._look)
+        except Exception:
+            # A bug here must not end the operator: its agents work on without the store.
+            log.exception("archive store %s could not be proved", self.name)
+            error = StoreError(errors.Kind.FAILED, self.name, "", "its proof failed", "see the operator's log")
+            return failed(self.name, datetime.now(UTC), error)
 
     def _judge(self, verdict: Verdict) -> None:
         was, known = self.usable, self.proved

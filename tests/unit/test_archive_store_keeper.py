@@ -1,0 +1,83 @@
+"""An archive store is asked only while it keeps its promises, and those who wait for it hear when it does again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiagent_operator.runtime.archive import keeper as module
+from aiagent_operator.runtime.archive.config import read
+from aiagent_operator.runtime.archive.errors import Kind, StoreError
+from aiagent_operator.runtime.archive.keeper import Keeper
+
+GONE = StoreError(Kind.UNREACHABLE, "local", "journal/1", "it is gone", "wait")
+
+
+@pytest.fixture
+async def restored() -> asyncio.Queue[str]:
+    return asyncio.Queue()
+
+
+@pytest.fixture
+async def keeper(tmp_path: Path, restored: asyncio.Queue[str]) -> AsyncIterator[Keeper]:
+    config = read({"name": "local", "url": f"file://{tmp_path}/archive"}, None)
+    (tmp_path / "archive").mkdir()
+    found = Keeper(config, interval=0.2, restored=restored.put_nowait)
+    running = asyncio.create_task(found.run())
+    yield found
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await found.store.close()
+
+
+async def test_it_is_usable_once_it_is_proved(keeper: Keeper, restored: asyncio.Queue[str]) -> None:
+    assert (keeper.usable, keeper.proved) == (False, False)
+    assert "has not been looked at yet" in keeper.problem
+    assert await restored.get() == "local"
+    assert (keeper.usable, keeper.proved) == (True, True)
+
+
+async def test_a_failure_has_it_proved_at_once(keeper: Keeper, restored: asyncio.Queue[str]) -> None:
+    await restored.get()
+    keeper.failed(GONE)
+    assert not keeper.usable
+    assert keeper.problem == "archive store local does not take records (Unreachable)"
+    async with asyncio.timeout(5):
+        await restored.get()
+    assert keeper.usable
+
+
+async def test_while_it_is_away_it_says_why_and_is_found_again(
+    keeper: Keeper, restored: asyncio.Queue[str], tmp_path: Path
+) -> None:
+    await restored.get()
+    (tmp_path / "archive").rename(tmp_path / "aside")
+    async with asyncio.timeout(10):
+        while keeper.usable:
+            await asyncio.sleep(0.02)
+    assert "mount a volume there" in keeper.problem
+    (tmp_path / "aside").rename(tmp_path / "archive")
+    async with asyncio.timeout(10):
+        assert await restored.get() == "local"
+
+
+async def test_a_bug_in_the_proof_ends_nothing(
+    keeper: Keeper, restored: asyncio.Queue[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await restored.get()
+
+    async def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "prove", broken)
+        async with asyncio.timeout(10):
+            while keeper.usable:
+                await asyncio.sleep(0.02)
+        assert "see the operator's log" in keeper.problem
+    async with asyncio.timeout(10):
+        await restored.get()
