@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiagent_operator import __version__
-from aiagent_operator.cli import output, rollout
+from aiagent_operator.cli import journal, output, rollout
 from aiagent_operator.cli.calendar import calendar
 from aiagent_operator.cli.can_i import can_i
 from aiagent_operator.cli.describe import describe
@@ -75,6 +75,7 @@ app.command()(retrain)
 app.command()(promote)
 app.command()(abort)
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(journal.app, name="journal")
 
 
 def main() -> None:
