@@ -86,6 +86,8 @@ class Journal:
         self._seen: dict[AgentKey, tuple[str, Head]] = {}
         self._waiting: dict[AgentKey, str] = {}
         self._failures: dict[AgentKey, int] = {}
+        # Read at each scrape, in another thread: a length only.
+        metrics.JOURNAL_WAITING.set_function(lambda: len(self._waiting))
 
     def restored(self, store: str) -> None:
         """The store takes records again: those whose events wait for it are looked at.
@@ -243,11 +245,9 @@ class Journal:
             self._no_longer_waiting(key)
             return
         self._waiting[key] = found.store
-        metrics.JOURNAL_WAITING.set(len(self._waiting))
 
     def _no_longer_waiting(self, key: AgentKey) -> None:
-        if self._waiting.pop(key, None) is not None:
-            metrics.JOURNAL_WAITING.set(len(self._waiting))
+        self._waiting.pop(key, None)
 
 
 def _finding(done: Done) -> tuple[str, str] | None:
