@@ -24,7 +24,7 @@ from support.documents import ROOT
 
 COMMANDS = {
     "get", "describe", "can-i", "suspend", "resume", "lint", "history", "diff", "rollback", "rollout", "retrain",
-    "promote", "abort", "calendar",
+    "promote", "abort", "calendar", "journal",
 }  # fmt: skip
 
 

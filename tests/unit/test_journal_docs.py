@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,7 +110,11 @@ def _asked(block: Block) -> tuple[str, str]:
 def _run(block: Block, folder: Path) -> tuple[str, str]:
     """What the commands print, and what they should."""
     script, wanted = _asked(block)
-    done = subprocess.run(["bash", "-uc", script], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    # The command of this project is beside the Python that runs the tests.
+    env = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    done = subprocess.run(
+        ["bash", "-uc", script], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=60
+    )
     return done.stdout + done.stderr, wanted
 
 
