@@ -30,7 +30,8 @@ def lasting(obj: Object, name: str, uid: str) -> Object:
             timed.pop(field, None)
     kept.get("status", {}).pop("observedGeneration", None)
     # Which events there were on the way, and so how many, is the journal's own affair; see `crash`.
-    (kept.get("status", {}).get("journal") or {}).pop("head", None)
+    for field in ("head", "evaluated"):
+        (kept.get("status", {}).get("journal") or {}).pop(field, None)
     kept.get("status", {}).pop("promotionTime", None)
     kept.get("status", {}).pop("completionTime", None)
     (kept.get("status", {}).get("training") or {}).get("last", {}).pop("completionTime", None)
