@@ -217,6 +217,11 @@ def test_policies_say_in_which_store_and_a_dispute_waits(vacant: Workplace, inst
         eu.whole(uid, agent["status"])
         assert journal(agent)["store"] == "eu", "a journal stays where it began"
 
+        # No other operator here knows this store, so its end would wait for ever.
+        place.dismiss("triage")
+        place.until_gone("triage")
+        assert eu.told(uid)[-1] == "Terminated"
+
 
 def test_what_no_operator_has_written_stops_what_gives_and_heals(place: Workplace, operator: OperatorProcess) -> None:
     place.employ("triage", place.new_role())
