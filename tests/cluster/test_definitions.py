@@ -35,6 +35,7 @@ def remove(vacant: Workplace) -> Iterator[Remove]:
         meta = {"name": name, "labels": definition["metadata"].get("labels", {})}
         admin.create({**definition, "metadata": meta, "status": {}})
         served(admin, definition)
+        admitted(vacant, definition)
         del gone[name]
 
     def delete(name: str) -> Callable[[], None]:
@@ -66,6 +67,24 @@ def newer(vacant: Workplace) -> Iterator[str]:
     become([*old, function])
     yield function
     become(old)
+
+
+def admitted(place: Workplace, definition: Object) -> None:
+    """Wait until admission knows the kind: it looks every 30 seconds at what there is, and may have looked meanwhile."""
+    spec = definition["spec"]
+    path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/namespaces/{place.namespace}/{spec['names']['plural']}"
+    kind = {"apiVersion": agents.API, "kind": spec["names"]["kind"]}
+    body = {**agents.agent(place.namespace, "nobody", "nobody"), **kind}
+
+    def known() -> bool:
+        try:
+            place.admin.raw("POST", path, body=body, params={"dryRun": "All"})
+        except ApiError as error:
+            # Any other refusal is one that knows what it refuses.
+            return error.status != 503
+        return True
+
+    place.admin.wait_for(known, what=f"admission to know {spec['names']['kind']}", timeout=90)
 
 
 def until_waiting(place: Workplace, operator: OperatorProcess, name: str) -> None:

@@ -199,7 +199,7 @@ def test_records_that_somebody_removed_are_a_fork(
 def test_policies_say_in_which_store_and_a_dispute_waits(vacant: Workplace, installed: Installation) -> None:
     place, eu = vacant, ArchiveFolder(installed.archive.path.parent / place_id(vacant), "eu")
     stores = installed.archive.described(eu.store)
-    with installed.alone(archive_file=str(stores)):
+    with installed.alone(archive_file=str(stores)) as operator:
         first = new_policy(place, "eu", here(place), archive={"store": "eu"})
         other = new_policy(place, "asia", here(place), archive={"store": "asia"})
         place.employ("triage", place.new_role())
@@ -212,7 +212,8 @@ def test_policies_say_in_which_store_and_a_dispute_waits(vacant: Workplace, inst
 
         place.admin.delete(agents.API, "agentpolicies", first)
         place.change("triage", handbook={"instructions": {"inline": "Be brief."}})
-        place.until_settled("triage")
+        place.until_ready("triage")
+        operator.until_idle()
         agent = place.get("triage")
         eu.whole(uid, agent["status"])
         assert journal(agent)["store"] == "eu", "a journal stays where it began"
