@@ -70,7 +70,7 @@ def newer(vacant: Workplace) -> Iterator[str]:
 
 
 def admitted(place: Workplace, definition: Object) -> None:
-    """Wait until admission knows the kind: it looks every 30 seconds at what there is, and may have looked meanwhile."""
+    """Wait until admission knows the kind: it looks every 30 seconds, and may have looked while there was none."""
     spec = definition["spec"]
     path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/namespaces/{place.namespace}/{spec['names']['plural']}"
     kind = {"apiVersion": agents.API, "kind": spec["names"]["kind"]}
