@@ -11,13 +11,13 @@ from pathlib import Path
 
 import uvloop
 
-from aiagent_operator.runtime.archive import config
-from aiagent_operator.runtime.archive.directory import DirectoryStore
+from aiagent_operator.core.journal.head import path
 from bench import agents
 from bench.fleet import Fleet
 from bench.process import cpu_seconds
 from bench.stats import Figure, Run
 from bench.watcher import say
+from support.archive import directory
 
 # Journals that are written to at once, each record after the one before: as many as the operator's writes.
 _AT_ONCE = 64
@@ -88,13 +88,13 @@ def _straight(journals: Sequence[list[bytes]]) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="aiagent-journals-") as folder:
 
         async def put() -> tuple[float, float]:
-            store = DirectoryStore(config.read({"name": "straight", "url": f"file://{Path(folder)}"}, None))
+            store = directory(Path(folder))
             slots = asyncio.Semaphore(_AT_ONCE)
 
             async def one(number: int, records: list[bytes]) -> None:
                 async with slots:
                     for sequence, raw in enumerate(records, 1):
-                        await store.create(f"journal/{number}/{sequence:012d}.json", raw)
+                        await store.create(path(str(number), sequence), raw)
 
             cpu, began = time.process_time(), time.perf_counter()
             await asyncio.gather(*(one(number, records) for number, records in enumerate(journals)))

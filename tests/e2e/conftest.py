@@ -22,17 +22,7 @@ SAMPLES = ROOT / "manifests" / "samples"
 PROMETHEUS = "http://prometheus.monitoring:9090"
 # Where the node has the volume of the journals. What a provisioner of host paths makes is root's, despite fsGroup.
 ARCHIVE = "/var/local/archive"
-VOLUME: Object = {
-    "apiVersion": "v1",
-    "kind": "PersistentVolume",
-    "metadata": {"name": "archive"},
-    "spec": {
-        "capacity": {"storage": "10Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "archive",
-        "hostPath": {"path": ARCHIVE, "type": "Directory"},
-    },
-}
+VOLUME = chart.volume(storageClassName="archive", hostPath={"path": ARCHIVE, "type": "Directory"})
 
 
 _measured: list[str] = []

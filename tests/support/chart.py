@@ -175,8 +175,8 @@ def _render(values: str, has: str = "") -> str:
     return run_helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-", *more, stdin=values)
 
 
-def volume() -> Object:
-    """A volume for the chart's claim, where a control plane has no provisioner. Nothing is mounted there."""
+def volume(**spec: Any) -> Object:
+    """A volume for the chart's claim, where no provisioner makes a fitting one; `spec` are more of its fields."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -185,6 +185,7 @@ def volume() -> Object:
             "capacity": {"storage": "10Gi"},
             "accessModes": ["ReadWriteOnce"],
             "hostPath": {"path": "/nowhere"},
+            **spec,
         },
     }
 

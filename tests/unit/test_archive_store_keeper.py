@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from aiagent_operator.runtime.archive import keeper as module
-from aiagent_operator.runtime.archive.config import read
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.keeper import Keeper
+from support.archive import directory_config
 
 GONE = StoreError(Kind.UNREACHABLE, "local", "journal/1", "it is gone", "wait")
 
@@ -23,9 +23,8 @@ async def restored() -> asyncio.Queue[str]:
 
 @pytest.fixture
 async def keeper(tmp_path: Path, restored: asyncio.Queue[str]) -> AsyncIterator[Keeper]:
-    config = read({"name": "local", "url": f"file://{tmp_path}/archive"}, None)
     (tmp_path / "archive").mkdir()
-    found = Keeper(config, interval=0.2, restored=restored.put_nowait)
+    found = Keeper(directory_config(tmp_path / "archive"), interval=0.2, restored=restored.put_nowait)
     running = asyncio.create_task(found.run())
     yield found
     running.cancel()

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from aiagent_operator.core.journal import book, chain
 from aiagent_operator.core.journal.pending import MOST
 from aiagent_operator.core.journal.record import read
-from aiagent_operator.runtime.archive import config
 from aiagent_operator.runtime.archive.described import Described
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive
@@ -21,7 +20,7 @@ from aiagent_operator.runtime.archive.store import Put
 from aiagent_operator.runtime.journal import Journal, NoRoomError
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
-from support.archive import listed
+from support.archive import directory_config, listed
 
 KEY, UID = AgentKey("crm", "triage"), "2f1c4b0e-7c1d-4b7a-9f63-0d1a2b3c4d5e"
 RULE = {"apiGroups": ["crm.example"], "resources": ["tickets"], "verbs": ["get"]}
@@ -32,7 +31,7 @@ class Desk:
     """One agent, its status, and operators one after the other that tell its journal into a directory."""
 
     def __init__(self, folder: Path) -> None:
-        self.config = config.read({"name": "local", "url": f"file://{folder}"}, None)
+        self.config = directory_config(folder)
         self.cluster = Store(lambda _: None)
         metadata = {"namespace": KEY.namespace, "name": KEY.name, "uid": UID, "resourceVersion": "1"}
         self.cluster.observe_agent({"metadata": metadata, "spec": {}})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,18 +79,13 @@ def check(
             uid = _record(first).subject
         except CliError as error:
             raise CliError(str(error), ExitCode.NEGATIVE) from error
-        result = verify(_all(first, found), uid, told=told)
+        result = verify(chain((first,), found), uid, told=told)
     if result.flaw:
         output.say(f"not whole: {result.flaw.fault}: {result.flaw.message}")
         raise typer.Exit(ExitCode.NEGATIVE)
     output.say(f"whole: {output.counted(result.records, 'record')} of agent {uid}, up to {result.head.digest}")
     if told is None:
         output.note("Whether records were cut off at its end, a head alone can say: give --agent or --head")
-
-
-def _all(first: Entry, rest: Iterable[Entry]) -> Iterator[Entry]:
-    yield first
-    yield from rest
 
 
 @contextmanager

@@ -103,7 +103,7 @@ class Journal:
         """The agent is gone."""
         self._seen.pop(key, None)
         self._failures.pop(key, None)
-        self._no_longer_waiting(key)
+        self._waiting.pop(key, None)
 
     def room(self, status: Status) -> Room | None:
         """Whether an event can be noted; None where no journal is kept."""
@@ -241,13 +241,10 @@ class Journal:
         self._queue.add_after(key, errors.pause(errors.Kind.UNREACHABLE, failures) or 0.0)
 
     def _waits(self, key: AgentKey, found: Book) -> None:
-        if not found.waiting.events:
-            self._no_longer_waiting(key)
-            return
-        self._waiting[key] = found.store
-
-    def _no_longer_waiting(self, key: AgentKey) -> None:
-        self._waiting.pop(key, None)
+        if found.waiting.events:
+            self._waiting[key] = found.store
+        else:
+            self._waiting.pop(key, None)
 
 
 def _finding(done: Done) -> tuple[str, str] | None:
