@@ -111,22 +111,25 @@ def test_replicas_that_are_anywhere_come_together_where_their_volume_is(empty_pl
     """Also while pods of before, which mount none, are on several nodes still. A drain may take all of them."""
     plane, admin = empty_plane, empty_plane.admin
     where = {"namespace": chart.NAMESPACE}
-    for node in admin.list("v1", "nodes"):
-        name = node["metadata"]["name"]
-        # Without zones the scheduler leaves nodes out when it spreads pods.
-        admin.patch("v1", "nodes", name, {"metadata": {"labels": {"topology.kubernetes.io/zone": name}}})
     admin.create(chart.volume())
 
-    def three(*, on: int, volumes: bool) -> bool:
+    def together(replicas: int, *, on: int, volumes: bool) -> bool:
         pods = [pod["spec"] for pod in admin.list("v1", "pods", **where)]
         mounts = [any("persistentVolumeClaim" in volume for volume in pod["volumes"]) for pod in pods]
         nodes = [pod.get("nodeName") for pod in pods]
-        return mounts == 3 * [volumes] and all(nodes) and len(set(nodes)) == on
+        return mounts == replicas * [volumes] and all(nodes) and len(set(nodes)) == on
 
-    install(plane, {**chart.VARIANTS["a bucket alone"], "replicas": 3})
-    wait_for(lambda: three(on=3, volumes=False), what="three replicas on three nodes")
+    # The scheduler may put several on one node: each node is closed as soon as it has one.
+    install(plane, {**chart.VARIANTS["a bucket alone"], "replicas": 1})
+    for replicas in (1, 2, 3):
+        admin.patch("apps/v1", "deployments", chart.RELEASE, {"spec": {"replicas": replicas}}, **where)
+        wait_for(lambda n=replicas: together(n, on=n, volumes=False), what=f"{replicas} replicas on as many nodes")
+        for pod in admin.list("v1", "pods", **where):
+            admin.patch("v1", "nodes", pod["spec"]["nodeName"], {"spec": {"unschedulable": True}})
+    for node in admin.list("v1", "nodes"):
+        admin.patch("v1", "nodes", node["metadata"]["name"], {"spec": {"unschedulable": None}})
     install(plane, {"replicas": 3})
-    wait_for(lambda: three(on=1, volumes=True), what="three replicas on the node with the volume")
+    wait_for(lambda: together(3, on=1, volumes=True), what="three replicas on the node with the volume")
     for pod in admin.list("v1", "pods", **where):
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod["metadata"]["name"], **where}}
         admin.raw("POST", f"/api/v1/namespaces/{chart.NAMESPACE}/pods/{pod['metadata']['name']}/eviction", body)
