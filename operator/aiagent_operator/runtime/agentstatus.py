@@ -13,10 +13,10 @@ from aiagent_operator.core.plan import Plan
 from aiagent_operator.runtime import paths, report
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.gather import NotYetSeenError
-from aiagent_operator.runtime.journal import Journal, NoRoomError
+from aiagent_operator.runtime.journal import Journal, NoRoomError, Told
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.slots import Slots
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+from aiagent_operator.runtime.store import AgentKey, AgentRecord, JournalKey, Key, Store
 
 # Seconds after which an agent is looked at again that somebody else has written meanwhile; a watch tells sooner.
 _CONFLICT_AGAIN: Final = 0.5
@@ -45,22 +45,29 @@ class AgentStatusWriter:
         try:
             journal = self.journal.noted(key, record, old, {**old, **fields})
         except NoRoomError as error:
-            await self._make_room(key, record, old)
+            await self.record(key)
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name}: nothing is written: {error}") from error
         told = {} if journal is None else {"journal": journal}
         if await self._patch(key, record, report.differences(old, {**fields, **told})) is None:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while it was decided about")
         return True
 
-    async def _make_room(self, key: AgentKey, record: AgentRecord, old: Mapping[str, Any]) -> None:
-        """Has recorded what waits, or says why it waits."""
+    async def record(self, key: AgentKey) -> None:
+        """Has recorded what is noted in the status, or says why it waits, without a pass over the agent."""
+        record = self._store.agents.get(key)
+        if record is None:
+            return
+        raw = record.load()
+        old = raw.get("status") or {}
         told = await self.journal.tell(key, record, old, old)
         patch = report.differences(old, {} if told.journal is None else {"journal": told.journal})
         if told.verdict:
-            generation = record.load()["metadata"].get("generation", 0)
-            patch |= report.beside(old, told.verdict, generation)
-        if patch:
-            await self._patch(key, record, patch)
+            patch |= report.beside(old, told.verdict, raw["metadata"].get("generation", 0))
+        elif any(c["type"] == Type.JOURNAL_BEHIND.value for c in old.get("conditions") or ()):
+            # It is not behind any more, and only a pass knows which conditions there are beside.
+            self._queue.add(key)
+        if patch and await self._patch(key, record, patch) is not None:
+            await self._said(key, record, old, (told.verdict,) if told.verdict else (), told)
 
     async def report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
         """What is true after a pass that has nothing left to write."""
@@ -120,26 +127,31 @@ class AgentStatusWriter:
         verdicts: tuple[Verdict, ...],
     ) -> None:
         old, generation = raw.get("status") or {}, raw["metadata"].get("generation", 0)
-        told = await self.journal.tell(key, record, old, report.changed(old, fields, verdicts, generation))
+        wanted = report.wanted(old, fields, verdicts, generation)
+        told = await self.journal.tell(key, record, old, report.become(old, wanted))
         if told.verdict:
             verdicts = (*verdicts, told.verdict)
+            wanted = report.wanted(old, fields, verdicts, generation)
         if told.journal is not None:
-            fields = {**fields, "journal": told.journal}
-        if told.held:
-            patch = report.withheld(old, verdicts, generation)
-        else:
-            patch = report.changes(old, fields, verdicts, generation)
+            wanted["journal"] = told.journal
+        patch = report.withheld(old, verdicts, generation) if told.held else report.differences(old, wanted)
+        if patch and await self._patch(key, record, patch) is not None:
+            await self._said(key, record, old, verdicts, told)
+
+    async def _said(
+        self,
+        key: AgentKey,
+        record: AgentRecord,
+        old: Mapping[str, Any],
+        verdicts: tuple[Verdict, ...],
+        told: Told,
+    ) -> None:
+        """What comes after a status is written; not before, or what is noted in it would not be found there."""
         if told.waits and not told.verdict:
-            self._queue.add_after(key, _RECORDED_AFTER)
-        if not patch or await self._patch(key, record, patch) is None:
-            return
+            self._queue.add_after(JournalKey(*key), _RECORDED_AFTER)
+        news = [(verdict.reason.value, verdict.message) for verdict in report.worth_an_event(old, verdicts)]
         regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
-        for verdict in report.worth_an_event(old, verdicts):
-            await report.event(
-                self._api, regarding, kind="AIAgent", reason=verdict.reason.value, message=verdict.message
-            )
-        if told.finding:
-            reason, message = told.finding
+        for reason, message in (*news, *((told.finding,) if told.finding else ())):
             await report.event(self._api, regarding, kind="AIAgent", reason=reason, message=message)
 
     async def _patch(self, key: AgentKey, record: AgentRecord, patch: Mapping[str, object]) -> Manifest | None:

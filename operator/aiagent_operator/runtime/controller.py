@@ -21,7 +21,7 @@ from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.orphans import OrphanReconciler
 from aiagent_operator.runtime.policies import PolicyKey
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, RoleKey, Store
+from aiagent_operator.runtime.store import AgentKey, JournalKey, Key, OrphanKey, RoleKey, Store
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ class Controller:
         journal: Journal,
     ) -> None:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
-        statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
-        self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring, statuses)
+        self._statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
+        self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring, self._statuses)
         self._actions = ActionReconciler(api, store, queue)
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._orphans = OrphanReconciler(api, store, executor)
@@ -81,6 +81,8 @@ class Controller:
                     await self._agents.reconcile(key)
                 finally:
                     self._gather.fleet.ended(key)
+            case JournalKey(namespace, name):
+                await self._statuses.record(AgentKey(namespace, name))
             case RoleKey():
                 await self._role(key)
             case PolicyKey():
@@ -105,6 +107,8 @@ def _name(key: Key) -> str:
     match key:
         case AgentKey(namespace, name):
             return f"AIAgent {namespace}/{name}"
+        case JournalKey(namespace, name):
+            return f"journal of the AIAgent {namespace}/{name}"
         case RoleKey(name):
             return f"AgentRole {name}"
         case PolicyKey(name):

@@ -35,15 +35,20 @@ def changes(
     old: Mapping[str, Any], fields: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int
 ) -> dict[str, Any]:
     """The merge patch from the old status to the new one; empty where nothing changed. A field that is None goes."""
-    return differences(old, _wanted(old, fields, verdicts, generation))
+    return differences(old, wanted(old, fields, verdicts, generation))
 
 
-def changed(
+def wanted(
     old: Mapping[str, Any], fields: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int
 ) -> dict[str, Any]:
-    """The new status itself."""
-    both = {**old, **_wanted(old, fields, verdicts, generation)}
-    return {key: value for key, value in both.items() if value is not None}
+    """The fields as they are to be, with the conditions among them. One that is None goes."""
+    conditions = merge(old.get("conditions") or (), verdicts, generation, now())
+    return {**fields, "observedGeneration": generation, "conditions": conditions}
+
+
+def become(old: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The status once the fields are as wanted."""
+    return {key: value for key, value in {**old, **fields}.items() if value is not None}
 
 
 def withheld(old: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int) -> dict[str, Any]:
@@ -61,16 +66,9 @@ def beside(old: Mapping[str, Any], verdict: Verdict, generation: int) -> dict[st
     return differences(old, {"conditions": [*others, *merge(before, (verdict,), generation, now())]})
 
 
-def _wanted(
-    old: Mapping[str, Any], fields: Mapping[str, Any], verdicts: tuple[Verdict, ...], generation: int
-) -> dict[str, Any]:
-    conditions = merge(old.get("conditions") or (), verdicts, generation, now())
-    return {**fields, "observedGeneration": generation, "conditions": conditions}
-
-
-def differences(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The merge patch by which the fields named become what is wanted; empty where they are so."""
-    return {key: _patch(old.get(key), value) for key, value in wanted.items() if old.get(key) != value}
+def differences(old: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch by which the fields named become what they are to be; empty where they are so."""
+    return {key: _patch(old.get(key), value) for key, value in fields.items() if old.get(key) != value}
 
 
 def _patch(old: Any, new: Any) -> Any:

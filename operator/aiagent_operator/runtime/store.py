@@ -33,6 +33,14 @@ class AgentKey(NamedTuple):
     name: str
 
 
+class JournalKey(NamedTuple):
+    """A journal in the queue: what is noted there is to be recorded. `kind` keeps it apart from its agent."""
+
+    namespace: str
+    name: str
+    kind: str = "Journal"
+
+
 class RoleKey(NamedTuple):
     """A role in the queue."""
 
@@ -45,7 +53,7 @@ class OrphanKey(NamedTuple):
     uid: str
 
 
-Key = AgentKey | RoleKey | PolicyKey | ActionKey | OrphanKey
+Key = AgentKey | JournalKey | RoleKey | PolicyKey | ActionKey | OrphanKey
 
 
 @dataclass(frozen=True, slots=True)
