@@ -8,6 +8,7 @@ import pytest
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentevaluation import RecordedTemplate
 from aiagent_operator.api.agentrevision import Trigger
+from aiagent_operator.api.kinds import KINDS
 from aiagent_operator.core.children import evaluation, revision, role
 from aiagent_operator.core.children.revision import Origin, Work
 from support.agents import order
@@ -73,11 +74,11 @@ def pod_owners(office: Office, spec: Object) -> dict[str, Object]:
     }
 
 
-KINDS = ("Pod", "ReplicationController", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
+POD_OWNERS = ("Pod", "ReplicationController", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
 
 
 @pytest.mark.parametrize("field", ["serviceAccountName", "serviceAccount"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", POD_OWNERS)
 def test_running_pods_under_a_borrowed_account(office: Office, kind: str, field: str) -> None:
     office.employ(office.identity())
     spec = {"containers": [{"name": "app", "image": "registry.example/app:1"}]}
@@ -85,7 +86,7 @@ def test_running_pods_under_a_borrowed_account(office: Office, kind: str, field:
         office.editor.create(pod_owners(office, spec | {field: AGENT})[kind])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", POD_OWNERS)
 def test_pods_of_every_kind_run_under_other_accounts(office: Office, kind: str) -> None:
     spec = {"containers": [{"name": "app", "image": "registry.example/app:1"}], "serviceAccountName": "default"}
     office.editor.create(pod_owners(office, spec)[kind])
@@ -524,7 +525,7 @@ def test_planting_the_finalizer_to_keep_an_agent_from_going(office: Office) -> N
         )
 
 
-@pytest.mark.parametrize("name", ["aiagents.workforce.dev", "agentroles.workforce.dev", "agentpolicies.workforce.dev"])
+@pytest.mark.parametrize("name", [f"{kind.plural}.{meta.GROUP}" for kind in KINDS])
 def test_deleting_the_definitions_and_every_agent_with_them(office: Office, name: str) -> None:
     with refused("definitions", f"kubectl annotate crd {name} workforce.dev/allow-deletion=true"):
         office.admin.delete("apiextensions.k8s.io/v1", "customresourcedefinitions", name)

@@ -11,6 +11,7 @@ from aiagent_operator.api.agentrevision import Trigger
 from aiagent_operator.api.agentrole import AgentRoleSpec
 from aiagent_operator.api.aiagent import AIAgentSpec
 from aiagent_operator.api.connections import Connection
+from aiagent_operator.api.kinds import KINDS
 from aiagent_operator.api.workload import OnConflict
 from aiagent_operator.core import injection
 from aiagent_operator.core.children import (
@@ -356,7 +357,7 @@ def test_who_may_abandon_takes_the_finalizer_off_by_hand(office: Office) -> None
     office.admin.wait_gone(meta.API_VERSION, "aiagents", "triage", **where)
 
 
-@pytest.mark.parametrize("name", ["aiagents.workforce.dev", "agentroles.workforce.dev", "agentpolicies.workforce.dev"])
+@pytest.mark.parametrize("name", [f"{kind.plural}.{meta.GROUP}" for kind in KINDS])
 def test_a_definition_that_is_marked_for_deletion_may_be_deleted(kernel: Any, admin: Kube, name: str) -> None:
     mark = {"metadata": {"annotations": {"workforce.dev/allow-deletion": "true"}}}
     admin.patch(DEFINITIONS, "customresourcedefinitions", name, mark)

@@ -99,8 +99,11 @@ def test_categories_and_short_names_are_served(kube: Kube) -> None:
     assert resources["agentpolicies"]["shortNames"] == ["apol"]
     assert resources["agentpolicies"]["categories"] == ["workforce"]
     assert not resources["agentpolicies"]["namespaced"]
+    assert resources["agentarchives"]["shortNames"] == ["aarch"]
+    assert resources["agentarchives"]["categories"] == ["workforce"]
+    assert not resources["agentarchives"]["namespaced"]
     assert resources["aiagents"]["categories"] == resources["agentroles"]["categories"] == ["workforce"]
-    assert {"aiagents/status", "aiagents/scale", "agentroles/status", "agentpolicies/status"} <= set(resources)
+    assert {"aiagents/status", "aiagents/scale"} | {f"{kind.plural}/status" for kind in KINDS} <= set(resources)
 
 
 @pytest.mark.parametrize("manifest", [AGENT, ROLE, POLICY], ids=lambda m: m["kind"])

@@ -213,6 +213,7 @@ def test_a_role_is_not_in_namespaces() -> None:
         ({"kind": "AIAgents"}, "there is no kind AIAgents"),
         ({"kind": None}, "there is no kind None"),
         ({"kind": "AgentRevision"}, "AgentRevisions are records, which only the operator writes"),
+        ({"kind": "AgentArchive"}, "an AIAgent that has left has one"),
         ({"spec": None}, "is missing"),
         ({"spec": []}, "must be an object"),
     ],

@@ -2,6 +2,7 @@
 
 It is no kind: it lies in the archive store as `manifest.json`, is written last and never again. Its own digest is what
 the certificate of decommission is about. Times are UTC, to the second (RFC 3339); digests are SHA-256 (FIPS 180-4).
+What an AgentArchive says too has the same type in both, and so a description for the definition of that kind.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer, Str
 
 from aiagent_operator.api.agentrevision import Digest
 from aiagent_operator.api.durations import MAX_LENGTH, PATTERN
-from aiagent_operator.api.fields import Model, ObjectName, Text
+from aiagent_operator.api.fields import AS_SET, Model, ObjectName, Text, described
 
 VERSION: Final = "archive.workforce.dev/v1"
 MOST_ITEMS: Final = 50_000
@@ -41,7 +42,13 @@ def _written(when: datetime) -> str:
     return f"{when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_to_the_second), PlainSerializer(_written, when_used="json")]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_to_the_second),
+    PlainSerializer(_written, when_used="json"),
+    # CEL compares what has this format as moments: the pattern leaves one way only to write each.
+    Field(json_schema_extra={"pattern": f"^{_MOMENT.pattern}$", "maxLength": 20}),
+]
 """A moment, in UTC and to the second."""
 
 ItemPath = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_PATH)]
@@ -103,50 +110,67 @@ class Item(Model):
 class Gap(Model):
     """What could not be captured: one item, or a folder of them."""
 
-    path: ItemPath
-    reason: GapReason
-    message: Text
+    path: Annotated[ItemPath, described("Where it would be in the archive: an item, or a folder of them.")]
+    reason: Annotated[GapReason, described("Why it is not there, in one word.")]
+    message: Annotated[Text, described("Why, in the words of the system that said so.")]
 
 
-class ArchivedAgent(Model):
+class FormerAgent(Model):
+    """The agent that left."""
+
+    namespace: Annotated[Short, described("Namespace of the AIAgent.")]
+    name: Annotated[Short, described("Name of the AIAgent.")]
+    uid: Annotated[Uid, described("UID of the AIAgent.")]
+    role: Annotated[ObjectName, described("Name of the AgentRole that it had.")]
+
+
+class ArchivedAgent(FormerAgent):
     """The agent. `accountable` is the digest of its accountable owner, whose name may have to be forgotten."""
 
-    namespace: Short
-    name: Short
-    uid: Uid
-    role: ObjectName
     accountable: Digest
 
 
 class Relative(Model):
     """The agent before or after this one, and its archive where there is one."""
 
-    namespace: Short
-    name: Short
-    uid: Uid
-    archive: Short | None = None
+    namespace: Annotated[Short, described("Namespace of that AIAgent.")]
+    name: Annotated[Short, described("Name of that AIAgent.")]
+    uid: Annotated[Uid, described("UID of that AIAgent.")]
+    archive: Short | None = described("Its archive, where there is one.", default=None)
 
 
 class Lineage(Model):
     """Whom the agent came after, and who came after it."""
 
-    predecessor: Relative | None = None
-    successor: Relative | None = None
+    predecessor: Relative | None = described("The agent that this one came after.", default=None)
+    successor: Relative | None = described("The agent that came after this one.", default=None)
 
 
 class JournalHead(Model):
-    """The last record of the agent's journal: its number, counted from 1, and its digest in the chain."""
+    """The last record of the agent's journal."""
 
-    sequence: Annotated[int, Field(ge=1, le=_LARGEST)]
-    digest: Digest
+    sequence: Annotated[int, Field(ge=1, le=_LARGEST), described("Its number, counted from 1.")]
+    digest: Annotated[Digest, described("Its digest in the chain.")]
 
 
 class RetentionRecord(Model):
     """How long the archive is kept, counted from its creation, and who asks for so long."""
 
-    duration: Annotated[str, StringConstraints(pattern=PATTERN, max_length=MAX_LENGTH)]
-    until: Moment
-    sources: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MOST_SOURCES)]
+    duration: Annotated[
+        str,
+        StringConstraints(pattern=PATTERN, max_length=MAX_LENGTH),
+        described("For how long, counted from its creation, such as 52560h."),
+    ]
+    until: Annotated[Moment, described("When that ends, if no rule has come that asks for longer.")]
+    sources: Annotated[
+        tuple[Text, ...],
+        described(
+            "Who asks for so long, such as AgentPolicy eu.",
+            min_length=1,
+            max_length=MOST_SOURCES,
+            json_schema_extra=AS_SET,
+        ),
+    ]
 
 
 class Manifest(Model):

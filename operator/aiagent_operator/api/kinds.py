@@ -13,6 +13,7 @@ import yaml
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import AgentActionSpec, AgentActionStatus
+from aiagent_operator.api.agentarchive import AgentArchiveSpec, AgentArchiveStatus
 from aiagent_operator.api.agentevaluation import AgentEvaluationSpec, AgentEvaluationStatus
 from aiagent_operator.api.agentpolicy import AgentPolicySpec, AgentPolicyStatus
 from aiagent_operator.api.agentrevision import AgentRevisionSpec, AgentRevisionStatus
@@ -190,7 +191,30 @@ AGENTEVALUATION = Kind(
     status_default={"phase": "Pending"},
 )
 
-KINDS = (AIAGENT, AGENTROLE, AGENTPOLICY, AGENTACTION, AGENTREVISION, AGENTEVALUATION)
+AGENTARCHIVE = Kind(
+    kind="AgentArchive",
+    plural="agentarchives",
+    short="aarch",
+    namespaced=False,
+    spec=AgentArchiveSpec,
+    status=AgentArchiveStatus,
+    description="The personnel file of an agent that has left: the index of its archive in an archive store. Written "
+    "by the operator alone.",
+    columns=(
+        _column("Namespace", ".spec.agent.namespace", description="The namespace that the agent was in."),
+        _column("Agent", ".spec.agent.name", description="The agent."),
+        _column("Reason", ".spec.reason", description="Why it left."),
+        _column("Mode", ".spec.mode", description="Planned, or Emergency: its rights were revoked first."),
+        _column("Phase", ".status.phase", description="Summary for people."),
+        _column("Until", ".spec.retention.until", description="Until when the archive is kept at least."),
+        _AGE,
+        _column("Store", ".spec.store", description="The archive store that it is in.", priority=1),
+        _column("Size", ".spec.manifest.size", kind="integer", description="Bytes of all that is in it.", priority=1),
+    ),
+    status_default=_UNSEEN,
+)
+
+KINDS = (AIAGENT, AGENTROLE, AGENTPOLICY, AGENTACTION, AGENTREVISION, AGENTEVALUATION, AGENTARCHIVE)
 
 
 class _Dumper(yaml.SafeDumper):

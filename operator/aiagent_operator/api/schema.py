@@ -15,6 +15,7 @@ from aiagent_operator.api import meta
 
 Schema = dict[str, Any]
 
+_LARGEST = 2**63 - 1
 _KEPT = {
     "type", "description", "enum", "pattern", "format", "default", "minLength", "maxLength", "minItems", "maxItems",
     "minimum", "maximum", "required", "maxProperties", "minProperties",
@@ -55,6 +56,8 @@ def _convert(node: Schema, definitions: dict[str, Schema]) -> Schema:
         out["additionalProperties"] = _convert(node["additionalProperties"], definitions)
     if "items" in node:
         out["items"] = _convert(node["items"], definitions)
+    if out.get("maximum") == _LARGEST:
+        del out["maximum"]  # what the format says; a bound is a float in OpenAPI, which has no such number
     if out.get("type") == "integer" and "maximum" not in out:
         out["format"] = "int64"  # bounded ones do without: the error about a format names no field
     if isinstance(out.get("default"), dict | list | None):

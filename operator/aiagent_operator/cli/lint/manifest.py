@@ -30,8 +30,12 @@ _MODELS: Final[dict[str, type[AIAgent] | type[AgentRole] | type[AgentPolicy] | t
     "AgentPolicy": AgentPolicy,
     "AgentAction": AgentAction,
 }
-_RECORDS: Final = frozenset({"AgentRevision", "AgentEvaluation"})
-"""Kinds that only the operator writes."""
+_RECORDS: Final = {
+    "AgentRevision": "a change of the AIAgent's work makes one",
+    "AgentEvaluation": "a change of the AIAgent's work makes one",
+    "AgentArchive": "an AIAgent that has left has one",
+}
+"""Kinds that only the operator writes, and how one comes to be."""
 _ROOT: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _METADATA: Final = frozenset(
     {
@@ -102,10 +106,7 @@ def _unknown_kind(value: dict[str, Any]) -> Issue | None:
 def _record(value: dict[str, Any]) -> Issue | None:
     if (kind := value["kind"]) not in _RECORDS:
         return None
-    message = (
-        f"{kind}s are records, which only the operator writes: remove it from these files; a change of the AIAgent's "
-        "work makes one"
-    )
+    message = f"{kind}s are records, which only the operator writes: remove it from these files; {_RECORDS[kind]}"
     return Issue(("kind",), Rule.RECORD, message)
 
 

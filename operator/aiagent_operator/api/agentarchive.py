@@ -1,0 +1,144 @@
+"""AgentArchive: the personnel file after leaving, which is the index of one archive in an archive store.
+
+The operator writes it, and nobody else; the store is the record. What its spec says is what the manifest of the archive
+says, in the same types; times are UTC, to the second (RFC 3339), sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from aiagent_operator.api.agentrevision import Digest
+from aiagent_operator.api.archive import (
+    MOST_ITEMS,
+    FormerAgent,
+    Gap,
+    JournalHead,
+    LeaveReason,
+    Lineage,
+    Mode,
+    Moment,
+    RetentionRecord,
+    Size,
+)
+from aiagent_operator.api.conditions import Condition
+from aiagent_operator.api.fields import AS_SET, Model, cel, described, map_by, rules
+from aiagent_operator.api.journalstatus import StoreName
+from aiagent_operator.api.objectmeta import ObjectMeta
+
+SHOWN_GAPS: Final = 64
+"""Gaps that stand in the spec. A manifest may have 50,000, which is more than an object in etcd can hold."""
+
+MOST_KEYS: Final = 16
+"""Keys that may have signed a certificate."""
+
+Prefix = Annotated[
+    str, StringConstraints(min_length=1, max_length=266, pattern=r"^archives(/[a-z0-9_][a-z0-9._-]{0,127}){2}$")
+]
+"""Where an archive lies in its store: archives/<agent's UID>/<archive>, each as a part of a path."""
+
+Files = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class ManifestSummary(Model):
+    """What the archive's manifest.json is, and what it counts."""
+
+    digest: Annotated[Digest, described("SHA-256 of manifest.json: what sha256sum says of it.")]
+    items: Annotated[int, Field(ge=0, le=MOST_ITEMS), described("Files that it names.")]
+    size: Annotated[Size, described("Their bytes together, as they lie in the store.")]
+
+
+class AgentArchiveSpec(Model):
+    """What was archived, of whom, and until when. Immutable."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel("self == oldSelf", "an archive is a record and never changes: what it says was sealed with it")
+        )
+    )
+
+    agent: Annotated[FormerAgent, described("The agent that left.")]
+    store: Annotated[StoreName, described("Name of the archive store that it is in.")]
+    path: Annotated[Prefix, described("Where it lies there, without a slash at the end.")]
+    manifest: Annotated[ManifestSummary, described("Its manifest.json, which names all that is in it.")]
+    created: Annotated[Moment, described("When it was sealed; the retention counts from here.")]
+    reason: Annotated[LeaveReason, described("Why the agent left.")]
+    mode: Annotated[
+        Mode,
+        described("Planned, or Emergency where its rights were revoked before anything was archived."),
+    ]
+    journal: JournalHead | None = described(
+        "The last record of the journal in it; none where there is no journal.", default=None
+    )
+    retention: Annotated[RetentionRecord, described("How long it is kept, and who asks for so long.")]
+    not_captured: Annotated[
+        tuple[Gap, ...],
+        described(
+            "What should be in it and is not, in the order of the paths.",
+            max_length=SHOWN_GAPS,
+            json_schema_extra=map_by("path"),
+        ),
+    ] = ()
+    not_captured_more: Annotated[int, Field(ge=1, le=MOST_ITEMS)] | None = described(
+        "How many more are not in it, which only the manifest names.", default=None
+    )
+    lineage: Lineage | None = described("Whom the agent came after, and who came after it.", default=None)
+
+
+class ArchivePhase(StrEnum):
+    """A summary for people. Programs read the conditions."""
+
+    SEALED = "Sealed"
+    CERTIFIED = "Certified"
+
+
+class Verification(Model):
+    """The last time that all of the archive was read back, and equal to its digests."""
+
+    last_time: Annotated[Moment, described("When that was.")]
+    files: Annotated[Files, described("Files that were read.")]
+    size: Annotated[Size, described("Their bytes.")]
+
+
+class CertificateSummary(Model):
+    """The certificate of decommission, which lies beside the manifest."""
+
+    digest: Annotated[Digest, described("SHA-256 of certificate.json: what sha256sum says of it.")]
+    key_ids: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=256)], ...],
+        described("Ids of the keys that have signed it.", min_length=1, max_length=MOST_KEYS, json_schema_extra=AS_SET),
+    ]
+    completion_time: Annotated[Moment, described("When the decommission was complete, as it certifies.")]
+
+
+class AgentArchiveStatus(Model):
+    """What is known of the archive in its store."""
+
+    observed_generation: int | None = described("Generation of the spec last acted upon.", default=None)
+    phase: ArchivePhase | None = described("Summary for people.", default=None)
+    verification: Verification | None = described(
+        "When all of it was last read back and agreed with its digests.", default=None
+    )
+    certificate: CertificateSummary | None = described(
+        "The certificate of decommission, once it is in the store.", default=None
+    )
+    conditions: Annotated[
+        tuple[Condition, ...],
+        described(
+            "Conditions (metav1). Verified: it was read back and is what was sealed. Certified: its certificate is in "
+            "the store.",
+            max_length=8,
+            json_schema_extra=map_by("type"),
+        ),
+    ] = ()
+
+
+class AgentArchive(Model):
+    """The index of one archive: the personnel file of an agent that has left."""
+
+    metadata: ObjectMeta
+    spec: AgentArchiveSpec
+    status: dict[str, Any] = Field(default_factory=dict)
