@@ -12,7 +12,7 @@ from aiagent_operator.core.children import role, role_binding
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.rights.rules import Rule
 from aiagent_operator.core.targets import adoption
-from support import chart
+from support import archiverecords, chart
 from support.kube import Object, wait_for
 from support.tenancy import APPS, RBAC, Office, injected, refused, unauthorized
 
@@ -342,6 +342,16 @@ def test_writing_other_kinds_where_the_ceiling_gives_it(office: Office, boundles
     obj = office.obj(VERSIONS.get(kind, "v1"), kind, "loot", **CONTENT[kind])
     with refused("operator-kinds", "belong to other controllers" if kind == "Lease" else GIVES_TOO_MUCH):
         office.operator.create(obj)
+
+
+def test_removing_the_record_of_an_archive_where_the_ceiling_gives_it(office: Office, boundless: None) -> None:
+    name = office.operator.create(archiverecords.record(f"triage-{office.namespace}"))["metadata"]["name"]
+    archiverecords.mark(office.admin, name, name)
+    with refused("operator-kinds", "", or_policy="agent-archives"):
+        office.operator.delete(meta.API_VERSION, archiverecords.PLURAL, name)
+    with refused("operator-kinds", "never needs to UPDATE workforce.dev/agentarchives"):
+        archiverecords.mark(office.operator, name, "other")
+    archiverecords.clear(office.admin, name)
 
 
 def test_running_a_bare_pod_where_the_ceiling_gives_it(office: Office, boundless: None) -> None:

@@ -9,7 +9,7 @@ from support import archives
 from support.documents import ROOT, Block, blocks
 
 PAGE = ROOT / "docs" / "archives.md"
-CONSOLE = blocks(PAGE, "console")
+_BLOCKS = blocks(PAGE, "console")
 
 
 def unpacked(folder: Path) -> Path:
@@ -49,3 +49,10 @@ def run(block: Block, folder: Path, *, programs: str = "") -> None:
 
 def _commands(block: Block) -> list[str]:
     return [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ ")]
+
+
+CONSOLE = [block for block in _BLOCKS if "kubectl" not in tools(block)]
+"""What needs the files of an archive alone."""
+
+KUBECTL = [block for block in _BLOCKS if "kubectl" in tools(block)]
+"""What needs a cluster."""

@@ -27,6 +27,9 @@ class Type(StrEnum):
     DRIFT_DETECTED = "DriftDetected"
     REVIEWS_PASSED = "ReviewsPassed"
     JOURNAL_BEHIND = "JournalBehind"
+    # of an AgentArchive
+    VERIFIED = "Verified"
+    CERTIFIED = "Certified"
 
 
 class Reason(StrEnum):
