@@ -27,7 +27,10 @@ from aiagent_operator.core.archive import certificate, envelope, layout, manifes
 from aiagent_operator.core.archive.certificate import Asking, Ended
 from aiagent_operator.core.archive.manifest import Leaving, Stored
 from aiagent_operator.core.archive.retention import Claim
+from aiagent_operator.core.journal import head
+from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.rights.rules import Right
+from support import journals
 
 UID = "5b6a0b9c-0c0e-4f5e-9a51-6d1f6a7f2f10"
 ARCHIVE = "triage-20261122t100000z"
@@ -50,6 +53,8 @@ CLAIMS = (
     Claim("AIAgent crm/triage spec.retirement.retention", timedelta(hours=52560)),
     Claim("AgentPolicy eu", timedelta(hours=26280)),
 )
+RECORDS = journals.sealed(journals.EXAMPLE, AgentIdentity(AGENT.namespace, AGENT.name, AGENT.uid))
+HEAD = JournalHead(sequence=len(RECORDS), digest=head.digest(RECORDS[-1][1]))
 REVISION = b'{"kind":"AgentRevision","spec":{"number":1}}\n'
 FILES: Mapping[str, bytes] = {
     layout.SPEC: b'{"kind":"AIAgent","metadata":{"name":"triage"}}\n',
@@ -57,7 +62,7 @@ FILES: Mapping[str, bytes] = {
     layout.evaluation("triage-1-eval-held-out"): b'{"kind":"AgentEvaluation","status":{"phase":"Successful"}}\n',
     layout.action("suspend-triage"): b'{"kind":"AgentAction","spec":{"action":"Suspend"}}\n',
     layout.RIGHTS: b'{"at":"2026-01-05T08:00:00Z","namespace":"crm","verbs":["get","list"],"resources":["tickets"]}\n',
-    layout.JOURNAL: b'{"id":"41","type":"dev.workforce.agent.left"}\n',
+    layout.JOURNAL: b"".join(raw + b"\n" for _, raw in RECORDS),
     layout.KPIS: b'{"name":"resolved","at":"2026-11-22T09:00:00Z","value":"0.93"}\n',
 }
 GAPS = (Gap(path=layout.MEMORY, reason=GapReason.FORBIDDEN, message="PersistentVolumeClaim crm/triage: no right"),)
@@ -118,13 +123,8 @@ def encrypted(path: str, plain: bytes, identity: str = IDENTITY) -> tuple[Stored
 def leaving(**changes: Any) -> Leaving:
     """The agent that left."""
     relative = Relative(namespace="crm", name="triage-v2", uid="0f0e0d0c-0b0a-4908-8706-050403020100")
-    made = Leaving(
-        AGENT, LeaveReason.REPLACED, Mode.PLANNED, Lineage(successor=relative), JournalHead(sequence=41, digest=HEAD)
-    )
+    made = Leaving(AGENT, LeaveReason.REPLACED, Mode.PLANNED, Lineage(successor=relative), HEAD)
     return replace(made, **changes)
-
-
-HEAD = wire.digest(FILES[layout.JOURNAL].rstrip())
 
 
 def ended(**changes: Any) -> Ended:

@@ -150,6 +150,32 @@ def test_two_at_once_of_one_path_are_not_mixed_up() -> None:
     assert (layout.SPEC, Fault.GIVEN_TWICE) in faults(report)
 
 
+def test_a_file_that_is_refused_is_named_with_the_reason_and_is_not_missing() -> None:
+    verifier = Verifier(WHOLE.manifest, certified=False)
+    verifier.begin(layout.SPEC).update(FILES[layout.SPEC])
+    verifier.refuse(layout.SPEC, Fault.UNSAFE, "it is a link")
+    for _ in range(3):
+        verifier.refuse("../strange", Fault.UNSAFE, "it is a link")
+    report = verifier.report()
+    assert {(layout.SPEC, Fault.UNSAFE), ("../strange", Fault.UNSAFE)} <= faults(report)
+    assert not {(layout.SPEC, Fault.MISSING), (layout.SPEC, Fault.INCOMPLETE)} & faults(report)
+    assert len([finding for finding in report.findings if finding.path == "../strange"]) == 1
+    assert report.unlisted == 3
+    for number in range(MOST_UNLISTED):
+        verifier.refuse(f"x{number}", Fault.UNSAFE, "it is a link")
+    named = [finding for finding in verifier.report().findings if finding.fault is Fault.UNSAFE]
+    assert len(named) == MOST_UNLISTED - 3 + 2
+
+
+def test_how_much_of_a_file_is_worth_reading() -> None:
+    verifier = Verifier(WHOLE.manifest)
+    assert verifier.most(layout.SPEC) == len(FILES[layout.SPEC])
+    assert verifier.most(layout.MANIFEST) == len(WHOLE.manifest)
+    assert verifier.most(layout.CERTIFICATE) == envelope.LIMIT
+    assert verifier.most("strange") is None
+    assert verifier.about == manifest.read(WHOLE.manifest)
+
+
 def test_a_file_that_was_not_read_to_its_end_is_incomplete() -> None:
     verifier = Verifier(WHOLE.manifest, certified=False)
     verifier.begin(layout.SPEC).update(FILES[layout.SPEC])
@@ -209,7 +235,7 @@ def test_a_forged_manifest_does_not_get_past_the_certificate() -> None:
     forged = json.dumps(content).encode()
     files = WHOLE.with_file(layout.MANIFEST, forged).files
     report = verify(forged, ((path, [data]) for path, data in files.items()), keys=KEYS)
-    assert faults(report) == {(layout.CERTIFICATE, Fault.NOT_TRUE)}
+    assert faults(report) == {(layout.CERTIFICATE, Fault.NOT_TRUE), (layout.MANIFEST, Fault.ALTERED)}
     assert "it is about a manifest with the digest" in report.findings[0].message
 
 

@@ -117,11 +117,15 @@ def read(data: bytes, what: str = layout.CERTIFICATE) -> Statement:
     return wire.read(data, Statement, f"the payload of {what}", limit=LIMIT)
 
 
+def named(found: Statement) -> str:
+    """The digest of the manifest that a statement is about."""
+    return wire.PREFIX + found.subject[0].digest.sha256
+
+
 def faults(found: Statement, about: Manifest, digest: str) -> Iterator[str]:
     """What is wrong with a statement that should be about this manifest, whose bytes have this digest."""
-    named = wire.PREFIX + found.subject[0].digest.sha256
-    if named != digest:
-        yield f"it is about a manifest with the digest {named}, and this one has {digest}: get the certificate of this"
+    if (other := named(found)) != digest:
+        yield f"it is about a manifest with the digest {other}, and this one has {digest}: get the certificate of this"
         return
     predicate = found.predicate
     for field, certified, archived in (

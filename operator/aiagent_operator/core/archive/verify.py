@@ -139,8 +139,20 @@ class Verifier:
         self._seen: set[str] = set()
         self._whole: set[str] = set()
         self._kept: dict[str, bytes] = {}
-        self._findings: list[Finding] = []
+        # A set, since one file may come a million times.
+        self._findings: set[Finding] = set()
         self._unlisted = 0
+
+    @property
+    def about(self) -> Manifest:
+        """The manifest that the files are held against."""
+        return self._manifest
+
+    def most(self, path: str) -> int | None:
+        """Bytes that the file may have; None where nobody expects it, so that there is nothing to be read of it."""
+        if path in self._expected:
+            return self._expected[path].size
+        return _KEPT.get(path)
 
     def begin(self, path: str) -> FileCheck:
         """The check of a file that is there, by its path within the archive: any text."""
@@ -152,6 +164,15 @@ class Verifier:
         else:
             self._unknown(path)
         return check
+
+    def refuse(self, path: str, fault: Fault, message: str) -> None:
+        """A file that is there, by any text, and of which the caller reads nothing, or no more: why, and what to do."""
+        self._open.pop(path, None)
+        if path in self._expected or path in _KEPT:
+            self._seen.add(path)
+        elif not self._counted():
+            return
+        self._found(path, fault, message)
 
     def report(self) -> Report:
         """What there is to say, once all files that are there have been given."""
@@ -201,8 +222,7 @@ class Verifier:
 
     def _unknown(self, path: str) -> None:
         """A file that nothing is said of; it is named, but neither opened nor kept."""
-        self._unlisted += 1
-        if self._unlisted > MOST_UNLISTED:
+        if not self._counted():
             return
         try:
             check_path(path)
@@ -214,8 +234,13 @@ class Verifier:
         else:
             self._found(path, Fault.UNLISTED, "the manifest does not know it: it was put there later, so remove it")
 
+    def _counted(self) -> bool:
+        """Counts a file that no manifest knows; whether it is among those that are named."""
+        self._unlisted += 1
+        return self._unlisted <= MOST_UNLISTED
+
     def _found(self, path: str, fault: Fault, message: str) -> None:
-        self._findings.append(Finding(path, fault, message))
+        self._findings.add(Finding(path, fault, message))
 
     def _tombstone(self, path: str, act: Destroyed, findings: list[Finding]) -> Tombstone | None:
         data = self._kept.get(path)
@@ -244,6 +269,10 @@ class Verifier:
         findings += [
             Finding(path, Fault.NOT_TRUE, text) for text in certificate.faults(found, self._manifest, self._digest)
         ]
+        other = certificate.named(found)
+        if other != self._digest and (opened.signed_by or not self._keys):
+            text = f"its digest is {self._digest}, and {path} is about {other}: restore whichever was altered"
+            findings.append(Finding(layout.MANIFEST, Fault.ALTERED, text))
         if self._keys and not opened.signed_by:
             text = (
                 f"none of the {len(self._keys)} keys given has signed it: it is forged, altered, or signed with "
