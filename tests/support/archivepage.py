@@ -2,22 +2,25 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from aiagent_operator.core.archive import envelope, layout
-from support import archives
+from support import archivefiles, archives
 from support.documents import ROOT, Block, blocks
 
 PAGE = ROOT / "docs" / "archives.md"
 _BLOCKS = blocks(PAGE, "console")
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+"""With the command of this project, which is beside the Python that runs the tests."""
 
 
 def unpacked(folder: Path) -> Path:
     """The example as files, with the keys that the commands of docs/archives.md name."""
     found = archives.example()
-    for path, data in found.files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
+    archivefiles.put(folder)
+    # And as a store has it, where nothing that commands make is beside it.
+    archivefiles.put(folder / "store" / archivefiles.PLACE)
     (folder / "workforce.pub").write_bytes(archives.public_pem(archives.ED25519))
     (folder / "archive.key").write_text(archives.IDENTITY)
     # What other blocks make of the certificate, whatever the order of the tests.
@@ -35,14 +38,14 @@ def run(block: Block, folder: Path, *, programs: str = "") -> None:
     """Runs the commands of a block, and checks what they print. `programs`: a folder with more of them."""
     shown = [line for line in block.text.splitlines() if not line.startswith("$ ")]
     script = "\n".join(("set -euo pipefail", *_commands(block)))
-    path = os.pathsep.join(filter(None, (programs, os.environ["PATH"])))
+    path = os.pathsep.join(filter(None, (programs, PATH)))
     found = subprocess.run(
         ["bash", "-c", script],
         cwd=folder,
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "LC_ALL": "C", "PATH": path},
+        env={**os.environ, "LC_ALL": "C", "PATH": path, "PYTHONPATH": str(ROOT / "operator")},
     )
     assert found.stdout.splitlines() == shown
 

@@ -14,7 +14,7 @@ from aiagent_operator.core.archive import envelope, layout, payload, retention
 from aiagent_operator.core.archive.disposal import CITATIONS
 from aiagent_operator.core.archive.names import LONGEST_PART, part
 from aiagent_operator.core.archive.steps import STEPS
-from aiagent_operator.core.archive.verify import verify
+from aiagent_operator.core.archive.verify import Fault, verify
 from support import archivepage, archives
 from support.archivepage import CONSOLE, PAGE
 from support.documents import Block, blocks, table
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("block", [block for block in CONSOLE if "age" not in archivepage.tools(block)], ids=str)
 def test_commands_give_what_is_shown(block: Block, folder: Path) -> None:
     for tool in archivepage.tools(block):
-        if shutil.which(tool) is None:
+        if shutil.which(tool, path=archivepage.PATH) is None:
             pytest.skip(f"{tool} is not installed")
     archivepage.run(block, folder)
 
@@ -73,6 +73,10 @@ def test_every_reason_and_ground_is_explained() -> None:
     assert {row[0]: row[1] for row in table(PAGE, "ground")} == {key.value: text for key, text in CITATIONS.items()}
     for reason in LeaveReason:
         assert f"`{reason}`" in PAGE.read_text()
+
+
+def test_every_fault_is_explained() -> None:
+    assert {row[0] for row in table(PAGE, "fault")} == {fault.value for fault in Fault}
 
 
 def test_steps_are_those_of_each_course() -> None:

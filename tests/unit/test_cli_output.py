@@ -24,7 +24,7 @@ from support.documents import ROOT
 
 COMMANDS = {
     "get", "describe", "can-i", "suspend", "resume", "lint", "history", "diff", "rollback", "rollout", "retrain",
-    "promote", "abort", "calendar", "journal",
+    "promote", "abort", "calendar", "journal", "archive",
 }  # fmt: skip
 
 
@@ -157,6 +157,7 @@ def test_help_names_all_commands_and_exit_codes() -> None:
         (["rollback", "triage", "--to-revision", "0", "--reason", "x"], "Invalid value for"),
         (["rollout", "status"], "Missing argument"),
         (["rollout", "frob"], "No such command"),
+        (["archive", "frob"], "No such command"),
     ],
 )
 def test_wrong_usage_is_2_and_says_what_is_right(args: list[str], words: str) -> None:
@@ -255,3 +256,6 @@ def test_kubectl_completes_commands_options_and_files_of_lint() -> None:
     assert complete("rollout", "status", "--wa") == ["--watch", ":4"]
     assert complete("diff", "triage", "") == [":4"]
     assert complete("lint", "") == [":0"]
+    assert {*complete("archive", "")} == {"show", "verify", "export", ":4"}
+    assert complete("archive", "verify", "") == [":0"]
+    assert complete("journal", "verify", "") == [":0"]

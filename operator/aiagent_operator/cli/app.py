@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from aiagent_operator import __version__
 from aiagent_operator.cli import journal, output, rollout
+from aiagent_operator.cli.archive import command as archive
 from aiagent_operator.cli.calendar import calendar
 from aiagent_operator.cli.can_i import can_i
 from aiagent_operator.cli.describe import describe
@@ -76,6 +77,7 @@ app.command()(promote)
 app.command()(abort)
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(journal.app, name="journal")
+app.add_typer(archive.app, name="archive")
 
 
 def main() -> None:

@@ -80,12 +80,19 @@ def check(
         except CliError as error:
             raise CliError(str(error), ExitCode.NEGATIVE) from error
         result = verify(chain((first,), found), uid, told=told)
-    if result.flaw:
-        output.say(f"not whole: {result.flaw.fault}: {result.flaw.message}")
+    flaw = result.flaw
+    output.say(judged(result.records, uid, result.head, f"{flaw.fault}: {flaw.message}" if flaw else ""))
+    if flaw:
         raise typer.Exit(ExitCode.NEGATIVE)
-    output.say(f"whole: {output.counted(result.records, 'record')} of agent {uid}, up to {result.head.digest}")
     if told is None:
         output.note("Whether records were cut off at its end, a head alone can say: give --agent or --head")
+
+
+def judged(records: int, uid: str, head: Head, fault: str) -> str:
+    """What verifying a journal came to, in a line; `fault` is empty where it holds."""
+    if fault:
+        return f"not whole: {fault}"
+    return f"whole: {output.counted(records, 'record')} of agent {uid}, up to {head.digest}"
 
 
 @contextmanager
