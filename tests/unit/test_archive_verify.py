@@ -239,6 +239,18 @@ def test_a_forged_manifest_does_not_get_past_the_certificate() -> None:
     assert "it is about a manifest with the digest" in report.findings[0].message
 
 
+def test_a_forged_certificate_does_not_blame_the_manifest() -> None:
+    kept = retention.decide(CLAIMS, SEALED)
+    other = manifest.seal("another", archives.leaving(), archives.stored(), GAPS, kept)
+    forged = certificate.issue(other, archives.ended(), envelope.private_key(archives.pem(archives.P256)))
+    found = WHOLE.with_file(layout.CERTIFICATE, forged)
+    about_it = {(layout.CERTIFICATE, Fault.NOT_TRUE), (layout.CERTIFICATE, Fault.NOT_SIGNED)}
+    assert faults(looked_at(found)) == about_it
+    # Without a key nobody knows which of the two was exchanged.
+    unknown = {(layout.CERTIFICATE, Fault.NOT_TRUE), (layout.MANIFEST, Fault.ALTERED)}
+    assert faults(looked_at(found, keys=())) == unknown
+
+
 def test_a_certificate_of_another_key_is_not_signed() -> None:
     stranger = envelope.private_key(archives.pem(archives.P256))
     forged = certificate.issue(WHOLE.manifest, archives.ended(), stranger)

@@ -21,6 +21,7 @@ from aiagent_operator.cli.archive import tar
 from aiagent_operator.cli.archive.source import BrokenError, Content
 from aiagent_operator.cli.archive.tar import Kind
 from aiagent_operator.cli.archive.writing import TarWriter
+from aiagent_operator.cli.errors import CliError
 from aiagent_operator.core.archive import layout
 from support import archives
 from support.archivefiles import PLACE, WHOLE, faults, found, key, put, run, sealed
@@ -362,3 +363,11 @@ def test_wrong_usage_is_2(given_tar: Write, data: bytes, words: str) -> None:
     result = run("verify", given_tar(data))
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+def test_a_file_that_got_shorter_while_it_was_packed_ends_it() -> None:
+    writer = TarWriter(io.BytesIO(), "a.tar")
+    writer.begin("spec.json", Content(io.FileIO(os.devnull), 2))
+    writer.write(b"x")
+    with pytest.raises(CliError, match=r"spec\.json got shorter while it was read"):
+        writer.end()
