@@ -59,7 +59,7 @@ def test_the_operator_makes_one_and_says_what_is_known_of_it(office: Office, rec
     where = (meta.API_VERSION, PLURAL, record["metadata"]["name"])
     said = office.operator.patch(*where, {"status": STATUS}, subresource="status")
     assert said["status"] == STATUS | {"conditions": [ready]}
-    assert [found["metadata"]["name"] for found in office.operator.list(meta.API_VERSION, PLURAL)]
+    assert office.operator.get(*where)["spec"] == record["spec"]
 
 
 def test_the_largest_that_there_can_be_is_kept_as_it_is(office: Office) -> None:

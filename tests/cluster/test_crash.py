@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from aiagent_operator.core.archive import index
+from aiagent_operator.core.objects import AgentIdentity
 from support import agents, finalizer, gateway
 from support.agents import permission, rule
 from support.committee import here, new_policy
@@ -502,6 +504,9 @@ def _told(rig: Rig, run: Run) -> None:
     assert told.count("Created") == 1
     if agent is None:
         assert told[-1] == "Terminated"
+        archive.verified(run.uid)
+        name = index.name(AgentIdentity(rig.place.namespace, run.name, run.uid))
+        assert rig.place.admin.get(agents.API, "agentarchives", name)["status"]["phase"] == "Certified"
 
 
 def _mortal(rig: Rig, number: int, when: When = When.BEFORE) -> threading.Event:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support import chart
+from support import archives, chart
 from support.kindcluster import KUBECONFIG, NAME, on_node
 from support.kube import Kube, Object, wait_for
 from support.localcluster.build import binaries
@@ -71,13 +71,16 @@ def install(kube: Kube, helm: Callable[..., str]) -> Callable[..., str]:
     on_node("mkdir", "-p", ARCHIVE)
     on_node("chown", "65532:65532", ARCHIVE)
     kube.apply(VOLUME)
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": chart.NAMESPACE}})
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "signing", "namespace": chart.NAMESPACE}}
+    kube.apply({**secret, "stringData": {"signing.key": archives.pem(archives.ED25519).decode()}})
 
     def run(*settings: str) -> str:
         return helm(
             "upgrade", "--install", chart.RELEASE, str(chart.CHART), "--create-namespace", "--wait", "--timeout", "3m",
             "--set", f"image.repository={repository}", "--set", f"image.tag={tag}",
             "--set", f"prometheus.addresses={{{PROMETHEUS}}}",
-            "--set", "archive.directory.storageClassName=archive",
+            "--set", "archive.directory.storageClassName=archive", "--set", "archive.signingSecret=signing",
             *(part for setting in settings for part in ("--set", setting)),
         )  # fmt: skip
 

@@ -1,14 +1,19 @@
 """On kind: the built image, the chart, the samples, and what the API server answers from inside the agents' pods."""
 
+import base64
+import io
 import json
 import subprocess
+import sys
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.conftest import ARCHIVE, IMAGE, agent, condition, running_pod, wait_ready
-from support import chart
+from support import archives, chart
 from support.kindcluster import on_node
 from support.kube import Kube, Object, wait_for
 
@@ -214,6 +219,30 @@ def test_the_journal_is_on_the_volume_and_outlives_the_agent(kube: Kube) -> None
     kube.wait_gone("workforce.dev/v1alpha1", "aiagents", "told", namespace=NAMESPACE, timeout=90)
     last = json.loads(on_node("sh", "-c", f"cat $(ls {folder}/*.json | tail -1)"))
     assert last["type"] == "dev.workforce.agent.Terminated"
+
+
+def test_who_leaves_is_archived_with_a_certificate_that_an_auditor_verifies(kube: Kube, tmp_path: Path) -> None:
+    kube.apply(clerk("leaves"))
+    uid = wait_ready(kube, NAMESPACE, "leaves")["metadata"]["uid"]
+    kube.delete("workforce.dev/v1alpha1", "aiagents", "leaves", namespace=NAMESPACE)
+    kube.wait_gone("workforce.dev/v1alpha1", "aiagents", "leaves", namespace=NAMESPACE, timeout=90)
+    (record,) = [
+        found for found in kube.list("workforce.dev/v1alpha1", "agentarchives") if found["spec"]["agent"]["uid"] == uid
+    ]
+    assert condition(record, "Certified")["status"] == "True", record
+    packed = on_node("sh", "-c", f"cd {ARCHIVE} && tar -c {record['spec']['path']} | base64")
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed))) as tar:
+        tar.extractall(tmp_path, filter="data")
+    key = tmp_path / "workforce.pub"
+    key.write_bytes(archives.public_pem(archives.ED25519))
+    command = [str(Path(sys.executable).with_name("kubectl-aiagent")), "archive", "verify"]
+    done = subprocess.run(
+        [*command, str(tmp_path / record["spec"]["path"]), "--key", str(key)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def rights(kube: Kube) -> dict[str, str]:

@@ -8,7 +8,10 @@ from typing import Any
 import orjson
 import yaml
 
+from aiagent_operator.core.archive import layout
+from aiagent_operator.core.archive.verify import verify
 from aiagent_operator.core.journal import chain
+from support.archives import ED25519, KEYS, pem
 from support.kube import Object
 
 
@@ -17,18 +20,44 @@ class ArchiveFolder:
 
     def __init__(self, top: Path, name: str = "local") -> None:
         self.name, self.path = name, top / name
-        self._file = top / "stores.yaml"
+        self._file, self._key = top / "stores.yaml", top / "signing.key"
         self.path.mkdir(parents=True)
+        self._key.write_bytes(pem(ED25519))
 
     @property
     def store(self) -> dict[str, str]:
         """Its description."""
         return {"name": self.name, "url": f"file://{self.path}"}
 
-    def described(self, *more: dict[str, Any]) -> Path:
-        """The file for AIAGENT_ARCHIVE_FILE; `more` are other stores."""
-        self._file.write_text(yaml.safe_dump({"default": self.name, "stores": [self.store, *more]}), encoding="utf-8")
+    def described(self, *more: dict[str, Any], signed: bool = True) -> Path:
+        """The file for AIAGENT_ARCHIVE_FILE; `more` are other stores, `signed`: there is a key for certificates."""
+        content: dict[str, Any] = {"default": self.name, "stores": [self.store, *more]}
+        if signed:
+            content["signingKeyFile"] = str(self._key)
+        self._file.write_text(yaml.safe_dump(content), encoding="utf-8")
         return self._file
+
+    def archived(self, uid: str) -> dict[str, bytes]:
+        """The files of the agent's one archive, by their paths in it; empty where there is none."""
+        folders = list((self.path / "archives" / uid).glob("*"))
+        assert len(folders) <= 1
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for folder in folders
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    def verified(self, uid: str, *, certified: bool = True) -> Object:
+        """The manifest of the agent's archive, after a check that all of its files are what it says."""
+        files = self.archived(uid)
+        keys = KEYS if certified else ()
+        given = [(path, [data]) for path, data in files.items()]
+        report = verify(files[layout.MANIFEST], given, keys=keys, certified=certified)
+        assert report.is_whole, report.findings
+        assert bool(report.signed_by) is certified
+        manifest: Object = orjson.loads(files[layout.MANIFEST])
+        return manifest
 
     def entries(self, uid: str) -> list[tuple[str, bytes]]:
         """The records of an agent as they are stored, with their paths, in their order."""

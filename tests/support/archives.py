@@ -24,11 +24,12 @@ from aiagent_operator.api.archive import (
 )
 from aiagent_operator.api.decommission import Approval, Removed
 from aiagent_operator.core.archive import certificate, envelope, layout, manifest, payload, retention, wire
-from aiagent_operator.core.archive.certificate import Asking, Ended
+from aiagent_operator.core.archive.certificate import Ended
 from aiagent_operator.core.archive.manifest import Leaving, Stored
 from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.journal import head
 from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.rights.asked import Asking
 from aiagent_operator.core.rights.rules import Right
 from support import journals
 

@@ -105,6 +105,7 @@ VARIANTS: Mapping[str, Values] = {
         "archive": {
             "default": "vault",
             "proofInterval": 60,
+            "signingSecret": "signing",
             "directory": {"existingClaim": "journals"},
             "stores": [
                 {

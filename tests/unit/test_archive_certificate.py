@@ -21,6 +21,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.decommission import Removed, Statement
 from aiagent_operator.core.archive import certificate, envelope, layout, manifest, wire
 from aiagent_operator.core.archive.errors import ArchiveError, KeyFileError, SignatureError
+from aiagent_operator.core.rights.asked import Asking
 from aiagent_operator.core.rights.rules import Right
 from support import archives
 from support.archives import DONE, ED25519, P256, SEALED, SIGNER, ended
@@ -66,11 +67,11 @@ def test_it_says_who_agreed_where_the_archive_is_what_is_missing_and_where_the_j
 
 
 @given(st.permutations(ended().asked))
-def test_the_same_answers_in_any_order_are_the_same_bytes(asked: list[certificate.Asking]) -> None:
+def test_the_same_answers_in_any_order_are_the_same_bytes(asked: list[Asking]) -> None:
     assert certificate.issue(WHOLE.manifest, ended(asked=tuple(asked)), SIGNER) == WHOLE.files[layout.CERTIFICATE]
 
 
-def asking(**changes: Any) -> tuple[certificate.Asking, ...]:
+def asking(**changes: Any) -> tuple[Asking, ...]:
     first, second = ended().asked
     return (replace(first, **changes), second)
 
@@ -122,9 +123,7 @@ def test_an_agent_without_rights_needs_no_account() -> None:
 
 def test_as_many_rights_as_an_agent_may_hold_can_be_certified() -> None:
     moment = SEALED + SECOND
-    asked = tuple(
-        certificate.Asking(f"ns-{n}", Right("g", "r", "get"), moment, moment, allowed=False) for n in range(512)
-    )
+    asked = tuple(Asking(f"ns-{n}", Right("g", "r", "get"), moment, moment, allowed=False) for n in range(512))
     data = certificate.issue(WHOLE.manifest, ended(asked=asked), SIGNER)
     assert len(certificate.read(envelope.verified(data, archives.KEYS, "it").payload).predicate.rights) == 512
 

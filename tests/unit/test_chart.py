@@ -294,7 +294,8 @@ def test_stores_have_their_credentials_and_certificates_mounted_where_the_operat
     volumes = mounted(everything)
     assert volumes[vault["credentialsDir"]]["secret"] == {"secretName": "vault-credentials"}
     assert volumes[vault["caFile"].removesuffix("/ca.crt")]["configMap"] == {"name": "vault-ca"}
-    assert len(volumes) == 4
+    assert volumes[found["signingKeyFile"].removesuffix("/signing.key")]["secret"] == {"secretName": "signing"}
+    assert len(volumes) == 5
 
 
 @pytest.mark.parametrize("name", [name for name in chart.VARIANTS if name != "one replica, nothing optional"])

@@ -194,6 +194,16 @@ def test_a_manifest_that_is_none_is_named(folder: Path, odd: str) -> None:
 # Certificate, journal, what was destroyed -----------------------------------------------------------------------------
 
 
+def test_without_a_certificate_it_is_whole_only_where_that_is_asked_for(tmp_path: Path, pub: Path) -> None:
+    folder = put(tmp_path / "bare", WHOLE.without(layout.CERTIFICATE))
+    assert faults(found(folder, "--key", pub)) == {(layout.CERTIFICATE, "Missing")}
+    assert run("verify", folder, "--uncertified").exit_code == 0
+    assert run("export", folder, tmp_path / "bare.tar").exit_code == 1
+    assert run("export", folder, tmp_path / "bare.tar", "--uncertified").exit_code == 0
+    assert run("verify", tmp_path / "bare.tar").exit_code == 1
+    assert run("verify", tmp_path / "bare.tar", "--uncertified").exit_code == 0
+
+
 def test_a_certificate_by_another_key_is_not_signed(tmp_path: Path, pub: Path) -> None:
     stranger = envelope.private_key(archives.pem(archives.P256))
     forged = certificate.issue(WHOLE.manifest, archives.ended(), stranger)

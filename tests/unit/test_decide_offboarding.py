@@ -9,7 +9,7 @@ from aiagent_operator.core.children import run_account, run_job, run_network
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.children.run_job import Run
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
-from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Verb, create
+from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Room, Verb, create
 from aiagent_operator.core.rights.ledger import MOST_RIGHTS
 from support.agents import permission, rule
 from support.decisions import HOME, IDENTITY, after, kinds, observed, said
@@ -28,6 +28,31 @@ def employed(*permissions: dict[str, object]) -> dict[ObjectKey, Child]:
 
 def leaving(children: dict[ObjectKey, Child], **facts: object) -> Observed:
     return observed(*ASKED, children=children.values(), deleting=True, **facts)  # type: ignore[arg-type]
+
+
+def test_where_it_is_archived_its_records_stay_until_then() -> None:
+    children, seen = employed(*ASKED), []
+    while True:
+        o = leaving(children, journal=Room(True))
+        plan = offboarding.decide(o)
+        if not plan.writes:
+            break
+        seen.append(kinds(plan))
+        children = after(children, plan)
+    assert [kind for _, kind, _ in seen[-1]] == ["ConfigMap", "NetworkPolicy", "ServiceAccount"]
+    assert [key.kind for key in children] == [ChildKind.AGENT_REVISION]
+    assert not plan.needs & children.keys()
+    o = read(o, plan)
+    assert offboarding.decide(o).needs_proof
+    remaining = offboarding.decide(replace(o, proof=Proof(("get tickets",))))
+    assert (remaining.archive, remaining.finalizer) == (False, Finalizer.KEEP)
+    assert offboarding.decide(replace(o, proof=Proof())) == Plan(archive=True)
+
+    o = replace(o, agent=o.agent.model_copy(update={"status": {"archive": {"name": "a", "completed": "now"}}}))
+    plan = offboarding.decide(o)
+    assert kinds(plan) == [("delete", "AgentRevision", HOME)]
+    o = replace(o, children={})
+    assert offboarding.decide(read(o, offboarding.decide(o))) == Plan(finalizer=Finalizer.REMOVE)
 
 
 def read(o: Observed, plan: Plan) -> Observed:

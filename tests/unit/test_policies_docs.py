@@ -76,6 +76,9 @@ def _says(found: Merged) -> str:
     parts += [f"passes {each.value} ({_who(each)})" for each in found.evaluations]
     parts += [f"teaches {version} of {name}" for name, version in found.curricula]
     parts += [f"keeps {found.history.value} ({_who(found.history)})"] if found.history else []
+    parts += (
+        [f"archived for {format_duration(found.retention.value)} ({_who(found.retention)})"] if found.retention else []
+    )
     return ", ".join([*parts, *(f"held by {broken.policy}" for broken in found.broken)])
 
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from aiagent_operator.api.agentrevision import Digest
 from aiagent_operator.api.archive import (
     MOST_ITEMS,
     FormerAgent,
@@ -25,7 +24,7 @@ from aiagent_operator.api.archive import (
     Size,
 )
 from aiagent_operator.api.conditions import Condition
-from aiagent_operator.api.fields import AS_SET, Model, cel, described, map_by, rules
+from aiagent_operator.api.fields import AS_SET, Digest, Model, cel, described, map_by, rules
 from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.objectmeta import ObjectMeta
 

@@ -87,11 +87,23 @@ class RequiredEvaluation(Model):
 
 
 class ArchiveRules(Model):
-    """Where what is to outlive the agents is kept."""
+    """Where what is to outlive the agents is kept, and for how long."""
 
-    store: StoreName = described(
-        "Name of the archive store for the journals of the agents, among those that the operator is configured with. A "
-        "journal stays where it began. Policies that name several stores for one agent have its events wait."
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel("has(self.store) || has(self.retention)", "says nothing: give store or retention, or leave it out")
+        )
+    )
+
+    store: StoreName | None = described(
+        "Name of the archive store for the journals and archives of the agents, among those that the operator is "
+        "configured with. A journal stays where it began. Policies that name several stores for one agent have its "
+        "events wait.",
+        default=None,
+    )
+    retention: Interval | None = described(
+        "How long archives are kept at least, such as 52560h. Of all that ask for something the longest holds.",
+        default=None,
     )
 
 
@@ -141,7 +153,9 @@ class AgentPolicySpec(Model):
     revision_history_limit: Annotated[int, Field(ge=0, le=100)] | None = described(
         "How many superseded revisions of each agent are kept at least.", default=None
     )
-    archive: ArchiveRules | None = described("Where the journals of the agents are kept.", default=None)
+    archive: ArchiveRules | None = described(
+        "Where journals and archives of the agents are kept, and for how long.", default=None
+    )
 
 
 class AgentPolicyStatus(Model):

@@ -12,14 +12,12 @@ from aiagent_operator.api.agentstatus import HandbookStatus
 from aiagent_operator.api.aiagent import ModelRef
 from aiagent_operator.api.curriculum import MOST_CURRICULA, Curriculum
 from aiagent_operator.api.evaluation import TemplateName
-from aiagent_operator.api.fields import ATOMIC, Model, cel, described, map_by, rules
+from aiagent_operator.api.fields import ATOMIC, Digest, Model, cel, described, map_by, rules
 from aiagent_operator.api.runs import UpdateKind
 
 # Characters. The longest pod template that an object of etcd's usual limit (1.5 MiB) can hold twice.
 TEMPLATE_LIMIT = 524_288
 MOST_OVERRULED = 64
-
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 
 
 class Trigger(StrEnum):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from aiagent_operator.api.archivestatus import ArchiveStatus
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.drift import DriftStatus
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, described, map_by
@@ -150,6 +151,7 @@ class AIAgentStatus(Model):
     journal: JournalStatus | None = described(
         "How far its journal in the archive store is; absent where none is kept.", default=None
     )
+    archive: ArchiveStatus | None = described("How far its archive is, once it leaves.", default=None)
     rollout: AgentRollout | None = described("How far the revision is that takes over.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
     ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)

@@ -13,6 +13,7 @@ from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions
+from aiagent_operator.api.retirement import Retirement
 from aiagent_operator.api.retraining import Retraining
 from aiagent_operator.api.supervision import Supervision
 from aiagent_operator.api.workload import Workload
@@ -140,6 +141,7 @@ class AIAgentSpec(Model):
     model: ModelRef | None = described("The model that the agent works with.", default=None)
     retraining: Retraining | None = described("How new versions of it come about, and take over.", default=None)
     supervision: Supervision | None = described("How it is watched over while it works.", default=None)
+    retirement: Retirement | None = described("What is kept of it when it leaves.", default=None)
     revision_history_limit: Annotated[int, Field(ge=0, le=MOST_HISTORY)] | None = described(
         f"Revisions that are kept beside the one that serves, to go back to ({HISTORY} where it is left out).",
         default=None,

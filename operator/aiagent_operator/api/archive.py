@@ -14,9 +14,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer, StringConstraints
 
-from aiagent_operator.api.agentrevision import Digest
 from aiagent_operator.api.durations import MAX_LENGTH, PATTERN
-from aiagent_operator.api.fields import AS_SET, Model, ObjectName, Text, described
+from aiagent_operator.api.fields import AS_SET, Digest, Model, ObjectName, Text, described
 
 VERSION: Final = "archive.workforce.dev/v1"
 MOST_ITEMS: Final = 50_000

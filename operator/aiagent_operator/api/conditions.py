@@ -138,6 +138,10 @@ class Reason(StrEnum):
     STORE_DISPUTED = "ArchiveStoreDisputed"
     JOURNAL_UNREADABLE = "JournalUnreadable"
     JOURNAL_STUCK = "JournalStuck"
+    # archives
+    READ_BACK = "ReadBack"
+    CERTIFIED = "Certified"
+    NO_SIGNING_KEY = "NoSigningKey"
 
 
 Status = Annotated[

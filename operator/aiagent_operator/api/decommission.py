@@ -11,7 +11,6 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from aiagent_operator.api.agentrevision import Digest
 from aiagent_operator.api.archive import (
     MOST_ITEMS,
     ArchivedAgent,
@@ -24,7 +23,7 @@ from aiagent_operator.api.archive import (
     Size,
     Uid,
 )
-from aiagent_operator.api.fields import Model, Text
+from aiagent_operator.api.fields import Digest, Model, Text
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://workforce.dev/decommission/v1"

@@ -10,7 +10,6 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from aiagent_operator.api.agentrevision import Digest
 from aiagent_operator.api.archive import (
     MOST_ITEMS,
     ArchivedAgent,
@@ -21,7 +20,7 @@ from aiagent_operator.api.archive import (
     Size,
     Uid,
 )
-from aiagent_operator.api.fields import Model, Text
+from aiagent_operator.api.fields import Digest, Model, Text
 
 VERSION: Final = "tombstone.workforce.dev/v1"
 

@@ -273,6 +273,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.STORE_DISPUTED: (Step("let the AgentPolicies agree on one archive store", Right.EDIT_POLICY),),
     **dict.fromkeys((Reason.STORE_UNAVAILABLE, Reason.STORE_NOT_FOUND, Reason.JOURNAL_STUCK), _STORE),
     Reason.JOURNAL_UNREADABLE: _STORE,
+    # Of an AgentArchive, which the command does not show.
+    Reason.READ_BACK: (),
+    Reason.CERTIFIED: (),
+    Reason.NO_SIGNING_KEY: (),
 }  # fmt: skip
 
 HELD_BACK: Final = (

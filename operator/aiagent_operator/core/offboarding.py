@@ -1,8 +1,8 @@
 """Decision about an agent that is being deleted.
 
 Order, each step only when the one before is observed: bindings; Roles, work and runs; accounts, handbook and, once no
-pod is left that they limit, the network policies; proof; finalizer. Nothing is created, so that a terminating namespace
-ends.
+pod is left that they limit, the network policies; proof; archive; the records that are in it; finalizer. Nothing is
+created in its namespace, so that one that is terminating ends.
 """
 
 from __future__ import annotations
@@ -59,22 +59,41 @@ def _decide(o: Observed) -> Plan:
             status=plan.status,
             requeue_after=30.0,
         )
-    if o.children:
-        return _step(o, list(o.children), "removing: waiting for account, handbook and network policy to be gone")
-    lost = _lost(o)
+    kept = _records(o)
+    if rest := [key for key in o.children if key not in kept]:
+        what = "account, handbook and network policy" if kept or o.journal is None else "what is archived"
+        return _step(o, rest, f"removing: waiting for {what} to be gone")
+    lost = {key: uid for key, uid in _lost(o).items() if key not in kept}
     if unread := frozenset(lost) - o.live.keys():
         return Plan(needs=unread)
     found = [write for key, uid in lost.items() if (write := _found(o, key, uid))]
     if found:
         plan = _waiting(Reason.OFFBOARDING, "removing what lost its labels", requeue=1.0)
         return Plan(writes=tuple(found), verdicts=plan.verdicts, status=plan.status)
+    return Plan(finalizer=Finalizer.REMOVE) if _archived(o) else _proved(o)
+
+
+def _proved(o: Observed) -> Plan:
+    """What comes once nothing of the agent's is left but its records."""
     if o.proof is None:
         plan = _waiting(Reason.OFFBOARDING, "Proving that no right remains")
         return Plan(needs_proof=rights_held(o), verdicts=plan.verdicts, status=plan.status)
     if o.proof.remaining:
         text = f"Still in force, asking again: {'; '.join(o.proof.remaining)}"
         return _waiting(Reason.OFFBOARDING, text, requeue=1.0)
-    return Plan(finalizer=Finalizer.REMOVE)
+    return Plan(finalizer=Finalizer.REMOVE) if o.journal is None else Plan(archive=True)
+
+
+def _archived(o: Observed) -> bool:
+    """Whether its archive is complete: then it is also proved that it has no right left."""
+    return o.journal is not None and bool((o.agent.status.get("archive") or {}).get("completed"))
+
+
+def _records(o: Observed) -> frozenset[ObjectKey]:
+    """What stays until it is archived: the records of what the agent was and how it was judged."""
+    if o.journal is None or _archived(o):
+        return frozenset()
+    return frozenset(_of(o, ChildKind.AGENT_REVISION, ChildKind.AGENT_EVALUATION))
 
 
 def rights_held(o: Observed) -> tuple[Held, ...]:

@@ -16,6 +16,7 @@ from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Desir
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.merged import NOTHING, Merged
 from aiagent_operator.core.retraining.due import View, Wait
+from aiagent_operator.core.rights import asked
 from aiagent_operator.core.rights.exposure import Exposure
 from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.rights.rules import Ceiling, Rule
@@ -126,11 +127,14 @@ class Proof:
     """Outcome of asking the API server whether anything remains of the agent's rights.
 
     `remaining` names what is still in force through the agent's own bindings; `residual` what reaches its name through
-    a group or a stranger's binding and is not the operator's to take.
+    a group or a stranger's binding and is not the operator's to take. `answers`: what it said to each question, and
+    `ended_at` when nothing of the agent's own was there any more.
     """
 
     remaining: tuple[str, ...] = ()
     residual: tuple[str, ...] = ()
+    answers: tuple[asked.Asking, ...] = ()
+    ended_at: datetime = BEGINNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,8 @@ class Plan:
     `needs` are objects to read whole before anything can be decided about them, `needs_pods` Jobs whose pods are to be
     read before. `measure` is asked while the pass goes on to its end; the answers are in `measured` of the next one.
     `status` holds the fields of the status other than conditions. `first` are those of them that must stand there
-    before any write is sent: a crash in between leaves the same decision. `training`: what it rests on.
+    before any write is sent: a crash in between leaves the same decision. `training`: what it rests on. `archive`: all
+    that it held is proved gone, and what it leaves behind is to be archived.
     `requeue_after` is in seconds.
     """
 
@@ -249,5 +254,6 @@ class Plan:
     status: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)
     revokes: bool = False
+    archive: bool = False
     training: View | None = None
     requeue_after: float | None = None

@@ -11,18 +11,19 @@ from dataclasses import replace
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.core import offboarding, onboarding
-from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.rights import bindings
 from aiagent_operator.runtime import finalizer, repairs
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.departure import Departures
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
 from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.memory import PODS_MOST, Memory
-from aiagent_operator.runtime.prove import certify, prove
+from aiagent_operator.runtime.prove import account_uid, certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.runs import PodsOfRuns
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
@@ -51,6 +52,7 @@ class AgentReconciler:
         statuses: AgentStatusWriter,
     ) -> None:
         self._statuses = statuses
+        self._departures = Departures(api, store, queue, statuses)
         self._api, self._store, self._queue = api, store, queue
         self._gather, self._execute, self._measuring = gatherer, executor, measuring
         self._fleet = gatherer.fleet
@@ -97,8 +99,8 @@ class AgentReconciler:
                 return
             plan = decide(observed)
             self._fleet.seen(key, plan.training, observed.policies.names)
-            if plan.finalizer is not Finalizer.KEEP:
-                if not await self._finalizer(key, record, observed, plan.finalizer):
+            if plan.archive or plan.finalizer is not Finalizer.KEEP:
+                if not await self._arrive_or_leave(key, record, observed, plan):
                     return
                 continue
             if await self._read(plan, observed, live, pods):
@@ -182,34 +184,29 @@ class AgentReconciler:
         if errors:
             raise errors[0]
 
-    async def _finalizer(self, key: AgentKey, record: AgentRecord, observed: Observed, change: Finalizer) -> bool:
-        """Adds or removes the finalizer; False where the agent is gone then."""
+    async def _arrive_or_leave(self, key: AgentKey, record: AgentRecord, observed: Observed, plan: Plan) -> bool:
+        """Has the agent archived, adds or removes the finalizer; False where it waits, or the agent is gone then."""
+        if plan.archive:
+            return await self._departures.archived(key, record, observed)
         metadata = observed.agent.metadata
-        if change is Finalizer.REMOVE:
+        if plan.finalizer is Finalizer.REMOVE:
             ended = await self._statuses.end(key, record, metadata)
             if ended is None:
                 return False
             metadata = ended
             if observed.proof is not None:
                 await certify(self._api, observed, observed.proof)
-        answer = await finalizer.write(self._api, key, record.uid, metadata, change)
+        answer = await finalizer.write(self._api, key, record.uid, metadata, plan.finalizer)
         if answer is None:
             return False
         self._store.observe_agent(answer, notify=False)
         return True
 
     async def _prove(self, observed: Observed, plan: Plan) -> Proof:
-        account = meta.account_name(observed.identity.name)
-        uid = next(
-            (
-                entry["uid"]
-                for entry in observed.agent.status.get("inventory") or ()
-                if entry["kind"] == ChildKind.SERVICE_ACCOUNT.value and entry["name"] == account
-            ),
-            "",
-        )
         held = plan.needs_proof or ()
-        return await prove(self._api, observed.identity, held, offboarding.namespaces_held(observed), uid)
+        return await prove(
+            self._api, observed.identity, held, offboarding.namespaces_held(observed), account_uid(observed)
+        )
 
     async def _look_at_pods(self, key: AgentKey, observed: Observed, plan: Plan, memory: Memory) -> None:
         """After a grace, finds out why pods do not become ready, for the next pass to say."""

@@ -22,6 +22,8 @@ from aiagent_operator.runtime.store import AgentKey, AgentRecord, JournalKey, Ke
 _CONFLICT_AGAIN: Final = 0.5
 # Seconds after which events are recorded that were noted: until then more come, and all go together.
 _RECORDED_AFTER: Final = 1.0
+# Fields that are written only to the status from which they were decided.
+_VERSIONED: Final = frozenset({"journal", "archive"})
 # Seconds after which the end of a journal is tried again; sooner where the archive store is back.
 _END_AGAIN: Final = 30.0
 
@@ -48,7 +50,7 @@ class AgentStatusWriter:
             await self.record(key)
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name}: nothing is written: {error}") from error
         told = {} if journal is None else {"journal": journal}
-        if await self._patch(key, record, report.differences(old, {**fields, **told})) is None:
+        if await self.write(key, record, report.differences(old, {**fields, **told})) is None:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while it was decided about")
         return True
 
@@ -66,7 +68,7 @@ class AgentStatusWriter:
         elif any(c["type"] == Type.JOURNAL_BEHIND.value for c in old.get("conditions") or ()):
             # It is not behind any more, and only a pass knows which conditions there are beside.
             self._queue.add(key)
-        if patch and await self._patch(key, record, patch) is not None:
+        if patch and await self.write(key, record, patch) is not None:
             await self._said(key, record, old, (told.verdict,) if told.verdict else (), told)
 
     async def report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
@@ -102,7 +104,7 @@ class AgentStatusWriter:
             if told.verdict:
                 patch |= report.withheld({**old, **fields}, self._waiting(told.verdict), known.generation)
             if patch:
-                answer = await self._patch(key, current, patch)
+                answer = await self.write(key, current, patch)
                 found = self._store.agents.get(key)
                 if answer is None or found is None:
                     return None
@@ -112,6 +114,16 @@ class AgentStatusWriter:
                 return None
             if not told.waits:
                 return metadata
+
+    async def waits(self, key: AgentKey, uid: str, verdicts: tuple[Verdict, ...]) -> None:
+        """Says for what an agent that leaves waits, and nothing else that its journal would tell."""
+        record = self._store.agents.get(key)
+        if record is None or record.uid != uid:
+            return
+        raw = record.load()
+        patch = report.withheld(raw.get("status") or {}, verdicts, raw["metadata"].get("generation", 0))
+        if patch:
+            await self.write(key, record, patch)
 
     def _waiting(self, why: Verdict) -> tuple[Verdict, ...]:
         text = f"Its rights have ended, and its journal waits: {why.message}"
@@ -135,7 +147,7 @@ class AgentStatusWriter:
         if told.journal is not None:
             wanted["journal"] = told.journal
         patch = report.withheld(old, verdicts, generation) if told.held else report.differences(old, wanted)
-        if patch and await self._patch(key, record, patch) is not None:
+        if patch and await self.write(key, record, patch) is not None:
             await self._said(key, record, old, verdicts, told)
 
     async def _said(
@@ -154,9 +166,10 @@ class AgentStatusWriter:
         for reason, message in (*news, *((told.finding,) if told.finding else ())):
             await report.event(self._api, regarding, kind="AIAgent", reason=reason, message=message)
 
-    async def _patch(self, key: AgentKey, record: AgentRecord, patch: Mapping[str, object]) -> Manifest | None:
-        """The agent afterwards; None where it is another one by now, or its journal was told from an older status."""
-        version = record.resource_version if "journal" in patch else None
+    async def write(self, key: AgentKey, record: AgentRecord, patch: Mapping[str, object]) -> Manifest | None:
+        """The agent afterwards; None where it is another one by now, or its journal or archive was told from an older
+        status."""
+        version = record.resource_version if patch.keys() & _VERSIONED else None
         async with self._slots.take():
             answer = await report.write(self._api, paths.agent(*key), record.uid, patch, version=version)
         if answer is not None:

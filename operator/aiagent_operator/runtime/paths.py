@@ -33,6 +33,14 @@ def policy(name: str) -> str:
     return f"/apis/{meta.API_VERSION}/agentpolicies/{name}"
 
 
+ARCHIVES = f"/apis/{meta.API_VERSION}/agentarchives"
+
+
+def archive(name: str) -> str:
+    """Where the AgentArchive is."""
+    return f"{ARCHIVES}/{name}"
+
+
 def role(name: str) -> str:
     """Where the AgentRole is."""
     return f"/apis/{meta.API_VERSION}/agentroles/{name}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from aiagent_operator.api import meta
 from aiagent_operator.core.children import role
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Held, Observed, Proof
+from aiagent_operator.core.rights.asked import Asking
 from aiagent_operator.core.rights.rules import Right
 from aiagent_operator.runtime import paths, report
 from aiagent_operator.runtime.client import Api
@@ -32,16 +35,28 @@ async def prove(
     slots = asyncio.Semaphore(_MOST_AT_ONCE)
     bindings = await asyncio.gather(*(_binding(api, slots, agent, namespace) for namespace in sorted(set(namespaces))))
     account = await _account(api, agent, account_uid)
+    ended_at = datetime.now(UTC)
     rights = sorted({(namespace, right) for namespace, rule in held for right in rule.rights()}, key=str)
     answers = await asyncio.gather(*(_review(api, slots, agent, namespace, right) for namespace, right in rights))
     remaining = [text for text in (*bindings, account) if text]
     residual: list[str] = []
-    for (namespace, right), reason in zip(rights, answers, strict=True):
-        if reason is None:
+    for (namespace, right), answer in zip(rights, answers, strict=True):
+        if not answer.allowed:
             continue
-        text = f"{right} in {namespace} ({reason})"
-        (remaining if f'"{role.name_in(agent, namespace)}/{namespace}"' in reason else residual).append(text)
-    return Proof(tuple(remaining), tuple(residual))
+        text = f"{right} in {namespace} ({answer.reason})"
+        (remaining if f'"{role.name_in(agent, namespace)}/{namespace}"' in answer.reason else residual).append(text)
+    asked = (
+        Asking(namespace, right, ended_at, answer.at, answer.allowed, answer.reason)
+        for (namespace, right), answer in zip(rights, answers, strict=True)
+    )
+    return Proof(tuple(remaining), tuple(residual), tuple(asked), ended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    at: datetime
+    allowed: bool
+    reason: str
 
 
 async def _binding(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str) -> str:
@@ -67,8 +82,8 @@ async def _account(api: Api, agent: AgentIdentity, uid: str) -> str:
     return f"{key} still exists"
 
 
-async def _review(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str, right: Right) -> str | None:
-    """Why the right is still allowed, or None where it is refused."""
+async def _review(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str, right: Right) -> _Answer:
+    """What the API server says of the right."""
     resource, _, subresource = right.resource.partition("/")
     attributes = {
         "namespace": namespace,
@@ -90,7 +105,8 @@ async def _review(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, name
     async with slots:
         answer = await api.request("POST", _REVIEWS, body=body)
     status = answer.get("status") or {}
-    return str(status.get("reason") or "no reason given") if status.get("allowed") else None
+    allowed = status.get("allowed") is True
+    return _Answer(datetime.now(UTC), allowed, str(status.get("reason") or ("no reason given" if allowed else "")))
 
 
 async def certify(api: Api, observed: Observed, proof: Proof) -> None:
@@ -106,3 +122,16 @@ async def certify(api: Api, observed: Observed, proof: Proof) -> None:
         await report.event(
             api, regarding, kind="AIAgent", reason="Offboarded", message=text, warning=bool(proof.residual)
         )
+
+
+def account_uid(observed: Observed) -> str:
+    """UID of the account that the agent had; empty where it is not known."""
+    account = meta.account_name(observed.identity.name)
+    return next(
+        (
+            entry["uid"]
+            for entry in observed.agent.status.get("inventory") or ()
+            if entry["kind"] == ChildKind.SERVICE_ACCOUNT.value and entry["name"] == account
+        ),
+        "",
+    )

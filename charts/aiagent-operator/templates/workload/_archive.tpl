@@ -64,7 +64,11 @@ workforce.dev/archive-volume: {{ include "workforce.archive.claim" . | sha256sum
 {{- if not (has $archive.default $names) -}}
 {{- fail (printf "archive.default names %s, which is no store: use one of %s" $archive.default (join ", " $names)) -}}
 {{- end -}}
-{{ dict "default" $archive.default "stores" $stores | toYaml }}
+{{- $config := dict "default" $archive.default "stores" $stores -}}
+{{- if $archive.signingSecret -}}
+{{- $_ := set $config "signingKeyFile" "/etc/aiagent-operator/archive-signing/signing.key" -}}
+{{- end -}}
+{{ toYaml $config }}
 {{- end }}
 
 {{/* "true" where a pod with these labels fits a term, as far as Helm can know; `dict "term" <term> "labels" <labels>`. */}}

@@ -66,14 +66,19 @@ class Outcome:
         return self.stands and self.report is not None and self.report.purged is None
 
 
-def check(source: Source, keys: Sequence[PublicKey] = (), copy: Copy | None = None) -> Outcome:
-    """The outcome for one archive. The files of it that are read are given to `copy` too, in the source's order."""
+def check(
+    source: Source, keys: Sequence[PublicKey] = (), copy: Copy | None = None, *, certified: bool = True
+) -> Outcome:
+    """The outcome for one archive. The files of it that are read are given to `copy` too, in the source's order.
+
+    `certified`: one without a certificate is not whole.
+    """
     try:
         found = source.find({layout.MANIFEST}).get(layout.MANIFEST)
         if found is None:
             says = "it is not there, so this is no archive, or the rest of one: restore it from a copy"
             return _unread(source, Fault.MISSING, says)
-        verifier = Verifier(read(found, manifest.LIMIT), keys=keys)
+        verifier = Verifier(read(found, manifest.LIMIT), keys=keys, certified=certified)
     except UnsafeError as error:
         return _unread(source, Fault.UNSAFE, str(error))
     except BrokenError as error:

@@ -31,6 +31,13 @@ ItemPath = Annotated[
     str,
     typer.Option("--item", help="Print this item instead, such as spec.json.", metavar="PATH", show_default=False),
 ]
+Uncertified = Annotated[
+    bool,
+    typer.Option(
+        "--uncertified",
+        help="Take an archive without certificate.json too: its agent left while the operator had no key.",
+    ),
+]
 One = Annotated[Path, typer.Argument(metavar="PATH", help="Folder with manifest.json.", show_default=False)]
 Target = Annotated[
     str, typer.Argument(metavar="FILE.tar", help="Tar file to make, or - for standard output.", show_default=False)
@@ -42,14 +49,16 @@ app = typer.Typer(
 
 
 @app.command()
-def verify(path: Place, *, key: Keys = None, form: options.Output = Format.TABLE) -> None:
+def verify(
+    path: Place, *, key: Keys = None, uncertified: Uncertified = False, form: options.Output = Format.TABLE
+) -> None:
     """Check that nothing was changed, removed or added, that a key signed the certificate, and the journal's chain.
 
     Every file that is wrong is named. Nothing is unpacked, and no link is followed.
     """
     from aiagent_operator.cli.archive import run  # noqa: PLC0415 (cryptography takes a fifth of a second to load)
 
-    run.verify(path, tuple(key or ()), form)
+    run.verify(path, tuple(key or ()), form, certified=not uncertified)
 
 
 @app.command()
@@ -64,8 +73,8 @@ def show(path: Place, *, item: ItemPath = "", form: options.Output = Format.TABL
 
 
 @app.command()
-def export(path: One, target: Target) -> None:
+def export(path: One, target: Target, *, uncertified: Uncertified = False) -> None:
     """Pack one archive into a tar file, the same each time. What does not verify is not packed, whoever signed it."""
     from aiagent_operator.cli.archive import run  # noqa: PLC0415
 
-    run.export(path, target)
+    run.export(path, target, certified=not uncertified)

@@ -25,14 +25,14 @@ from aiagent_operator.core.archive.verify import Fault
 _LONGEST_KEY = 65_536
 
 
-def verify(path: Path, key_files: Sequence[Path], form: Format) -> None:
-    """`archive verify`."""
+def verify(path: Path, key_files: Sequence[Path], form: Format, *, certified: bool) -> None:
+    """`archive verify`. `certified`: an archive without a certificate is not whole."""
     _refuse_name(form, "verify")
     keys = {key.key_id: (str(file), key) for file in key_files for key in (_key(file),)}
     names = {key_id: name for key_id, (name, _) in keys.items()}
     outcomes: list[dict[str, Any]] = []
     count = whole = 0
-    for outcome in _outcomes(path, [key for _, key in keys.values()]):
+    for outcome in _outcomes(path, [key for _, key in keys.values()], certified=certified):
         count, whole = count + 1, whole + outcome.whole
         if form.structured:
             outcomes.append(verdict.to_wire(outcome))
@@ -88,7 +88,7 @@ def show(path: Path, item: str, form: Format) -> None:
         raise typer.Exit(ExitCode.NEGATIVE)
 
 
-def export(path: Path, target: str) -> None:
+def export(path: Path, target: str, *, certified: bool) -> None:
     """`archive export`."""
     if not path.is_dir():
         raise CliError(f"PATH {path} is no folder: name the one with manifest.json", ExitCode.USAGE)
@@ -98,7 +98,7 @@ def export(path: Path, target: str) -> None:
         _refuse_inside(path, Path(target))
         writer = writing.to_file(Path(target))
     with Folder.opened(path) as source, writer as tar:
-        outcome = check(source, copy=tar)
+        outcome = check(source, copy=tar, certified=certified)
         if not outcome.stands:
             raise CliError(_not_packed(outcome), ExitCode.NEGATIVE)
         tar.finish()
@@ -120,7 +120,7 @@ def _show_item(path: Path, item: str) -> None:
         items.say(found, Shown.of(found), item)
 
 
-def _outcomes(path: Path, keys: Sequence[envelope.PublicKey]) -> Iterator[Outcome]:
+def _outcomes(path: Path, keys: Sequence[envelope.PublicKey], *, certified: bool) -> Iterator[Outcome]:
     for found in find.archives(path):
         if isinstance(found, NoArchive):
             yield Outcome(found.place, (found.finding,))
@@ -128,7 +128,7 @@ def _outcomes(path: Path, keys: Sequence[envelope.PublicKey]) -> Iterator[Outcom
             _noted(found)
         else:
             with found:
-                yield check(found, keys)
+                yield check(found, keys, certified=certified)
 
 
 def _noted(found: NoArchive | Rest) -> bool:

@@ -29,7 +29,7 @@ from aiagent_operator.core.archive import envelope, layout, manifest, wire
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.children import role
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.rights import rules
+from aiagent_operator.core.rights.asked import Asking
 from aiagent_operator.core.untrusted import line
 
 LIMIT: Final = 32 * 1024**2
@@ -38,18 +38,6 @@ LIMIT: Final = 32 * 1024**2
 _LONGEST_REASON: Final = 1024
 # What the RBAC authorizer gives as its reason (plugin/pkg/auth/authorizer/rbac).
 _BINDING: Final = re.compile(r'allowed by ((?:Cluster)?RoleBinding) "([^"]{1,512})"')
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """One question to the API server: may the agent still do this? `reason` is what it said, in its own words."""
-
-    namespace: str
-    right: rules.Right
-    revoked_at: datetime
-    asked_at: datetime
-    allowed: bool
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Where the parts of an archive are. Paths of items are relative to the archive's prefix; keys are those of the store.
 
-Written in this order: items, `sha256sums`, `manifest.json`, then `certificate.json`, which is about the manifest. Later
+Written in this order: items, `manifest.json`, `sha256sums`, then `certificate.json`, which is about the manifest. Later
 and at most once each: `erasure.json` and `tombstone.json`. Nothing is written twice, so a store may lock every object.
 """
 

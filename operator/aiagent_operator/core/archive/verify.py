@@ -133,8 +133,8 @@ class Verifier:
         }
         self._expected[layout.SUMS] = _Expected(hashlib.sha256(sums).hexdigest(), len(sums))
         self._expected[layout.MANIFEST] = _Expected(self._digest.removeprefix(wire.PREFIX), len(manifest_data))
-        gaps = self._manifest.not_captured
-        self._items = {layout.item(path) for path in (*self._expected, *(gap.path for gap in gaps))}
+        self._items = {layout.item(path) for path in self._expected}
+        self._missed = {layout.item(gap.path) for gap in self._manifest.not_captured}
         self._open: dict[str, FileCheck] = {}
         self._seen: set[str] = set()
         self._whole: set[str] = set()
@@ -229,7 +229,8 @@ class Verifier:
         except PathError as error:
             self._found(path, Fault.UNSAFE, str(error))
             return
-        if layout.is_attempt(path) and layout.item(path) in self._items:
+        item = layout.item(path)
+        if item in self._items or (item in self._missed and layout.is_attempt(path)):
             self._found(path, Fault.LEFT_OVER, "an attempt to archive it has left it: remove it, or leave it")
         else:
             self._found(path, Fault.UNLISTED, "the manifest does not know it: it was put there later, so remove it")
@@ -258,7 +259,13 @@ class Verifier:
         data = self._kept.get(path)
         if data is None:
             if self._certified and path not in self._open:
-                findings.append(Finding(path, Fault.MISSING, "it is not there: restore it, or have it issued again"))
+                findings.append(
+                    Finding(
+                        path,
+                        Fault.MISSING,
+                        "it is not there: restore it from a copy. None was made where the operator had no key",
+                    )
+                )
             return ()
         try:
             opened = envelope.opened(data, self._keys, path)

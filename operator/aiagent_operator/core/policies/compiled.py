@@ -85,6 +85,7 @@ class CompiledPolicy:
     history: int | None
     curriculum: str | None
     store: str | None
+    retention: timedelta | None
     problem: str
 
     @classmethod
@@ -102,6 +103,7 @@ class CompiledPolicy:
             history=read.revision_history_limit,
             curriculum=read.curriculum,
             store=read.archive.store if read.archive else None,
+            retention=_retention(read, problems),
             problem=some(problems, separator="; "),
         )
 
@@ -190,6 +192,11 @@ def _windows(given: Iterable[Window], problems: _Problems) -> Iterable[windows.W
         )
         if read is not None:
             yield read
+
+
+def _retention(spec: AgentPolicySpec, problems: _Problems) -> timedelta | None:
+    text = spec.archive.retention if spec.archive else None
+    return None if text is None else problems.attempt(lambda: parse(text, "spec.archive.retention"))
 
 
 def _freshness(spec: AgentPolicySpec, problems: _Problems) -> Freshness | None:

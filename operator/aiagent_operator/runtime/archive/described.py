@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from aiagent_operator.core import texts
+from aiagent_operator.core.archive.errors import KeyFileError
 from aiagent_operator.core.strict_json import kind
 from aiagent_operator.runtime.archive.config import ConfigError, StoreConfig, read
 
-_FIELDS: Final = ("default", "stores")
+if TYPE_CHECKING:
+    from aiagent_operator.core.archive.envelope import PrivateKey
+
+_FIELDS: Final = ("default", "stores", "signingKeyFile")
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The stores by their names, and which of them is for agents whose policies name none."""
+    """The stores by their names, which of them is for agents whose policies name none, and the key that signs
+    certificates of decommission; None where there is none."""
 
     default: str
     stores: Mapping[str, StoreConfig]
+    signing_key: PrivateKey | None = None
 
 
 def load(path: Path) -> Described:
@@ -55,4 +61,18 @@ def _described(found: Any) -> Described:
     default = found.get("default") or next(iter(stores))
     if default not in stores:
         raise ConfigError(f"default is {default}, and the stores are {texts.some(stores)}: name one of them")
-    return Described(str(default), stores)
+    return Described(str(default), stores, _signing_key(found.get("signingKeyFile")))
+
+
+def _signing_key(name: Any) -> PrivateKey | None:
+    if name is None:
+        return None
+    # Only where there is a key: the libraries take 10 MB.
+    from aiagent_operator.core.archive.envelope import private_key  # noqa: PLC0415
+
+    try:
+        return private_key(Path(str(name)).read_bytes(), f"signingKeyFile {name}")
+    except OSError as error:
+        raise ConfigError(f"signingKeyFile {name} cannot be read: {error.strerror}: mount the Secret there") from error
+    except KeyFileError as error:
+        raise ConfigError(str(error)) from error

@@ -56,6 +56,11 @@ class StoreError(Exception):
         self.code = code
 
 
+class DisputedError(Exception):
+    """A store, or the record of an archive, has something else than what the operator wrote there; the message names it
+    and the remedy."""
+
+
 def pause(kind: Kind, failures: int) -> float | None:
     """Seconds until another try after so many failures in a row (from 1); None where no try changes anything.
 

@@ -30,7 +30,7 @@ class Keeper:
     """One store. `restored` is called each time that it takes records again. `run` belongs to its event loop."""
 
     def __init__(self, config: StoreConfig, *, interval: float, restored: Callable[[str], None]) -> None:
-        self.name = config.name
+        self.name, self.location = config.name, config.url
         self.store = opened(config)
         self._look = looking(config, self.store)
         self._interval, self._restored = interval, restored
@@ -94,7 +94,7 @@ class Archive:
 
     def __init__(self, described: Described, *, interval: float, restored: Callable[[str], None]) -> None:
         """Raises StoreError (Misconfigured) for a store that cannot be opened."""
-        self.default = described.default
+        self.default, self.signing_key = described.default, described.signing_key
         self.keepers = {
             name: Keeper(config, interval=interval, restored=restored) for name, config in described.stores.items()
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,6 +23,7 @@ from aiagent_operator.core.journal.asking import (
 )
 from aiagent_operator.core.journal.event import Event
 from aiagent_operator.core.journal.head import WIDTH, Head
+from aiagent_operator.core.journal.head import path as record_path
 from aiagent_operator.core.journal.record import MOST_BYTES
 from aiagent_operator.core.journal.settling import Ask, begin, step
 from aiagent_operator.core.objects import AgentIdentity
@@ -31,6 +33,7 @@ from aiagent_operator.runtime.archive.store import Put, Store
 _RECORD: Final = re.compile(rf"([0-9]{{{WIDTH}}})\.json")
 # What is read in place of an object that is too large to be a record: it is none either.
 _NONE: Final = b"too large"
+_AT_ONCE: Final = 16
 
 
 async def settle(
@@ -44,6 +47,15 @@ async def settle(
     while isinstance(found, Ask):
         found = step(found.state, await _answer(store, found.request))
     return found
+
+
+async def read_all(store: Store, uid: str, head: Head) -> tuple[bytes, ...]:
+    """The records of a journal up to its head, in their order. Raises StoreError, Missing where one is not there."""
+    found: list[bytes] = []
+    for first in range(1, head.sequence + 1, _AT_ONCE):
+        several = range(first, min(first + _AT_ONCE, head.sequence + 1))
+        found += await asyncio.gather(*(store.read(record_path(uid, each), MOST_BYTES) for each in several))
+    return tuple(found)
 
 
 async def _answer(store: Store, request: Request) -> Answer:

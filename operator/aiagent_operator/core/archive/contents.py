@@ -1,0 +1,134 @@
+"""What goes into the archive of an agent, as files: its objects as the API server had them, and its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.archive import ArchivedAgent, Gap, GapReason
+from aiagent_operator.core.archive import layout, manifest, wire
+from aiagent_operator.core.archive.held import Interval
+from aiagent_operator.core.archive.manifest import Leaving
+from aiagent_operator.core.archive.retention import Claim
+from aiagent_operator.core.objects import AgentIdentity, Manifest
+
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_KEPT: Final = ("name", "namespace", "uid", "labels", "annotations", "generation", "creationTimestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the archive, by its path in it."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is archived of an agent that leaves: what is known of it, its files, what could not be captured, and who
+    asks for how long that is kept."""
+
+    leaving: Leaving
+    files: tuple[File, ...]
+    gaps: tuple[Gap, ...]
+    claims: tuple[Claim, ...]
+
+
+def agent(raw: Manifest, identity: AgentIdentity) -> ArchivedAgent:
+    """The agent as manifests name it."""
+    spec = raw.get("spec") or {}
+    return ArchivedAgent(
+        namespace=identity.namespace,
+        name=identity.name,
+        uid=identity.uid,
+        role=(spec.get("roleRef") or {}).get("name") or "unknown",
+        accountable=_person(_accountable(spec)),
+    )
+
+
+def spec(raw: Manifest) -> File:
+    """`spec.json`: the AIAgent as it was at last, without its status, of which the journal tells.
+
+    Names of people are told by their digests: an archive may have to outlive the right to know them.
+    """
+    told = dict(raw.get("spec") or {})
+    if owners := told.get("owners"):
+        told["owners"] = [_owner(owner) for owner in owners]
+    return File(layout.SPEC, _json({**_head(raw, "AIAgent"), "spec": told}))
+
+
+def revisions(found: Iterable[Manifest], latest: int, *, terminating: bool) -> tuple[list[File], list[Gap]]:
+    """The AgentRevisions, and which are missing of those that there were up to the `latest` number."""
+    files = {
+        raw["spec"]["number"]: File(layout.revision(raw["spec"]["number"]), _object(raw, "AgentRevision"))
+        for raw in found
+    }
+    missing = [number for number in range(1, latest + 1) if number not in files]
+    if not missing:
+        return list(files.values()), []
+    why = "the namespace was being deleted" if terminating else "they had left the history (spec.revisionHistoryLimit)"
+    reason = GapReason.NAMESPACE_TERMINATING if terminating else GapReason.NOT_FOUND
+    text = f"{len(missing)} of {latest} revisions, from {missing[0]} to {missing[-1]}: {why}"
+    return list(files.values()), [manifest.gap("revisions", reason, text)]
+
+
+def evaluations(found: Iterable[Manifest], *, terminating: bool) -> tuple[list[File], list[Gap]]:
+    """The AgentEvaluations that there are; in a terminating namespace what there was cannot be known."""
+    files = [File(layout.evaluation(raw["metadata"]["name"]), _object(raw, "AgentEvaluation")) for raw in found]
+    if not terminating:
+        return files, []
+    text = "the namespace was being deleted: its journal tells the verdicts"
+    return files, [manifest.gap("evaluations", GapReason.NAMESPACE_TERMINATING, text)]
+
+
+def actions(found: Iterable[Manifest]) -> list[File]:
+    """The AgentActions that were about it."""
+    return [File(layout.action(raw["metadata"]["name"]), _object(raw, "AgentAction")) for raw in found]
+
+
+def rights(intervals: Iterable[Interval]) -> File:
+    """`rights.jsonl`: what it was allowed to do, and when."""
+    return File(layout.RIGHTS, b"".join(interval.line() for interval in intervals))
+
+
+def journal(records: Iterable[bytes]) -> File:
+    """`journal.jsonl`: the records of its journal, each as it is in the store."""
+    return File(layout.JOURNAL, b"".join(record + b"\n" for record in records))
+
+
+def _head(raw: Manifest, kind: str) -> dict[str, Any]:
+    metadata = {key: value for key, value in raw["metadata"].items() if key in _KEPT}
+    if annotations := metadata.get("annotations"):
+        # kubectl's copy of the whole object, with what is left out of it here.
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+    return {"apiVersion": meta.API_VERSION, "kind": kind, "metadata": metadata}
+
+
+def _object(raw: Manifest, kind: str) -> bytes:
+    return _json({**_head(raw, kind), **{part: raw[part] for part in ("spec", "status") if part in raw}})
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _owner(owner: Mapping[str, Any]) -> dict[str, Any]:
+    told = dict(owner)
+    for part in ("subject", "backup"):
+        if isinstance(subject := told.get(part), Mapping) and subject.get("kind") == "User":
+            told[part] = {**subject, "name": _person(subject)}
+    return told
+
+
+def _accountable(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    owners = [owner for owner in spec.get("owners") or () if owner.get("responsibility") == "Accountable"]
+    return (owners[0].get("subject") if owners else None) or {}
+
+
+def _person(subject: Mapping[str, Any]) -> str:
+    return wire.digest(f"{subject.get('kind', '')} {subject.get('name', '')}".encode())

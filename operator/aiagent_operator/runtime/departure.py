@@ -1,0 +1,202 @@
+"""Has an agent that leaves archived: what it was, what it was allowed to do and what happened to it outlives it.
+
+The steps, each done when the one before is seen to be done: its journal is told to its end; its files and their
+manifest are in the archive store; all of it was read back; with a key, the certificate says that none of its rights is
+left; an AgentArchive is on record. Only then may the agent go. Whoever is cut off between two steps is followed by one
+who finds what is there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.archivestatus import MOST_MANIFESTS
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.decommission import MOST_RIGHTS, Removed
+from aiagent_operator.core import offboarding
+from aiagent_operator.core.archive import index
+from aiagent_operator.core.archive.errors import ArchiveError
+from aiagent_operator.core.archive.layout import Layout
+from aiagent_operator.core.children import role
+from aiagent_operator.core.journal import book
+from aiagent_operator.core.objects import ChildKind, Manifest
+from aiagent_operator.core.plan import Held, Observed, Proof
+from aiagent_operator.runtime import leavings, paths, report
+from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
+from aiagent_operator.runtime.archive.keeper import Archive, Keeper
+from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.gather import NotYetSeenError
+from aiagent_operator.runtime.leavings import Leavings
+from aiagent_operator.runtime.prove import account_uid, certify, prove
+from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+
+log = logging.getLogger(__name__)
+
+# Seconds after which an archive that could not be completed is tried again.
+_AGAIN: Final = 30.0
+# What the API server will say again: no right, no such kind, not valid.
+_REFUSED: Final = (400, 403, 404, 422)
+
+
+class _WaitsError(Exception):
+    """The archive cannot be completed now; the message says why, and what to do about it."""
+
+
+class Departures:
+    """Archives agents that leave."""
+
+    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], statuses: AgentStatusWriter) -> None:
+        self._api, self._store, self._queue, self._statuses = api, store, queue, statuses
+        self._leavings = Leavings(api, store)
+
+    async def archived(self, key: AgentKey, record: AgentRecord, o: Observed) -> bool:
+        """Brings the archive to its end; False where it waits, and the status says for what."""
+        archive = self._statuses.journal.archive
+        if archive is None or await self._statuses.end(key, record, o.agent.metadata) is None:
+            return False
+        try:
+            await self._complete(key, archive, o)
+        except (StoreError, DisputedError, ArchiveError, _WaitsError) as error:
+            text = f"Its rights have ended, and its archive waits: {error}"
+            log.warning("AIAgent %s/%s: %s", key.namespace, key.name, text)
+            ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
+            await self._statuses.waits(
+                key, o.identity.uid, (ready, Verdict(Type.RECONCILING, True, ready.reason, text))
+            )
+            self._queue.add_after(key, _AGAIN)
+            return False
+        return True
+
+    async def _complete(self, key: AgentKey, archive: Archive, o: Observed) -> None:
+        # The libraries that sign take 10 MB, which an operator from which nobody leaves does without.
+        from aiagent_operator.runtime.archive import sealing  # noqa: PLC0415
+
+        raw = self._current(key, o.identity.uid).load()
+        known = book.read(raw.get("status") or {})
+        keeper = _keeper(archive, known.store)
+        where = Layout(o.identity.uid, index.name(o.identity))
+        try:
+            told = await leavings.told(keeper.store, o.identity.uid, known.head)
+            sealed = await sealing.found(keeper.store, where, _noted(raw))
+            if sealed is None:
+                parcel = await self._leavings.parcel(raw, o, told)
+                files = await sealing.put(keeper.store, where, parcel.files)
+                sealed = sealing.made(where, parcel, files, datetime.now(UTC))
+                await self._note(key, o.identity.uid, where.archive, sealed.digest)
+                await sealing.seal(keeper.store, where, sealed)
+            await sealing.sums(keeper.store, where, sealed)
+            await sealing.read_back(keeper.store, where, sealed)
+            verified_at = datetime.now(UTC)
+            proof = await self._proof(o, told.rights())
+            certificate = None
+            if archive.signing_key is not None:
+                ended = sealing.ended(proof, _removed(o, proof), keeper.location, verified_at)
+                certificate = await sealing.certify(keeper.store, where, sealed, ended, archive.signing_key)
+        except StoreError as error:
+            keeper.failed(error)
+            raise
+        body = index.build(sealed.manifest, sealed.digest, store=keeper.name, path=where.prefix)
+        await self._on_record(body, index.status(sealed.manifest, verified_at, certificate, datetime.now(UTC)))
+        await self._write(key, o.identity.uid, {"name": where.archive, "completed": report.now()})
+        await certify(self._api, o, proof)
+
+    async def _note(self, key: AgentKey, uid: str, name: str, digest: str) -> None:
+        """Says in the status which manifest is about to be written: only such a one is the operator's own."""
+        before = _noted(self._current(key, uid).load())
+        if digest not in before:
+            await self._write(key, uid, {"name": name, "manifests": [*before, digest][-MOST_MANIFESTS:]})
+
+    async def _write(self, key: AgentKey, uid: str, fields: Manifest) -> None:
+        record = self._current(key, uid)
+        archive = {**((record.load().get("status") or {}).get("archive") or {}), **fields}
+        if await self._statuses.write(key, record, {"archive": archive}) is None:
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while it was archived")
+
+    async def _proof(self, o: Observed, rights: tuple[Held, ...]) -> Proof:
+        """That nothing is left of all that it ever held, as far as one certificate says it."""
+        held = dict.fromkeys((*offboarding.rights_held(o), *rights))
+        count = itertools.accumulate(len(tuple(rule.rights())) for _, rule in held)
+        asked = [each for each, so_far in zip(held, count, strict=True) if so_far <= MOST_RIGHTS]
+        if o.proof is not None and _covers(o.proof, asked):
+            return o.proof
+        namespaces = offboarding.namespaces_held(o) | {namespace for namespace, _ in asked}
+        proof = await prove(self._api, o.identity, asked, namespaces, account_uid(o))
+        if proof.remaining:
+            raise _WaitsError(f"still in force: {'; '.join(proof.remaining)}: it is asked again")
+        return proof
+
+    async def _on_record(self, body: Manifest, status: Manifest) -> None:
+        """The AgentArchive with its status, made where there is none."""
+        name, wanted = body["metadata"]["name"], body["spec"]["manifest"]["digest"]
+        there = await self._api.find(paths.archive(name))
+        if there is None:
+            try:
+                there = await self._api.request("POST", paths.ARCHIVES, body=body)
+            except ApiError as error:
+                if error.status in _REFUSED:
+                    raise _WaitsError(f"AgentArchive {name} cannot be made: {error}") from error
+                raise
+        if there["spec"]["manifest"]["digest"] != wanted:
+            raise DisputedError(
+                f"AgentArchive {name} is of the manifest {there['spec']['manifest']['digest']}, and not of {wanted}: "
+                "find out who has made it, and remove it"
+            )
+        patch = report.differences(there.get("status") or {}, status)
+        if patch:
+            await report.write(self._api, paths.archive(name), there["metadata"]["uid"], patch)
+
+    def _current(self, key: AgentKey, uid: str) -> AgentRecord:
+        record = self._store.agents.get(key)
+        if record is None or record.uid != uid:
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has gone while it was archived")
+        return record
+
+
+def _keeper(archive: Archive, name: str) -> Keeper:
+    keeper = archive.keepers.get(name)
+    if keeper is None:
+        raise _WaitsError(
+            f'there is no archive store "{name}", where its journal is: describe it (values archive.stores)'
+        )
+    if not keeper.usable:
+        raise _WaitsError(keeper.problem)
+    return keeper
+
+
+def _covers(proof: Proof, asked: Iterable[Held]) -> bool:
+    """Whether the proof has an answer about each of the rights."""
+    known = {(answer.namespace, answer.right) for answer in proof.answers}
+    return all((namespace, right) in known for namespace, rule in asked for right in rule.rights())
+
+
+def _noted(raw: Manifest) -> tuple[str, ...]:
+    return tuple(((raw.get("status") or {}).get("archive") or {}).get("manifests") or ())
+
+
+def _removed(o: Observed, proof: Proof) -> tuple[Removed, ...]:
+    """The agent's bindings and its account, which the proof has seen gone."""
+    agent = o.identity
+    bindings = (
+        Removed(
+            kind=ChildKind.ROLE_BINDING.value,
+            namespace=namespace,
+            name=role.name_in(agent, namespace),
+            gone_at=proof.ended_at,
+        )
+        for namespace in sorted(offboarding.namespaces_held(o) | {asking.namespace for asking in proof.answers})
+    )
+    account = Removed(
+        kind=ChildKind.SERVICE_ACCOUNT.value,
+        namespace=agent.namespace,
+        name=meta.account_name(agent.name),
+        uid=account_uid(o) or None,
+        gone_at=proof.ended_at,
+    )
+    return (*bindings, account)

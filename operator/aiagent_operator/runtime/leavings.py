@@ -1,0 +1,139 @@
+"""What an agent leaves behind, read from the API server and from its journal, for its archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
+from aiagent_operator.api.decommission import MOST_RIGHTS
+from aiagent_operator.api.durations import DurationError, parse
+from aiagent_operator.core.archive import contents, held, layout, manifest
+from aiagent_operator.core.archive.contents import Parcel
+from aiagent_operator.core.archive.errors import ArchiveError
+from aiagent_operator.core.archive.manifest import Leaving
+from aiagent_operator.core.archive.retention import Claim
+from aiagent_operator.core.journal.head import Head
+from aiagent_operator.core.journal.record import Record, RecordError, read
+from aiagent_operator.core.objects import ChildKind, Manifest
+from aiagent_operator.core.plan import Held, Observed
+from aiagent_operator.runtime import paths
+from aiagent_operator.runtime.archive import records
+from aiagent_operator.runtime.archive.errors import Kind, StoreError
+from aiagent_operator.runtime.archive.store import Store as ArchiveStore
+from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.store import Store
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A journal as it is in the store: its head, its records, what was held when, and what is missing of it."""
+
+    head: Head
+    raw: tuple[bytes, ...]
+    intervals: tuple[held.Interval, ...]
+    gaps: tuple[Gap, ...] = ()
+
+    def rights(self) -> tuple[Held, ...]:
+        """Each (namespace, rule) that was ever in force, the last ones first."""
+        return held.rules(reversed(self.intervals))
+
+
+async def told(store: ArchiveStore, uid: str, head: Head) -> Told:
+    """The journal up to its head. Raises StoreError; what is missing of it, or no record, is said and not raised."""
+    try:
+        raw = await records.read_all(store, uid, head)
+    except StoreError as error:
+        if error.kind not in (Kind.MISSING, Kind.TOO_LARGE):
+            raise
+        gaps = (manifest.gap(path, GapReason.UNREADABLE, str(error)) for path in (layout.JOURNAL, layout.RIGHTS))
+        return Told(head, (), (), tuple(gaps))
+    found: list[Record] = []
+    for number, data in enumerate(raw, 1):
+        try:
+            found.append(read(data, f"record {number}"))
+        except RecordError:
+            # It is archived as it is: whoever verifies the journal is told which record is none.
+            continue
+    return Told(head, raw, held.over_time(found))
+
+
+class Leavings:
+    """Reads what agents leave behind."""
+
+    def __init__(self, api: Api, store: Store) -> None:
+        self._api, self._store = api, store
+
+    async def parcel(self, raw: Manifest, o: Observed, journal: Told) -> Parcel:
+        """All that is archived of the agent. `raw`: the agent as it is now."""
+        agent = o.identity
+        latest = ((raw.get("status") or {}).get("revision") or {}).get("latest", 0)
+        revisions = await self._children(o, ChildKind.AGENT_REVISION)
+        evaluations = await self._children(o, ChildKind.AGENT_EVALUATION)
+        files, gaps = contents.revisions(revisions, latest, terminating=o.terminating)
+        judged, unknown = contents.evaluations(evaluations, terminating=o.terminating)
+        files += [contents.spec(raw), *judged, *contents.actions(await self._actions(raw, o))]
+        gaps += [*unknown, *journal.gaps]
+        if journal.raw:
+            files += [contents.journal(journal.raw), contents.rights(journal.intervals)]
+        if (count := sum(len(tuple(rule.rights())) for _, rule in journal.rights())) > MOST_RIGHTS:
+            text = (
+                f"{count} rights were held over time: of {MOST_RIGHTS} of them, the last ones, the answer is certified"
+            )
+            gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
+        head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None
+        # A deletion gives no reason, and the rights have ended first.
+        leaving = Leaving(contents.agent(raw, agent), LeaveReason.BUSINESS, Mode.EMERGENCY, journal=head)
+        return Parcel(leaving, tuple(files), tuple(gaps), _claims(raw, o))
+
+    async def _children(self, o: Observed, kind: ChildKind) -> list[Manifest]:
+        selector = f"{meta.LABEL_AGENT_UID}={o.identity.uid}"
+        return await self._listed(paths.collection(kind, o.identity.namespace), {"labelSelector": selector})
+
+    async def _actions(self, raw: Manifest, o: Observed) -> list[Manifest]:
+        """The orders that were given about it since it is there."""
+        agent, since = o.identity, raw["metadata"]["creationTimestamp"]
+        wanted = {
+            record.uid
+            for key, record in self._store.orders.records.items()
+            if key.namespace == agent.namespace
+            and record.order is not None
+            and record.order.covers(agent.name, o.agent.metadata.labels)
+        }
+        if not wanted:
+            return []
+        found = await self._listed(f"/apis/{meta.API_VERSION}/namespaces/{agent.namespace}/agentactions", {})
+        return [
+            order
+            for order in found
+            if order["metadata"]["uid"] in wanted and order["metadata"]["creationTimestamp"] >= since
+        ]
+
+    async def _listed(self, path: str, params: dict[str, str]) -> list[Manifest]:
+        items: list[Manifest] = []
+        following: str | None = ""
+        while following is not None:
+            page: dict[str, Any] = await self._api.request(
+                "GET", path, params={**params, "limit": str(_PAGE), **({"continue": following} if following else {})}
+            )
+            items += page.get("items") or ()
+            following = (page.get("metadata") or {}).get("continue") or None
+        return items
+
+
+def _claims(raw: Manifest, o: Observed) -> tuple[Claim, ...]:
+    """Who asks that the archive be kept for how long."""
+    claims = []
+    own = ((raw.get("spec") or {}).get("retirement") or {}).get("retention")
+    if own:
+        source = f"AIAgent {o.identity.namespace}/{o.identity.name} spec.retirement.retention"
+        try:
+            claims.append(Claim(source, parse(str(own), source)))
+        except DurationError as error:
+            raise ArchiveError(str(error)) from error
+    if (asked := o.policies.retention) is not None:
+        claims += [Claim(str(source), asked.value) for source in asked.sources]
+    return tuple(claims)

@@ -1,0 +1,195 @@
+"""An agent that leaves is archived, read back and certified before it goes; and what happens where that is not so."""
+
+import orjson
+import pytest
+
+from aiagent_operator.core.archive import envelope, index, layout
+from aiagent_operator.core.objects import AgentIdentity
+from support import agents, archives
+from support.agents import permission
+from support.archivefolder import ArchiveFolder
+from support.committee import here, new_policy
+from support.kube import Kube, Object
+from support.operator import Installation
+from support.workplace import Workplace
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def archive(installed: Installation) -> ArchiveFolder:
+    return installed.archive
+
+
+def record(admin: Kube, namespace: str, name: str, uid: str) -> Object:
+    """The AgentArchive of an agent that has left."""
+    found = admin.get(agents.API, "agentarchives", index.name(AgentIdentity(namespace, name, uid)))
+    assert found["spec"]["agent"]["uid"] == uid
+    return found
+
+
+def conditions(obj: Object) -> dict[str, tuple[str, str]]:
+    return {c["type"]: (c["status"], c["reason"]) for c in obj["status"]["conditions"]}
+
+
+def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Workplace, archive: ArchiveFolder) -> None:
+    crm = place.new_namespace("crm")
+    new_policy(place, "short", here(place), archive={"retention": "24h"})
+    place.employ(
+        "triage",
+        place.new_role(),
+        permission("read-tickets", crm),
+        permission("refund"),
+        retirement={"retention": "8760h"},
+    )
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.order("Suspend", "stop", "triage")
+    place.until_reason("triage", "Ready", "Suspended")
+    place.order("Resume", "go-on", "triage")
+    place.until_settled("triage")
+    place.change("triage", handbook={"instructions": {"inline": "Be brief."}}, permissions=[])
+    place.until_settled("triage")
+    owner = place.get("triage")["spec"]["owners"][0]["subject"]["name"]
+
+    place.dismiss("triage")
+    place.until_gone("triage")
+
+    files = archive.archived(uid)
+    manifest = archive.verified(uid)
+    assert files.keys() == {
+        # The order that Resume has ended is gone.
+        "actions/go-on.json", "certificate.json", "journal.jsonl", "manifest.json",
+        "revisions/1.json", "revisions/2.json", "rights.jsonl", "sha256sums", "spec.json",
+    }  # fmt: skip
+    assert "notCaptured" not in manifest or manifest["notCaptured"] == []
+    assert manifest["retention"]["duration"] == "8760h"
+    assert manifest["retention"]["sources"] == [f"AIAgent {place.namespace}/triage spec.retirement.retention"]
+    assert files["journal.jsonl"].splitlines() == [raw for _, raw in archive.entries(uid)]
+    assert orjson.loads(files["journal.jsonl"].splitlines()[-1])["type"].endswith("Terminated")
+    # Each permission was in force twice: it was suspended in between.
+    held = [orjson.loads(line) for line in files["rights.jsonl"].splitlines()]
+    assert sorted(interval["permission"] for interval in held) == 2 * ["read-tickets"] + 2 * ["refund"]
+    assert all(interval["until"] for interval in held)
+    assert not [path for path, data in files.items() if owner.encode() in data]
+    statement = orjson.loads(_payload(files))["predicate"]
+    rights = {(r["right"]["namespace"], r["right"]["resource"], r["right"]["verb"]) for r in statement["rights"]}
+    assert {(crm, "tickets", "get"), (crm, "tickets", "list"), (place.namespace, "refunds", "create")} == rights
+    assert not any(right["answer"]["allowed"] for right in statement["rights"])
+    assert ("ServiceAccount", place.namespace) in {(r["kind"], r["namespace"]) for r in statement["removed"]}
+
+    found = record(place.admin, place.namespace, "triage", uid)
+    assert found["spec"]["manifest"]["items"] == len(manifest["items"]) == 6
+    assert found["spec"]["path"] == f"archives/{uid}/{manifest['archive']}"
+    assert found["status"]["phase"] == "Certified"
+    assert conditions(found) == {
+        "Ready": ("True", "Certified"), "Verified": ("True", "ReadBack"), "Certified": ("True", "Certified")
+    }  # fmt: skip
+    assert place.children(uid) == {}
+
+
+def _payload(files: dict[str, bytes]) -> bytes:
+    return envelope.verified(files[layout.CERTIFICATE], archives.KEYS, layout.CERTIFICATE).payload
+
+
+def test_without_a_key_there_is_no_certificate_and_it_is_said(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(archive_file=str(archive.described(signed=False))):
+        place.employ("triage", place.new_role(), permission("refund"))
+        uid = place.until_ready("triage")["metadata"]["uid"]
+        place.dismiss("triage")
+        place.until_gone("triage")
+    files = archive.archived(uid)
+    archive.verified(uid, certified=False)
+    assert layout.CERTIFICATE not in files
+    found = record(place.admin, place.namespace, "triage", uid)
+    assert found["status"]["phase"] == "Sealed"
+    assert conditions(found)["Certified"] == ("False", "NoSigningKey")
+
+
+def test_a_manifest_of_somebody_elses_is_not_taken_for_its_own(place: Workplace, archive: ArchiveFolder) -> None:
+    place.employ("triage", place.new_role(), permission("refund"))
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    name = index.name(AgentIdentity(place.namespace, "triage", uid))
+    planted = archive.path / "archives" / uid / name / layout.MANIFEST
+    planted.parent.mkdir(parents=True)
+    planted.write_text("{}\n")
+    try:
+        place.dismiss("triage")
+        place.until(
+            "triage",
+            lambda agent: "its archive waits" in agents.condition(agent, "Ready")["message"],
+            what="its archive to wait",
+        )
+        place.until_reason("triage", "Ready", "Offboarding", "somebody else has written it")
+        place.until_cannot("triage", "create", "refunds")
+        assert [kind for kind, _, _ in place.children(uid)] == ["AgentRevision"]
+    finally:
+        # Else it would wait for ever, and tests after this one for it.
+        planted.unlink()
+    # It is tried again by itself; this is sooner.
+    place.touch(place.get("triage"))
+    place.until_gone("triage")
+    archive.verified(uid)
+
+
+def test_while_the_store_is_away_its_records_stay_and_its_rights_do_not(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(archive_proof_interval="1") as operator:
+        place.employ("triage", place.new_role(), permission("refund"))
+        uid = place.until_ready("triage")["metadata"]["uid"]
+        operator.until_idle()
+        with archive.away():
+            place.dismiss("triage")
+            place.until("triage", lambda a: agents.condition(a, "JournalBehind"), what="the wait for the store")
+            place.until_cannot("triage", "create", "refunds")
+        place.until_gone("triage")
+    archive.verified(uid)
+
+
+def test_agents_of_a_deleted_namespace_are_sealed_with_what_is_missing_named(
+    place: Workplace, archive: ArchiveFolder
+) -> None:
+    home, crm = place.new_namespace("doomed"), place.new_namespace("crm")
+    role = place.new_role()
+    names = [f"triage-{number}" for number in range(3)]
+    for name in names:
+        place.admin.create(agents.agent(home, name, role, permission("read-tickets", crm), permission("refund")))
+    uids = {}
+    for name in names:
+        agent = place.admin.wait_object(
+            agents.API,
+            "aiagents",
+            name,
+            lambda a: (agents.condition(a, "Ready") or {}).get("status") == "True",
+            what="the agent to be onboarded",
+            namespace=home,
+        )
+        uids[name] = agent["metadata"]["uid"]
+
+    place.admin.delete("v1", "namespaces", home)
+
+    place.admin.wait_gone("v1", "namespaces", home, timeout=120)
+    for name, uid in uids.items():
+        manifest = archive.verified(uid)
+        missing = {gap["path"]: gap["reason"] for gap in manifest.get("notCaptured") or ()}
+        assert missing.get("evaluations") == "NamespaceTerminating"
+        assert set(missing.values()) == {"NamespaceTerminating"}
+        assert archive.told(uid)[-1] == "Terminated"
+        assert place.children(uid) == {}
+        found = record(place.admin, home, name, uid)
+        assert found["spec"]["notCaptured"] == manifest["notCaptured"]
+
+
+def test_the_longest_retention_that_anybody_asks_for_holds(place: Workplace, archive: ArchiveFolder) -> None:
+    long = new_policy(place, "long", here(place), archive={"retention": "17520h"})
+    place.employ("triage", place.new_role(), retirement={"retention": "8760h"})
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.dismiss("triage")
+    place.until_gone("triage")
+    manifest = archive.verified(uid)
+    assert manifest["retention"]["duration"] == "17520h"
+    assert manifest["retention"]["sources"] == [f'AgentPolicy "{long}"']

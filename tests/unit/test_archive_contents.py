@@ -1,0 +1,82 @@
+"""What goes into an archive of the objects of an agent: all that tells of it, and no name of a person."""
+
+from typing import Any
+
+import orjson
+
+from aiagent_operator.api.archive import GapReason
+from aiagent_operator.core.archive import contents, layout, wire
+from aiagent_operator.core.objects import AgentIdentity
+
+AGENT = AgentIdentity("crm", "triage", "5b6a0b9c-0c0e-4f5e-9a51-6d1f6a7f2f10")
+PERSON = "anna@corp.example"
+OWNERS = [
+    {"name": "product", "responsibility": "Accountable", "subject": {"kind": "User", "name": PERSON}},
+    {
+        "name": "support",
+        "responsibility": "Responsible",
+        "subject": {"kind": "Group", "name": "support-ops"},
+        "backup": {"kind": "User", "name": PERSON},
+    },
+]
+RAW: dict[str, Any] = {
+    "metadata": {
+        "name": "triage",
+        "namespace": "crm",
+        "uid": AGENT.uid,
+        "managedFields": [{}],
+        "resourceVersion": "7",
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": PERSON, "team": "support"},
+    },
+    "spec": {"roleRef": {"name": "support"}, "owners": OWNERS},
+    "status": {"accountable": f"User {PERSON}"},
+}
+
+
+def revision(number: int) -> dict[str, Any]:
+    return {"metadata": {"name": f"triage-{number}"}, "spec": {"number": number}, "status": {"state": "Stable"}}
+
+
+def test_the_spec_has_no_name_of_a_person() -> None:
+    file = contents.spec(RAW)
+    assert file.path == layout.SPEC
+    assert PERSON.encode() not in file.data
+    told = orjson.loads(file.data)
+    assert set(told) == {"apiVersion", "kind", "metadata", "spec"}
+    assert told["metadata"]["annotations"] == {"team": "support"}
+    assert not {"managedFields", "resourceVersion"} & told["metadata"].keys()
+    first, second = told["spec"]["owners"]
+    assert first["subject"]["name"] == wire.digest(f"User {PERSON}".encode()) == second["backup"]["name"]
+    assert second["subject"] == {"kind": "Group", "name": "support-ops"}
+    assert RAW["spec"]["owners"][0]["subject"]["name"] == PERSON
+
+
+def test_the_agent_is_named_with_the_digest_of_who_was_accountable() -> None:
+    assert contents.agent(RAW, AGENT).accountable == wire.digest(f"User {PERSON}".encode())
+    assert contents.agent(RAW, AGENT).role == "support"
+
+
+def test_missing_revisions_are_said() -> None:
+    files, gaps = contents.revisions([revision(3), revision(5)], 5, terminating=False)
+    assert [file.path for file in files] == ["revisions/3.json", "revisions/5.json"]
+    assert [(gap.path, gap.reason) for gap in gaps] == [("revisions", GapReason.NOT_FOUND)]
+    assert "3 of 5 revisions, from 1 to 4" in gaps[0].message
+
+
+def test_in_a_terminating_namespace_the_reason_is_that() -> None:
+    _, gaps = contents.revisions([], 2, terminating=True)
+    assert gaps[0].reason is GapReason.NAMESPACE_TERMINATING
+    assert contents.revisions([revision(1)], 1, terminating=True)[1] == []
+    assert contents.evaluations([], terminating=True)[1][0].reason is GapReason.NAMESPACE_TERMINATING
+    assert contents.evaluations([], terminating=False) == ([], [])
+
+
+def test_records_come_with_their_status() -> None:
+    (file,) = contents.revisions([revision(1)], 1, terminating=False)[0]
+    assert orjson.loads(file.data)["status"] == {"state": "Stable"}
+    (file,) = contents.actions([{"metadata": {"name": "Stop/it"}, "spec": {"action": "Suspend"}}])
+    assert file.path == "actions/_53top_2fit.json"
+
+
+def test_the_journal_is_one_record_a_line() -> None:
+    assert contents.journal([b"{1}", b"{2}"]).data == b"{1}\n{2}\n"
