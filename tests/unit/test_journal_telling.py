@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from aiagent_operator.core.journal import book, chain
 from aiagent_operator.core.journal.pending import MOST
 from aiagent_operator.core.journal.record import read
+from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.archive.described import Described
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive
@@ -248,3 +249,18 @@ def chain_key(raw: bytes) -> tuple[str, str]:
     """Type and cause of a record."""
     found = read(raw, "a record")
     return found.type, found.cause
+
+
+async def test_what_a_lost_write_was_to_note_waits_for_nothing_once_it_is_undone(desk: Desk) -> None:
+    """Else the agent would be counted among those whose events wait, for ever."""
+    await desk.turn(granted("read"))
+    await desk.settle()
+    await desk.turn(granted("read", "refund"), written=False)
+    assert waiting() == 1
+    await desk.turn(granted("read"))
+    assert waiting() == 0
+
+
+def waiting() -> float:
+    """What the metric says of how many agents have events that wait."""
+    return next(sample.value for metric in metrics.JOURNAL_WAITING.collect() for sample in metric.samples)

@@ -194,7 +194,7 @@ class AgentReconciler:
             if ended is None:
                 return False
             metadata = ended
-            if observed.proof is not None:
+            if observed.proof is not None and observed.journal is None:
                 await certify(self._api, observed, observed.proof)
         answer = await finalizer.write(self._api, key, record.uid, metadata, plan.finalizer)
         if answer is None:

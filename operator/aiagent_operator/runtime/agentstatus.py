@@ -58,6 +58,7 @@ class AgentStatusWriter:
         """Has recorded what is noted in the status, or says why it waits, without a pass over the agent."""
         record = self._store.agents.get(key)
         if record is None:
+            self.journal.forget(key)
             return
         raw = record.load()
         old = raw.get("status") or {}
@@ -70,6 +71,9 @@ class AgentStatusWriter:
             self._queue.add(key)
         if patch and await self.write(key, record, patch) is not None:
             await self._said(key, record, old, (told.verdict,) if told.verdict else (), told)
+        if key not in self._store.agents:
+            # It has gone meanwhile, and what was remembered of it then.
+            self.journal.forget(key)
 
     async def report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
         """What is true after a pass that has nothing left to write."""

@@ -146,6 +146,8 @@ class Journal:
         if not known.closed:
             events = happened.ended(turn) if end else happened.events(turn)
         if not events and not known.waiting.events:
+            # What was to be noted by a write that came to nothing may be undone by now.
+            self._waits(key, known)
             return Told()
         step = await self._recorded(self.archive, key, record, known, wanted=not events)
         found = self._noted(record, step.book, turn, events)
