@@ -150,7 +150,7 @@ def test_while_the_store_is_away_its_records_stay_and_its_rights_do_not(
     archive.verified(uid)
 
 
-def test_agents_of_a_deleted_namespace_are_sealed_with_what_is_missing_named(
+def test_agents_of_a_deleted_namespace_are_sealed_with_what_was_kept_of_them(
     place: Workplace, archive: ArchiveFolder
 ) -> None:
     home, crm = place.new_namespace("doomed"), place.new_namespace("crm")
@@ -175,13 +175,12 @@ def test_agents_of_a_deleted_namespace_are_sealed_with_what_is_missing_named(
     place.admin.wait_gone("v1", "namespaces", home, timeout=120)
     for name, uid in uids.items():
         manifest = archive.verified(uid)
-        missing = {gap["path"]: gap["reason"] for gap in manifest.get("notCaptured") or ()}
-        assert missing.get("evaluations") == "NamespaceTerminating"
-        assert set(missing.values()) == {"NamespaceTerminating"}
+        # It was kept while it was there.
+        assert "revisions/1.json" in archive.archived(uid)
+        assert manifest["notCaptured"] == []
         assert archive.told(uid)[-1] == "Terminated"
         assert place.children(uid) == {}
-        found = record(place.admin, home, name, uid)
-        assert found["spec"]["notCaptured"] == manifest["notCaptured"]
+        assert record(place.admin, home, name, uid)["status"]["phase"] == "Certified"
 
 
 def test_the_longest_retention_that_anybody_asks_for_holds(place: Workplace, archive: ArchiveFolder) -> None:
@@ -193,3 +192,28 @@ def test_the_longest_retention_that_anybody_asks_for_holds(place: Workplace, arc
     manifest = archive.verified(uid)
     assert manifest["retention"]["duration"] == "17520h"
     assert manifest["retention"]["sources"] == [f'AgentPolicy "{long}"']
+
+
+def test_records_that_have_left_the_cluster_before_the_agent_are_in_its_archive(
+    place: Workplace, archive: ArchiveFolder
+) -> None:
+    """Revisions beyond the history."""
+    place.employ("triage", place.new_role(), revisionHistoryLimit=0)
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    for text in ("Be brief.", "Be kind."):
+        place.change("triage", handbook={"instructions": {"inline": text}})
+        place.until_settled("triage")
+    left = [("AgentRevision", place.namespace, "triage-3")]
+    place.admin.wait_for(
+        lambda: [key for key in place.children(uid) if key[0] == "AgentRevision"] == left,
+        what="its history to be short",
+    )
+    place.dismiss("triage")
+    place.until_gone("triage")
+    manifest = archive.verified(uid)
+    assert manifest["notCaptured"] == []
+    files = archive.archived(uid)
+    revisions = {path: orjson.loads(files[path]) for path in files if path.startswith("revisions/")}
+    assert {path: each["spec"]["number"] for path, each in revisions.items()} == {
+        "revisions/1.json": 1, "revisions/2.json": 2, "revisions/3.json": 3,
+    }  # fmt: skip

@@ -56,23 +56,39 @@ def test_the_agent_is_named_with_the_digest_of_who_was_accountable() -> None:
     assert contents.agent(RAW, AGENT).role == "support"
 
 
+def evaluation(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"name": "held-out"}, "status": {"phase": "Successful"}}
+
+
 def test_missing_revisions_are_said() -> None:
-    files, gaps = contents.revisions([revision(3), revision(5)], 5, terminating=False)
+    files, gaps = contents.revisions([revision(3), revision(5)], {}, 5, terminating=False)
     assert [file.path for file in files] == ["revisions/3.json", "revisions/5.json"]
     assert [(gap.path, gap.reason) for gap in gaps] == [("revisions", GapReason.NOT_FOUND)]
-    assert "3 of 5 revisions, from 1 to 4" in gaps[0].message
+    assert "3 of 5 AgentRevisions, 1, 2, 4: " in gaps[0].message
 
 
-def test_in_a_terminating_namespace_the_reason_is_that() -> None:
-    _, gaps = contents.revisions([], 2, terminating=True)
-    assert gaps[0].reason is GapReason.NAMESPACE_TERMINATING
-    assert contents.revisions([revision(1)], 1, terminating=True)[1] == []
-    assert contents.evaluations([], terminating=True)[1][0].reason is GapReason.NAMESPACE_TERMINATING
-    assert contents.evaluations([], terminating=False) == ([], [])
+def test_what_was_kept_stands_in_for_what_is_gone() -> None:
+    kept = {"revisions/1.json": b"one", "revisions/2.json": b"two", "evaluations/other.json": b"{}"}
+    files, gaps = contents.revisions([revision(2)], kept, 3, terminating=False)
+    content = {file.path: file.data for file in files}
+    assert content["revisions/1.json"] == b"one"
+    assert orjson.loads(content["revisions/2.json"])["spec"] == {"number": 2}
+    assert [gap.message.split(":")[0] for gap in gaps] == ["1 of 3 AgentRevisions, 3"]
+    assert contents.evaluations([], kept, ["other"], terminating=True) == (
+        [contents.File("evaluations/other.json", b"{}")],
+        [],
+    )
+
+
+def test_evaluations_are_missing_where_a_verdict_is_told() -> None:
+    files, gaps = contents.evaluations([evaluation("a")], {}, ["a", "b"], terminating=True)
+    assert [file.path for file in files] == ["evaluations/a.json"]
+    assert [(gap.path, gap.reason) for gap in gaps] == [("evaluations", GapReason.NAMESPACE_TERMINATING)]
+    assert contents.evaluations([evaluation("c")], {}, [], terminating=False)[1] == []
 
 
 def test_records_come_with_their_status() -> None:
-    (file,) = contents.revisions([revision(1)], 1, terminating=False)[0]
+    (file,) = contents.revisions([revision(1)], {}, 1, terminating=False)[0]
     assert orjson.loads(file.data)["status"] == {"state": "Stable"}
     (file,) = contents.actions([{"metadata": {"name": "Stop/it"}, "spec": {"action": "Suspend"}}])
     assert file.path == "actions/_53top_2fit.json"

@@ -20,6 +20,7 @@ from aiagent_operator.core.archive.verify import verify
 from aiagent_operator.runtime.archive import sealing
 from aiagent_operator.runtime.archive.directory import DirectoryStore
 from aiagent_operator.runtime.archive.errors import DisputedError, Kind, StoreError
+from aiagent_operator.runtime.archive.putting import put
 from aiagent_operator.runtime.archive.store import Put, Stat, Uploaded
 from support import archives
 from support.archive import directory
@@ -97,7 +98,7 @@ class Writer:
         """One attempt, as the operator makes it."""
         sealed = await sealing.found(store, WHERE, self.noted)
         if sealed is None:
-            files = await sealing.put(store, WHERE, what.files)
+            files = await put(store, WHERE, what.files)
             sealed = sealing.made(WHERE, what, files, NOW + timedelta(seconds=len(self.noted)))
             if note:
                 self.noted.append(sealed.digest)
@@ -161,7 +162,7 @@ async def test_a_manifest_that_nobody_noted_is_somebody_elses(tmp_path: Path) ->
 
 async def test_a_manifest_that_comes_in_between_is_not_taken(tmp_path: Path) -> None:
     store = directory(tmp_path)
-    files = await sealing.put(store, WHERE, parcel().files)
+    files = await put(store, WHERE, parcel().files)
     sealed = sealing.made(WHERE, parcel(), files, NOW)
     await store.create(WHERE.key(layout.MANIFEST), b"{}\n")
     with pytest.raises(DisputedError, match="holds something else"):

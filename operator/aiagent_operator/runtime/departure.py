@@ -30,6 +30,7 @@ from aiagent_operator.runtime import leavings, paths, report
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
+from aiagent_operator.runtime.archive.putting import put
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.gather import NotYetSeenError
 from aiagent_operator.runtime.leavings import Leavings
@@ -86,8 +87,8 @@ class Departures:
             told = await leavings.told(keeper.store, o.identity.uid, known.head)
             sealed = await sealing.found(keeper.store, where, _noted(raw))
             if sealed is None:
-                parcel = await self._leavings.parcel(raw, o, told)
-                files = await sealing.put(keeper.store, where, parcel.files)
+                parcel = await self._leavings.parcel(keeper.store, raw, o, told)
+                files = await put(keeper.store, where, parcel.files)
                 sealed = sealing.made(where, parcel, files, datetime.now(UTC))
                 await self._note(key, o.identity.uid, where.archive, sealed.digest)
                 await sealing.seal(keeper.store, where, sealed)

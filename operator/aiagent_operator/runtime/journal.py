@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core.journal import book, evaluated, happened
 from aiagent_operator.core.journal.asking import Done, Outcome
@@ -24,14 +25,16 @@ from aiagent_operator.core.journal.happened import Turn
 from aiagent_operator.core.journal.head import Head
 from aiagent_operator.core.journal.pending import NOTHING
 from aiagent_operator.core.journal.place import choose
+from aiagent_operator.core.journal.recorded import records
 from aiagent_operator.core.journal.stored import StoredError
-from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.objects import AgentIdentity, ObjectKey
 from aiagent_operator.core.plan import Room
 from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.archive import errors
-from aiagent_operator.runtime.archive.errors import StoreError
+from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
 from aiagent_operator.runtime.archive.records import settle
+from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
 
@@ -46,6 +49,9 @@ _MANY: Final = 32
 _FOUND: Final = (Outcome.RECOVERED, Outcome.FORKED, Outcome.STUCK)
 
 Status = Mapping[str, Any]
+
+
+Keep = Callable[[ArchiveStore, AgentIdentity, Iterable[ObjectKey]], Awaitable[None]]
 
 
 class NoRoomError(Exception):
@@ -82,6 +88,8 @@ class Journal:
     def __init__(self, store: Store, queue: WorkQueue[Key]) -> None:
         self._store, self._queue = store, queue
         self.archive: Archive | None = None
+        # Keeps records where they outlive the agent.
+        self.keep: Keep | None = None
         # Of each agent its UID, and the last record that this process has read or written.
         self._seen: dict[AgentKey, tuple[str, Head]] = {}
         self._waiting: dict[AgentKey, str] = {}
@@ -175,6 +183,9 @@ class Journal:
             return _Step(known)
         try:
             done = await self._settled(key, keeper, record.uid, known.waiting.events, known.head)
+        except DisputedError as error:
+            self._look_again(key)
+            return _Step(known, Reason.JOURNAL_STUCK, str(error))
         except StoreError as error:
             keeper.failed(error)
             # Should the proof find nothing wrong, it is about this journal alone.
@@ -227,6 +238,8 @@ class Journal:
         try:
             async with asyncio.timeout(_PATIENCE):
                 agent = AgentIdentity(*key, uid)
+                if self.keep is not None and (made := records(agent, wanted, self._training(uid))):
+                    await self.keep(keeper.store, agent, made)
                 done = await settle(keeper.store, agent, told, wanted, datetime.now(UTC), confirmed=confirmed)
         except TimeoutError as error:
             what = f"its records were not written within {_PATIENCE:.0f} s"
@@ -237,6 +250,10 @@ class Journal:
             metrics.JOURNAL_FOUND_TOTAL.labels(done.outcome.value).inc()
             log.warning("%s", done.message)
         return done
+
+    def _training(self, uid: str) -> frozenset[int]:
+        facts = (child.revision for child in self._store.children(uid).values() if child.revision)
+        return frozenset(fact.number for fact in facts if fact.state is RevisionState.TRAINING)
 
     def _look_again(self, key: AgentKey) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1

@@ -27,6 +27,7 @@ from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.gather import Gatherer
 from aiagent_operator.runtime.journal import Journal
+from aiagent_operator.runtime.leavings import Leavings
 from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.prometheus import Prometheus
@@ -71,6 +72,7 @@ class Leading:
         self._journal = Journal(self.store, self.queue)
         if archive is not None:
             interval = settings.archive_proof_interval
+            self._journal.keep = Leavings(api, self.store).keep
             self._journal.archive = Archive(archive, interval=interval, restored=self._journal.restored)
         gatherer = Gatherer(
             api,

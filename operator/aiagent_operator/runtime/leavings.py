@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,29 +14,37 @@ from aiagent_operator.api.durations import DurationError, parse
 from aiagent_operator.core.archive import contents, held, layout, manifest
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
+from aiagent_operator.core.archive.layout import Kept
 from aiagent_operator.core.archive.manifest import Leaving
 from aiagent_operator.core.archive.retention import Claim
+from aiagent_operator.core.journal import kinds
 from aiagent_operator.core.journal.head import Head
 from aiagent_operator.core.journal.record import Record, RecordError, read
-from aiagent_operator.core.objects import ChildKind, Manifest
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Held, Observed
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.archive import records
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
+from aiagent_operator.runtime.archive.putting import put
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.store import Store
 
 _PAGE = 500
+_JUDGED = (kinds.Kind.EVALUATED, kinds.Kind.REVIEWED)
+# Bytes of a record: more than an object of etcd's usual limit (1.5 MiB) has, written with indents.
+_LARGEST = 8 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A journal as it is in the store: its head, its records, what was held when, and what is missing of it."""
+    """A journal as it is in the store: its head, its records, what was held when, AgentEvaluations whose verdicts it
+    tells, and what is missing of it."""
 
     head: Head
     raw: tuple[bytes, ...]
     intervals: tuple[held.Interval, ...]
+    evaluated: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
 
     def rights(self) -> tuple[Held, ...]:
@@ -50,7 +60,7 @@ async def told(store: ArchiveStore, uid: str, head: Head) -> Told:
         if error.kind not in (Kind.MISSING, Kind.TOO_LARGE):
             raise
         gaps = (manifest.gap(path, GapReason.UNREADABLE, str(error)) for path in (layout.JOURNAL, layout.RIGHTS))
-        return Told(head, (), (), tuple(gaps))
+        return Told(head, (), (), gaps=tuple(gaps))
     found: list[Record] = []
     for number, data in enumerate(raw, 1):
         try:
@@ -58,7 +68,8 @@ async def told(store: ArchiveStore, uid: str, head: Head) -> Told:
         except RecordError:
             # It is archived as it is: whoever verifies the journal is told which record is none.
             continue
-    return Told(head, raw, held.over_time(found))
+    judged = dict.fromkeys(str(each.data.get("evaluation", "")) for each in found if each.kind in _JUDGED)
+    return Told(head, raw, held.over_time(found), tuple(filter(None, judged)))
 
 
 class Leavings:
@@ -67,14 +78,30 @@ class Leavings:
     def __init__(self, api: Api, store: Store) -> None:
         self._api, self._store = api, store
 
-    async def parcel(self, raw: Manifest, o: Observed, journal: Told) -> Parcel:
-        """All that is archived of the agent. `raw`: the agent as it is now."""
+    async def keep(self, store: ArchiveStore, agent: AgentIdentity, records: Iterable[ObjectKey]) -> None:
+        """Keeps AgentRevisions and AgentEvaluations in the store while they are there: no namespace that is torn down
+        takes them along, and no short history.
+
+        Raises StoreError, DisputedError, and ApiError where one cannot be read.
+        """
+        keys = sorted(records)
+        found = await asyncio.gather(*(self._api.find(paths.item(key)) for key in keys))
+        own = [
+            contents.record(raw, ChildKind(key.kind))
+            for key, raw in zip(keys, found, strict=True)
+            if raw and raw["metadata"].get("labels", {}).get(meta.LABEL_AGENT_UID) == agent.uid
+        ]
+        await put(store, Kept(agent.uid), own)
+
+    async def parcel(self, store: ArchiveStore, raw: Manifest, o: Observed, journal: Told) -> Parcel:
+        """All that is archived of the agent. `raw`: the agent as it is now; `store`: where its archive will be."""
         agent = o.identity
         latest = ((raw.get("status") or {}).get("revision") or {}).get("latest", 0)
         revisions = await self._children(o, ChildKind.AGENT_REVISION)
         evaluations = await self._children(o, ChildKind.AGENT_EVALUATION)
-        files, gaps = contents.revisions(revisions, latest, terminating=o.terminating)
-        judged, unknown = contents.evaluations(evaluations, terminating=o.terminating)
+        kept = await _kept(store, Kept(agent.uid))
+        files, gaps = contents.revisions(revisions, kept, latest, terminating=o.terminating)
+        judged, unknown = contents.evaluations(evaluations, kept, journal.evaluated, terminating=o.terminating)
         files += [contents.spec(raw), *judged, *contents.actions(await self._actions(raw, o))]
         gaps += [*unknown, *journal.gaps]
         if journal.raw:
@@ -122,6 +149,19 @@ class Leavings:
             items += page.get("items") or ()
             following = (page.get("metadata") or {}).get("continue") or None
         return items
+
+
+async def _kept(store: ArchiveStore, where: Kept) -> dict[str, bytes]:
+    """Records that are kept, by their paths."""
+    found: dict[str, str] = {}
+    for folder in layout.RECORDS:
+        async for page in store.pages(where.key(folder)):
+            for name in page:
+                path = where.path(name)
+                # Of several of one record the one under its own name was the first.
+                if not layout.is_attempt(path) or layout.plain(path) not in found:
+                    found[layout.plain(path)] = name
+    return {path: await store.read(name, _LARGEST) for path, name in found.items()}
 
 
 def _claims(raw: Manifest, o: Observed) -> tuple[Claim, ...]:

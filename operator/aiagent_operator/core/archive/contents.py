@@ -10,11 +10,12 @@ import orjson
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.archive import ArchivedAgent, Gap, GapReason
+from aiagent_operator.core import texts
 from aiagent_operator.core.archive import layout, manifest, wire
 from aiagent_operator.core.archive.held import Interval
 from aiagent_operator.core.archive.manifest import Leaving
 from aiagent_operator.core.archive.retention import Claim
-from aiagent_operator.core.objects import AgentIdentity, Manifest
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _KEPT: Final = ("name", "namespace", "uid", "labels", "annotations", "generation", "creationTimestamp")
@@ -62,28 +63,50 @@ def spec(raw: Manifest) -> File:
     return File(layout.SPEC, _json({**_head(raw, "AIAgent"), "spec": told}))
 
 
-def revisions(found: Iterable[Manifest], latest: int, *, terminating: bool) -> tuple[list[File], list[Gap]]:
-    """The AgentRevisions, and which are missing of those that there were up to the `latest` number."""
-    files = {
-        raw["spec"]["number"]: File(layout.revision(raw["spec"]["number"]), _object(raw, "AgentRevision"))
-        for raw in found
-    }
-    missing = [number for number in range(1, latest + 1) if number not in files]
+def record(raw: Manifest, kind: ChildKind) -> File:
+    """One AgentRevision or AgentEvaluation."""
+    if kind is ChildKind.AGENT_REVISION:
+        return File(layout.revision(raw["spec"]["number"]), _object(raw, kind.value))
+    return File(layout.evaluation(raw["metadata"]["name"]), _object(raw, kind.value))
+
+
+def revisions(
+    found: Iterable[Manifest], kept: Mapping[str, bytes], latest: int, *, terminating: bool
+) -> tuple[list[File], list[Gap]]:
+    """The AgentRevisions, and which are missing of those that there were up to the `latest` number.
+
+    `kept`: by their paths, what was put into the store of those that have gone meanwhile.
+    """
+    wanted = {layout.revision(number): str(number) for number in range(1, latest + 1)}
+    return _records(found, ChildKind.AGENT_REVISION, kept, wanted, terminating=terminating)
+
+
+def evaluations(
+    found: Iterable[Manifest], kept: Mapping[str, bytes], told: Iterable[str], *, terminating: bool
+) -> tuple[list[File], list[Gap]]:
+    """The AgentEvaluations, and which are missing of those whose verdicts are told, by their names. `kept`: as for
+    revisions."""
+    wanted = {layout.evaluation(name): name for name in told}
+    return _records(found, ChildKind.AGENT_EVALUATION, kept, wanted, terminating=terminating)
+
+
+def _records(
+    found: Iterable[Manifest],
+    kind: ChildKind,
+    kept: Mapping[str, bytes],
+    wanted: Mapping[str, str],
+    *,
+    terminating: bool,
+) -> tuple[list[File], list[Gap]]:
+    files = {path: File(path, kept[path]) for path in wanted if path in kept}
+    files |= {file.path: file for file in (record(raw, kind) for raw in found)}
+    missing = [name for path, name in wanted.items() if path not in files]
     if not missing:
         return list(files.values()), []
-    why = "the namespace was being deleted" if terminating else "they had left the history (spec.revisionHistoryLimit)"
+    why = "the namespace was being deleted" if terminating else "they were gone before the operator could keep them"
     reason = GapReason.NAMESPACE_TERMINATING if terminating else GapReason.NOT_FOUND
-    text = f"{len(missing)} of {latest} revisions, from {missing[0]} to {missing[-1]}: {why}"
-    return list(files.values()), [manifest.gap("revisions", reason, text)]
-
-
-def evaluations(found: Iterable[Manifest], *, terminating: bool) -> tuple[list[File], list[Gap]]:
-    """The AgentEvaluations that there are; in a terminating namespace what there was cannot be known."""
-    files = [File(layout.evaluation(raw["metadata"]["name"]), _object(raw, "AgentEvaluation")) for raw in found]
-    if not terminating:
-        return files, []
-    text = "the namespace was being deleted: its journal tells the verdicts"
-    return files, [manifest.gap("evaluations", GapReason.NAMESPACE_TERMINATING, text)]
+    text = f"{len(missing)} of {len(wanted)} {kind.value}s, {texts.some(missing)}: {why}"
+    return list(files.values()), [manifest.gap(next(iter(wanted)).split("/")[0], reason, text)]
 
 
 def actions(found: Iterable[Manifest]) -> list[File]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from aiagent_operator.core.archive.errors import PathError
 from aiagent_operator.core.archive.names import check_path, part
 from aiagent_operator.core.strict_json import quoted
 
 ROOT: Final = "archives"
+KEPT: Final = "records"
 
 SPEC: Final = "spec.json"
 RIGHTS: Final = "rights.jsonl"
@@ -32,10 +33,14 @@ TOMBSTONE: Final = "tombstone.json"
 RESERVED: Final = frozenset({SUMS, MANIFEST, CERTIFICATE, ERASURE, TOMBSTONE})
 """Files that are about the archive, and no items of it."""
 
+RECORDS: Final = ("evaluations", "revisions")
+"""Folders of what is kept while the agent is still at work."""
+
 ENCRYPTED: Final = ".age"
 """Ends the path of an encrypted item, so that people see by which tool it is read."""
 
 _ATTEMPT: Final = re.compile(r"[0-9a-f]{32}")
+_EVALUATIONS, _REVISIONS = RECORDS
 _LOGS: Final = "logs"
 _DECISIONS: Final = "decisions"
 _MOST_REVISIONS: Final = 2**31 - 1
@@ -48,8 +53,29 @@ _MEDIA_TYPES: Final = {
 }
 
 
+class Folder(Protocol):
+    """A folder of a store, in which files have paths."""
+
+    @property
+    def prefix(self) -> str:
+        """Key of the folder, without a slash at the end."""
+
+    def key(self, path: str) -> str:
+        """Key in the store of a file of the folder. Raises PathError for an unsafe path."""
+        check_path(path)
+        return f"{self.prefix}/{path}"
+
+    def path(self, key: str) -> str:
+        """The path of a file within the folder by its key. Raises PathError for keys outside, and unsafe paths."""
+        inside, path = key[: len(self.prefix) + 1], key[len(self.prefix) + 1 :]
+        if inside != f"{self.prefix}/":
+            raise PathError(f"the key {quoted(key, 200)} is not in {self.prefix}: it is of another archive")
+        check_path(path)
+        return path
+
+
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Folder):
     """The place of one archive in its store."""
 
     agent_uid: str
@@ -60,30 +86,29 @@ class Layout:
         """Key of the archive's folder, without a slash at the end."""
         return f"{ROOT}/{part(self.agent_uid)}/{part(self.archive)}"
 
-    def key(self, path: str) -> str:
-        """Key in the store of a file of the archive. Raises PathError for an unsafe path."""
-        check_path(path)
-        return f"{self.prefix}/{path}"
 
-    def path(self, key: str) -> str:
-        """The path of a file within the archive by its key. Raises PathError for keys outside, and unsafe paths."""
-        inside, path = key[: len(self.prefix) + 1], key[len(self.prefix) + 1 :]
-        if inside != f"{self.prefix}/":
-            raise PathError(f"the key {quoted(key, 200)} is not in {self.prefix}: it is of another archive")
-        check_path(path)
-        return path
+@dataclass(frozen=True, slots=True)
+class Kept(Folder):
+    """The place of what is kept of one agent while it is at work, for its archive."""
+
+    agent_uid: str
+
+    @property
+    def prefix(self) -> str:
+        """Key of the folder, without a slash at the end."""
+        return f"{KEPT}/{part(self.agent_uid)}"
 
 
 def revision(number: int) -> str:
     """Path of a revision. Raises PathError for a number that no revision has."""
     if not 1 <= number <= _MOST_REVISIONS:
         raise PathError(f"no revision has the number {number}: numbers are 1 to {_MOST_REVISIONS}")
-    return f"revisions/{number}.json"
+    return f"{_REVISIONS}/{number}.json"
 
 
 def evaluation(name: str) -> str:
     """Path of an AgentEvaluation."""
-    return f"evaluations/{part(name)}.json"
+    return f"{_EVALUATIONS}/{part(name)}.json"
 
 
 def action(name: str) -> str:

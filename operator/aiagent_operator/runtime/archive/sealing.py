@@ -1,15 +1,12 @@
 """Puts what an agent leaves behind into an archive store, reads it back, and certifies it.
 
-Nothing is overwritten, and whoever is cut off between any two requests is followed by one who finds what is there:
-a file of the same content is the same file; one of another content, of an attempt before, is left where it is, and what
-there is now goes into a folder named by its digest. Before a manifest is written its digest is noted in the agent's
-status, so that a manifest of anybody else's is never taken for the operator's own.
+Nothing is overwritten, and whoever is cut off between any two requests is followed by one who finds what is there.
+Before a manifest is written its digest is noted in the agent's status, so that a manifest of anybody else's is never
+taken for the operator's own.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +16,7 @@ from aiagent_operator.api.archive import Manifest
 from aiagent_operator.api.decommission import Removed
 from aiagent_operator.core.archive import certificate, envelope, layout, manifest, wire
 from aiagent_operator.core.archive.certificate import Ended
-from aiagent_operator.core.archive.contents import File, Parcel
+from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Layout
 from aiagent_operator.core.archive.manifest import Stored
@@ -27,9 +24,9 @@ from aiagent_operator.core.archive.retention import decide
 from aiagent_operator.core.archive.verify import Fault, Verifier
 from aiagent_operator.core.plan import Proof
 from aiagent_operator.runtime.archive.errors import DisputedError, Kind, StoreError
+from aiagent_operator.runtime.archive.putting import own
 from aiagent_operator.runtime.archive.store import Put, Store
 
-_AT_ONCE = 16
 # What somebody else has put beside an archive is no reason to keep an agent: the manifest does not know it.
 _HARMLESS = (Fault.LEFT_OVER, Fault.UNLISTED, Fault.UNSAFE)
 
@@ -70,17 +67,6 @@ async def found(store: Store, where: Layout, noted: Collection[str]) -> Sealed |
         raise DisputedError(f"archive store {store.name}: {error}") from error
 
 
-async def put(store: Store, where: Layout, files: Iterable[File]) -> tuple[Stored, ...]:
-    """Puts the files. Raises StoreError."""
-    slots = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(file: File) -> Stored:
-        async with slots:
-            return await _put(store, where, file)
-
-    return tuple(await asyncio.gather(*map(one, files)))
-
-
 def made(where: Layout, parcel: Parcel, files: Iterable[Stored], now: datetime) -> Sealed:
     """The manifest of what was put, which is not in the store yet. Raises ArchiveError for what none can hold."""
     data = manifest.seal(where.archive, parcel.leaving, files, parcel.gaps, decide(parcel.claims, now))
@@ -89,12 +75,12 @@ def made(where: Layout, parcel: Parcel, files: Iterable[Stored], now: datetime) 
 
 async def seal(store: Store, where: Layout, sealed: Sealed) -> None:
     """Puts the manifest, whose digest is noted by then. Raises StoreError, DisputedError where another one is there."""
-    await _own(store, where.key(layout.MANIFEST), sealed.data)
+    await own(store, where.key(layout.MANIFEST), sealed.data)
 
 
 async def sums(store: Store, where: Layout, sealed: Sealed) -> None:
     """Puts `sha256sums`, which follow from the manifest. Raises StoreError, DisputedError."""
-    await _own(store, where.key(layout.SUMS), manifest.sums(sealed.manifest))
+    await own(store, where.key(layout.SUMS), manifest.sums(sealed.manifest))
 
 
 async def read_back(store: Store, where: Layout, sealed: Sealed) -> None:
@@ -143,31 +129,3 @@ async def certify(
 
 def _summary(data: bytes, completed_at: datetime, key: envelope.PrivateKey) -> CertificateSummary:
     return CertificateSummary(digest=wire.digest(data), key_ids=(key.public.key_id,), completion_time=completed_at)
-
-
-async def _put(store: Store, where: Layout, file: File) -> Stored:
-    """The file under its own name, or, where an attempt before has left another there, in a folder named by its
-    digest."""
-    digest = hashlib.sha256(file.data).hexdigest()
-    if not await _is(store, where.key(file.path), file.data):
-        *folders, leaf = file.path.split("/")
-        file = File("/".join((*folders, digest[:32], leaf)), file.data)
-        await _own(store, where.key(file.path), file.data)
-    return Stored(file.path, digest, len(file.data))
-
-
-async def _own(store: Store, name: str, data: bytes) -> None:
-    if not await _is(store, name, data):
-        raise DisputedError(f"archive store {store.name}: {name} holds something else: find out who wrote it")
-
-
-async def _is(store: Store, name: str, data: bytes) -> bool:
-    """Whether the file is in the store now: made here, or by an attempt before."""
-    if await store.create(name, data) is Put.CREATED:
-        return True
-    try:
-        return await store.read(name, len(data)) == data
-    except StoreError as error:
-        if error.kind is Kind.TOO_LARGE:
-            return False
-        raise

@@ -1,0 +1,29 @@
+"""Which records of an agent its events are about: they are kept, since they may be gone when the agent leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from aiagent_operator.core.children import revision
+from aiagent_operator.core.journal.event import Event
+from aiagent_operator.core.journal.kinds import Kind
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
+
+_REVISED: Final = (Kind.REVISED, Kind.TRAINED, Kind.TRAINING_FAILED)
+_JUDGED: Final = (Kind.EVALUATED, Kind.REVIEWED)
+
+
+def records(agent: AgentIdentity, events: Iterable[Event], training: Collection[int]) -> frozenset[ObjectKey]:
+    """The AgentRevisions that are all that they will be since these events, and the AgentEvaluations with a verdict.
+
+    `training`: numbers of those that are in training still, and get what they are from that.
+    """
+    found = set()
+    for event in events:
+        if event.kind in _REVISED and event.data["revision"] not in training:
+            found.add(revision.key_of(agent, event.data["revision"]))
+        elif event.kind in _JUDGED and event.data.get("evaluation"):
+            name = event.data["evaluation"]
+            found.add(ObjectKey(ChildKind.AGENT_EVALUATION, agent.namespace, name))
+    return frozenset(found)
