@@ -1,7 +1,7 @@
 """Archives are put, read back and certified whatever the store does, and whoever is cut off between two requests."""
 
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from aiagent_operator.runtime.archive import sealing
 from aiagent_operator.runtime.archive.directory import DirectoryStore
 from aiagent_operator.runtime.archive.errors import DisputedError, Kind, StoreError
 from aiagent_operator.runtime.archive.putting import put
-from aiagent_operator.runtime.archive.store import Put, Stat, Uploaded
+from aiagent_operator.runtime.archive.store import Put
 from support import archives
 from support.archive import directory
 
@@ -58,21 +58,6 @@ class Faulty:
         async for chunk in self._store.chunks(name):
             yield chunk
 
-    async def stat(self, name: str) -> Stat | None:
-        raise NotImplementedError
-
-    async def upload(self, folder: str, leaf: str, data: AsyncIterable[bytes]) -> Uploaded:
-        raise NotImplementedError
-
-    async def delete(self, name: str) -> None:
-        raise NotImplementedError
-
-    async def tidy(self) -> int:
-        raise NotImplementedError
-
-    async def close(self) -> None:
-        raise NotImplementedError
-
     def _fail(self, name: str, *, now: bool) -> None:
         if not now:
             return
@@ -94,14 +79,13 @@ class Writer:
     def __init__(self) -> None:
         self.noted: list[str] = []
 
-    async def complete(self, store: Any, what: Parcel, *, note: bool = True) -> None:
+    async def complete(self, store: Any, what: Parcel) -> None:
         """One attempt, as the operator makes it."""
         sealed = await sealing.found(store, WHERE, self.noted)
         if sealed is None:
             files = await put(store, WHERE, what.files)
             sealed = sealing.made(WHERE, what, files, NOW + timedelta(seconds=len(self.noted)))
-            if note:
-                self.noted.append(sealed.digest)
+            self.noted.append(sealed.digest)
             await sealing.seal(store, WHERE, sealed)
         await sealing.sums(store, WHERE, sealed)
         await sealing.read_back(store, WHERE, sealed)

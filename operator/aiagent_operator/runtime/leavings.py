@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
@@ -17,9 +16,9 @@ from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Kept
 from aiagent_operator.core.archive.manifest import Leaving
 from aiagent_operator.core.archive.retention import Claim
-from aiagent_operator.core.journal import kinds
 from aiagent_operator.core.journal.head import Head
 from aiagent_operator.core.journal.record import Record, RecordError, read
+from aiagent_operator.core.journal.recorded import JUDGED
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Held, Observed
 from aiagent_operator.runtime import paths
@@ -27,11 +26,10 @@ from aiagent_operator.runtime.archive import records
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.putting import put
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
-from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.client import Api, pages
 from aiagent_operator.runtime.store import Store
 
 _PAGE = 500
-_JUDGED = (kinds.Kind.EVALUATED, kinds.Kind.REVIEWED)
 # Bytes of a record: more than an object of etcd's usual limit (1.5 MiB) has, written with indents.
 _LARGEST = 8 * 1024**2
 
@@ -68,7 +66,7 @@ async def told(store: ArchiveStore, uid: str, head: Head) -> Told:
         except RecordError:
             # It is archived as it is: whoever verifies the journal is told which record is none.
             continue
-    judged = dict.fromkeys(str(each.data.get("evaluation", "")) for each in found if each.kind in _JUDGED)
+    judged = dict.fromkeys(str(each.data.get("evaluation", "")) for each in found if each.kind in JUDGED)
     return Told(head, raw, held.over_time(found), tuple(filter(None, judged)))
 
 
@@ -139,16 +137,9 @@ class Leavings:
             if order["metadata"]["uid"] in wanted and order["metadata"]["creationTimestamp"] >= since
         ]
 
-    async def _listed(self, path: str, params: dict[str, str]) -> list[Manifest]:
-        items: list[Manifest] = []
-        following: str | None = ""
-        while following is not None:
-            page: dict[str, Any] = await self._api.request(
-                "GET", path, params={**params, "limit": str(_PAGE), **({"continue": following} if following else {})}
-            )
-            items += page.get("items") or ()
-            following = (page.get("metadata") or {}).get("continue") or None
-        return items
+    async def _listed(self, path: str, params: Mapping[str, str]) -> list[Manifest]:
+        found = pages(self._api, path, params, size=_PAGE)
+        return [item async for page in found for item in page.get("items") or ()]
 
 
 async def _kept(store: ArchiveStore, where: Kept) -> dict[str, bytes]:

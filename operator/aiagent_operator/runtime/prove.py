@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiagent_operator.api import meta
@@ -37,26 +36,18 @@ async def prove(
     account = await _account(api, agent, account_uid)
     ended_at = datetime.now(UTC)
     rights = sorted({(namespace, right) for namespace, rule in held for right in rule.rights()}, key=str)
-    answers = await asyncio.gather(*(_review(api, slots, agent, namespace, right) for namespace, right in rights))
+    answers = await asyncio.gather(
+        *(_review(api, slots, agent, namespace, right, ended_at) for namespace, right in rights)
+    )
     remaining = [text for text in (*bindings, account) if text]
     residual: list[str] = []
-    for (namespace, right), answer in zip(rights, answers, strict=True):
-        if not answer.allowed:
+    for each in answers:
+        if not each.allowed:
             continue
-        text = f"{right} in {namespace} ({answer.reason})"
-        (remaining if f'"{role.name_in(agent, namespace)}/{namespace}"' in answer.reason else residual).append(text)
-    asked = (
-        Asking(namespace, right, ended_at, answer.at, answer.allowed, answer.reason)
-        for (namespace, right), answer in zip(rights, answers, strict=True)
-    )
-    return Proof(tuple(remaining), tuple(residual), tuple(asked), ended_at)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    at: datetime
-    allowed: bool
-    reason: str
+        text = f"{each.right} in {each.namespace} ({each.reason})"
+        own = f'"{role.name_in(agent, each.namespace)}/{each.namespace}"' in each.reason
+        (remaining if own else residual).append(text)
+    return Proof(tuple(remaining), tuple(residual), tuple(answers), ended_at)
 
 
 async def _binding(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str) -> str:
@@ -82,7 +73,9 @@ async def _account(api: Api, agent: AgentIdentity, uid: str) -> str:
     return f"{key} still exists"
 
 
-async def _review(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str, right: Right) -> _Answer:
+async def _review(  # noqa: PLR0917 - one question, with who asks and since when
+    api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str, right: Right, revoked_at: datetime
+) -> Asking:
     """What the API server says of the right."""
     resource, _, subresource = right.resource.partition("/")
     attributes = {
@@ -106,7 +99,8 @@ async def _review(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, name
         answer = await api.request("POST", _REVIEWS, body=body)
     status = answer.get("status") or {}
     allowed = status.get("allowed") is True
-    return _Answer(datetime.now(UTC), allowed, str(status.get("reason") or ("no reason given" if allowed else "")))
+    reason = str(status.get("reason") or ("no reason given" if allowed else ""))
+    return Asking(namespace, right, revoked_at, datetime.now(UTC), allowed, reason)
 
 
 async def certify(api: Api, observed: Observed, proof: Proof) -> None:

@@ -11,7 +11,8 @@ from aiagent_operator.core.journal.kinds import Kind
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
 
 _REVISED: Final = (Kind.REVISED, Kind.TRAINED, Kind.TRAINING_FAILED)
-_JUDGED: Final = (Kind.EVALUATED, Kind.REVIEWED)
+JUDGED: Final = (Kind.EVALUATED, Kind.REVIEWED)
+"""Events that tell of a verdict, and name the AgentEvaluation that it is of."""
 
 
 def records(agent: AgentIdentity, events: Iterable[Event], training: Collection[int]) -> frozenset[ObjectKey]:
@@ -23,7 +24,7 @@ def records(agent: AgentIdentity, events: Iterable[Event], training: Collection[
     for event in events:
         if event.kind in _REVISED and event.data["revision"] not in training:
             found.add(revision.key_of(agent, event.data["revision"]))
-        elif event.kind in _JUDGED and event.data.get("evaluation"):
+        elif event.kind in JUDGED and event.data.get("evaluation"):
             name = event.data["evaluation"]
             found.add(ObjectKey(ChildKind.AGENT_EVALUATION, agent.namespace, name))
     return frozenset(found)
