@@ -89,7 +89,7 @@ class Departures:
             if sealed is None:
                 parcel = await self._leavings.parcel(keeper.store, raw, o, told)
                 files = await put(keeper.store, where, parcel.files)
-                sealed = sealing.made(where, parcel, files, datetime.now(UTC))
+                sealed = sealing.made(where, parcel, (*files, *parcel.stored), datetime.now(UTC))
                 await self._note(key, o.identity.uid, where.archive, sealed.digest)
                 await sealing.seal(keeper.store, where, sealed)
             await sealing.sums(keeper.store, where, sealed)

@@ -10,10 +10,10 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
 from aiagent_operator.api.decommission import MOST_RIGHTS
 from aiagent_operator.api.durations import DurationError, parse
-from aiagent_operator.core.archive import contents, held, layout, manifest
+from aiagent_operator.core.archive import contents, held, index, layout, manifest
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
-from aiagent_operator.core.archive.layout import Kept
+from aiagent_operator.core.archive.layout import Kept, Layout
 from aiagent_operator.core.archive.manifest import Leaving
 from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.journal.head import Head
@@ -22,7 +22,7 @@ from aiagent_operator.core.journal.recorded import JUDGED
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Held, Observed
 from aiagent_operator.runtime import paths
-from aiagent_operator.runtime.archive import records
+from aiagent_operator.runtime.archive import captured, records
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.putting import put
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
@@ -109,10 +109,12 @@ class Leavings:
                 f"{count} rights were held over time: of {MOST_RIGHTS} of them, the last ones, the answer is certified"
             )
             gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
+        stored, missed = await captured.sealable(store, Layout(agent.uid, index.name(agent)))
+        gaps += missed
         head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None
         # A deletion gives no reason, and the rights have ended first.
         leaving = Leaving(contents.agent(raw, agent), LeaveReason.BUSINESS, Mode.EMERGENCY, journal=head)
-        return Parcel(leaving, tuple(files), tuple(gaps), _claims(raw, o))
+        return Parcel(leaving, tuple(files), tuple(gaps), _claims(raw, o), stored)
 
     async def _children(self, o: Observed, kind: ChildKind) -> list[Manifest]:
         selector = f"{meta.LABEL_AGENT_UID}={o.identity.uid}"

@@ -13,7 +13,7 @@ from aiagent_operator.api.archive import ArchivedAgent, Gap, GapReason
 from aiagent_operator.core import texts
 from aiagent_operator.core.archive import layout, manifest, wire
 from aiagent_operator.core.archive.held import Interval
-from aiagent_operator.core.archive.manifest import Leaving
+from aiagent_operator.core.archive.manifest import Leaving, Stored
 from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest
 
@@ -32,12 +32,13 @@ class File:
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """What is archived of an agent that leaves: what is known of it, its files, what could not be captured, and who
-    asks for how long that is kept."""
+    asks for how long that is kept. `stored`: files that are in the archive's folder already."""
 
     leaving: Leaving
     files: tuple[File, ...]
     gaps: tuple[Gap, ...]
     claims: tuple[Claim, ...]
+    stored: tuple[Stored, ...] = ()
 
 
 def agent(raw: Manifest, identity: AgentIdentity) -> ArchivedAgent:

@@ -36,6 +36,9 @@ RESERVED: Final = frozenset({SUMS, MANIFEST, CERTIFICATE, ERASURE, TOMBSTONE})
 RECORDS: Final = ("evaluations", "revisions")
 """Folders of what is kept while the agent is still at work."""
 
+CAPTURED: Final = "captured"
+"""Folder beside these: what has been captured of an agent that leaves, and is in its archive's folder already."""
+
 ENCRYPTED: Final = ".age"
 """Ends the path of an encrypted item, so that people see by which tool it is read."""
 
@@ -119,6 +122,11 @@ def action(name: str) -> str:
 def log(pod: str, container: str) -> str:
     """Path of a container's log."""
     return f"{_LOGS}/{part(pod)}/{part(container)}.log"
+
+
+def captured(path: str) -> str:
+    """Path of the note that says what became of an item: whether it was captured, and by which attempt, or why not."""
+    return f"{CAPTURED}/{part(item(path))}.json"
 
 
 def decision(name: str) -> str:

@@ -79,7 +79,7 @@ def seal(archive: str, leaving: Leaving, files: Iterable[Stored], gaps: Iterable
             mode=leaving.mode,
             journal=leaving.journal,
             retention=retention.record(),
-            items=tuple(sorted(map(_item, files), key=lambda item: item.path)),
+            items=tuple(sorted(map(item, files), key=lambda each: each.path)),
             not_captured=tuple(sorted(gaps, key=lambda gap: gap.path)),
         )
     except ValidationError as error:
@@ -135,7 +135,8 @@ def personal_keys(manifest: Manifest) -> tuple[str, ...]:
     return tuple(sorted({item.encrypted.key_id for item in manifest.items if item.personal and item.encrypted}))
 
 
-def _item(file: Stored) -> Item:
+def item(file: Stored) -> Item:
+    """The file as a manifest lists it. Raises ArchiveError for a digest that is none."""
     if not _HEX.fullmatch(file.digest):
         raise ArchiveError(f"the digest of {quoted(file.path)} is {quoted(file.digest)}: write 64 hex digits")
     return Item(

@@ -1,0 +1,96 @@
+"""What was captured before an archive is sealed is found again, whoever noted it, and nothing else is taken for it."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiagent_operator.api.archive import Encryption, Gap, GapReason
+from aiagent_operator.core.archive import layout, manifest, noted, payload
+from aiagent_operator.core.archive.errors import ArchiveError
+from aiagent_operator.core.archive.layout import Kept, Layout
+from aiagent_operator.core.archive.manifest import Stored
+from aiagent_operator.runtime.archive import captured
+from aiagent_operator.runtime.archive.errors import DisputedError
+from support.archive import directory
+
+UID = "5b6a0b9c-0c0e-4f5e-9a51-6d1f6a7f2f10"
+ATTEMPT, OTHER = "0" * 32, "f" * 32
+KEY = Encryption(algorithm=payload.ALGORITHM, key_id=payload.encryption(payload.new_identity()).key_id)
+
+
+def log(attempt: str = ATTEMPT, data: bytes = b"secret", pod: str = "triage-1", container: str = "app") -> Stored:
+    *folders, leaf = layout.encrypted(layout.log(pod, container)).split("/")
+    path = "/".join((*folders, attempt, leaf))
+    return Stored(path, hashlib.sha256(data).hexdigest(), len(data), personal=True, encrypted=KEY)
+
+
+def gap(pod: str = "triage-1", container: str = "app") -> Gap:
+    return manifest.gap(layout.log(pod, container), GapReason.UNREACHABLE, "node a does not answer")
+
+
+NAMES = st.text(min_size=1, max_size=200)
+DIGESTS = st.binary(max_size=3)
+
+
+@given(NAMES, NAMES, DIGESTS)
+def test_notes_say_what_was_noted(pod: str, container: str, data: bytes) -> None:
+    for what in (log(data=data, pod=pod, container=container), gap(pod, container)):
+        assert noted.read(noted.written(what), layout.captured(what.path)) == what
+
+
+def test_all_that_is_said_of_one_item_has_one_place() -> None:
+    assert layout.captured(log().path) == layout.captured(log(OTHER).path) == layout.captured(gap().path)
+    assert layout.captured(log().path) != layout.captured(log(container="init").path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"gap": {"path": "logs/other/app.log", "reason": "Unreachable", "message": "x"}}',
+        b'{"item": {"path": "spec.json", "digest": "sha256:0", "size": 1, "mediaType": "a/b"}}',
+    ],
+)
+def test_what_is_no_note_of_the_item_is_refused(data: bytes) -> None:
+    with pytest.raises(ArchiveError, match="captured/"):
+        noted.read(data, layout.captured(log().path))
+
+
+async def test_the_first_note_holds(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    assert await captured.noted(store, UID) == ((), ())
+    await captured.note(store, UID, log())
+    await captured.note(store, UID, log(OTHER))
+    await captured.note(store, UID, gap())
+    await captured.note(store, UID, gap(container="init"))
+    assert await captured.noted(store, UID) == ((log(),), (gap(container="init"),))
+    assert await captured.noted(store, "another") == ((), ())
+
+
+async def test_a_note_of_somebody_elses_is_named(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    name = Kept(UID).key(layout.captured(log().path))
+    await store.create(name, b"x" * (noted.LIMIT + 1))
+    with pytest.raises(DisputedError, match=name):
+        await captured.noted(store, UID)
+
+
+async def test_only_what_is_still_there_is_sealed(tmp_path: Path) -> None:
+    store, where = directory(tmp_path), Layout(UID, "crm.triage.0000")
+    whole, short, gone = log(), log(container="short"), log(container="gone")
+    for each in (whole, short, gone):
+        await captured.note(store, UID, each)
+    await store.create(where.key(whole.path), b"secret")
+    await store.create(where.key(short.path), b"s")
+    stored, gaps = await captured.sealable(store, where)
+    assert stored == (whole,)
+    assert {(each.path, each.reason) for each in gaps} == {
+        (layout.log("triage-1", "short"), GapReason.NOT_FOUND),
+        (layout.log("triage-1", "gone"), GapReason.NOT_FOUND),
+    }
+    assert "1 bytes" in next(each.message for each in gaps if "short" in each.path)
