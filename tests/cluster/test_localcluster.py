@@ -11,6 +11,7 @@ import urllib3
 
 from support.kube import ApiError, Kube, wait_for
 from support.localcluster import BuildError, ComponentDied, ControlPlane
+from support.localcluster.components import LOG
 from support.localcluster.process import start_time
 from support.localcluster.toolchain import LOCK, find_go, parse_go_version
 
@@ -96,6 +97,8 @@ def test_a_pod_on_a_fake_node_becomes_ready_and_goes_when_deleted(admin: Kube, n
 
     assert pod["spec"]["nodeName"].startswith("fake-")
     assert pod["status"]["podIP"]
+    told = admin.raw("GET", f"/api/v1/namespaces/{namespace}/pods/app/log")
+    assert told.splitlines() == [line.text for line in LOG]
     scheduled = lambda item: item["spec"].get("nodeName")  # noqa: E731
     held = admin.wait_object("v1", "pods", "held", scheduled, what="the pod to be scheduled", namespace=namespace)
     assert not _ready(held)

@@ -20,6 +20,21 @@ QPS, BURST = 5000, 10000
 
 
 @dataclass(frozen=True)
+class Line:
+    """What a container has said, and when."""
+
+    at: str
+    text: str
+
+
+LOG = (
+    Line("2026-01-02T03:04:05.000000001Z", "I have read ticket 4711 of Ada"),
+    Line("2026-01-02T03:04:06.000000002Z", "I have answered it"),
+)
+"""The log of each container on a fake node."""
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where everything of one control plane is."""
 
@@ -28,6 +43,7 @@ class Layout:
     etcd_port: int
     etcd_peer_port: int
     api_port: int
+    kubelet_port: int
     detached: bool
 
     @property
@@ -95,6 +111,8 @@ def kube_apiserver(layout: Layout, authority: Authority, *, audit: bool) -> Comp
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
+        # Names of fake nodes are in no DNS.
+        "--kubelet-preferred-address-types=InternalIP",
         "--profiling=false",
     ]
     if audit:
@@ -144,13 +162,32 @@ def kube_scheduler(layout: Layout, authority: Authority) -> Component:
 
 
 def kwok(layout: Layout, authority: Authority) -> Component:
-    """The fake kubelets."""
+    """The fake kubelets. Every container has written the same log, see LOG."""
     config = layout.kubeconfig(authority, "kwok", "localcluster:kwok", ("system:masters",))
+    cert, key = authority.server("kubelet", [HOST])
+    log = layout.folder / "containers.log"
+    log.write_text("".join(f"{line.at} stdout F {line.text}\n" for line in LOG))
+    logs = layout.folder / "logs.yaml"
+    logs.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "kwok.x-k8s.io/v1alpha1",
+                "kind": "ClusterLogs",
+                "metadata": {"name": "all"},
+                "spec": {"logs": [{"logsFile": str(log)}]},
+            }
+        )
+    )
     return layout.component(
         "kwok",
         f"--kubeconfig={config}",
         f"--config={HERE / 'stages.yaml'}",
+        f"--config={logs}",
         "--manage-all-nodes=true",
         "--node-lease-duration-seconds=40",
-        "--server-address=",
+        f"--server-address={HOST}:{layout.kubelet_port}",
+        f"--node-ip={HOST}",
+        f"--node-port={layout.kubelet_port}",
+        f"--tls-cert-file={cert}",
+        f"--tls-private-key-file={key}",
     )

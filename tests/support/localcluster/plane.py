@@ -67,6 +67,7 @@ class ControlPlane:
                 etcd_port=self._ports.take(),
                 etcd_peer_port=self._ports.take(),
                 api_port=self._ports.take(),
+                kubelet_port=self._ports.take(),
                 detached=self._detached,
             )
             self._authority = authority = Authority(folder / "pki")
