@@ -222,8 +222,34 @@ def test_giving_an_agent_more_than_the_ceiling(office: Office) -> None:
 
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "update", "patch", "delete"])
 def test_having_secrets(office: Office, verb: str) -> None:
-    for namespace in (office.namespace, chart.NAMESPACE, "kube-system"):
+    namespaces = [office.namespace, "kube-system"]
+    if verb not in ("get", "create"):
+        # Where the keys of archives are.
+        namespaces.append(chart.NAMESPACE)
+    for namespace in namespaces:
         assert not office.admin.allowed(chart.USERNAME, verb, "secrets", groups=chart.GROUPS, namespace=namespace)
+
+
+OTHER_SECRETS: dict[str, Object] = {
+    "a token": {
+        "type": "kubernetes.io/service-account-token",
+        "metadata": {"name": "archive-key.token", "annotations": {"kubernetes.io/service-account.name": "default"}},
+    },
+    "no key": {"type": "Opaque", "metadata": {"name": "archive-key.crm.triage.0a1b2c3d"}},
+    "another name": {"type": "workforce.dev/archive-key", "metadata": {"name": "archive-signing"}},
+}
+
+
+@pytest.mark.parametrize("what", OTHER_SECRETS)
+def test_making_other_secrets_than_keys_of_archives(office: Office, what: str) -> None:
+    secret = OTHER_SECRETS[what]
+    metadata = {**secret["metadata"], "namespace": chart.NAMESPACE}
+    with refused("operator-kinds", "archive-key"):
+        office.operator.raw(
+            "POST",
+            f"/api/v1/namespaces/{chart.NAMESPACE}/secrets",
+            {"apiVersion": "v1", "kind": "Secret", **secret, "metadata": metadata},
+        )
 
 
 def test_reading_the_secrets_of_a_namespace(office: Office) -> None:
@@ -340,7 +366,8 @@ VERSIONS = {"Lease": "coordination.k8s.io/v1"}
 @pytest.mark.parametrize("kind", CONTENT)
 def test_writing_other_kinds_where_the_ceiling_gives_it(office: Office, boundless: None, kind: str) -> None:
     obj = office.obj(VERSIONS.get(kind, "v1"), kind, "loot", **CONTENT[kind])
-    with refused("operator-kinds", "belong to other controllers" if kind == "Lease" else GIVES_TOO_MUCH):
+    remedy = {"Lease": "belong to other controllers", "Secret": "are for their owners to make"}
+    with refused("operator-kinds", remedy.get(kind, GIVES_TOO_MUCH)):
         office.operator.create(obj)
 
 

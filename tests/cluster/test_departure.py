@@ -56,7 +56,8 @@ def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Work
 
     files = archive.archived(uid)
     manifest = archive.verified(uid)
-    assert files.keys() == {
+    # The logs of its pods are payload, and have a test of their own.
+    assert {path for path in files if not layout.is_payload(path)} == {
         # The order that Resume has ended is gone.
         "actions/go-on.json", "certificate.json", "journal.jsonl", "manifest.json",
         "revisions/1.json", "revisions/2.json", "rights.jsonl", "sha256sums", "spec.json",
@@ -78,7 +79,8 @@ def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Work
     assert ("ServiceAccount", place.namespace) in {(r["kind"], r["namespace"]) for r in statement["removed"]}
 
     found = record(place.admin, place.namespace, "triage", uid)
-    assert found["spec"]["manifest"]["items"] == len(manifest["items"]) == 6
+    assert found["spec"]["manifest"]["items"] == len(manifest["items"])
+    assert len([item for item in manifest["items"] if not item["personal"]]) == 6
     assert found["spec"]["path"] == f"archives/{uid}/{manifest['archive']}"
     assert found["status"]["phase"] == "Certified"
     assert conditions(found) == {
@@ -177,7 +179,10 @@ def test_agents_of_a_deleted_namespace_are_sealed_with_what_was_kept_of_them(
         manifest = archive.verified(uid)
         # It was kept while it was there.
         assert "revisions/1.json" in archive.archived(uid)
-        assert manifest["notCaptured"] == []
+        # Its pods may have been gone before it could be asked what they had logged.
+        missing = {(gap["path"].split("/")[0], gap["reason"]) for gap in manifest["notCaptured"]}
+        assert missing <= {("logs", "NamespaceTerminating")}
+        assert missing or any(item["path"].startswith("logs/") for item in manifest["items"])
         assert archive.told(uid)[-1] == "Terminated"
         assert place.children(uid) == {}
         assert record(place.admin, home, name, uid)["status"]["phase"] == "Certified"

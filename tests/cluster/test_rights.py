@@ -41,9 +41,11 @@ def place(vacant: Workplace) -> Workplace:
 
 
 def test_nothing_in_the_chart_gives_the_operator_more_than_it_names() -> None:
-    wild = ("*", "escalate", "bind", "impersonate", "nodes", "secrets", "serviceaccounts/token", "pods/exec")
+    wild = ("*", "escalate", "bind", "impersonate", "nodes", "serviceaccounts/token", "pods/exec")
     for right, where in _rendered().items():
         assert not set(right) & set(wild), f"{where}: {right}"
+        # In its own namespace, for the keys of archives.
+        assert right[1] != "secrets" or where == "Role aiagent-operator", f"{where}: {right}"
     bound = {
         (obj["kind"], obj["roleRef"]["name"])
         for obj in chart.render()

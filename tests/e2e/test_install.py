@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from aiagent_operator.api.archive import Encryption
+from aiagent_operator.core.archive import archivekey, layout, payload
 from e2e.conftest import ARCHIVE, IMAGE, agent, condition, running_pod, wait_ready
 from support import archives, chart
 from support.kindcluster import on_node
@@ -222,7 +224,7 @@ def test_the_journal_is_on_the_volume_and_outlives_the_agent(kube: Kube) -> None
 
 
 def test_who_leaves_is_archived_with_a_certificate_that_an_auditor_verifies(kube: Kube, tmp_path: Path) -> None:
-    kube.apply(clerk("leaves"))
+    kube.apply(clerk("leaves", script=f"print('ticket 4711 of Ada is answered', flush=True); {SLEEP}"))
     uid = wait_ready(kube, NAMESPACE, "leaves")["metadata"]["uid"]
     kube.delete("workforce.dev/v1alpha1", "aiagents", "leaves", namespace=NAMESPACE)
     kube.wait_gone("workforce.dev/v1alpha1", "aiagents", "leaves", namespace=NAMESPACE, timeout=90)
@@ -243,6 +245,22 @@ def test_who_leaves_is_archived_with_a_certificate_that_an_auditor_verifies(kube
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert decrypted(kube, tmp_path / record["spec"]["path"], record["metadata"]["name"]) == [
+        "ticket 4711 of Ada is answered"
+    ]
+
+
+def decrypted(kube: Kube, folder: Path, archive: str) -> list[str]:
+    """What the one log of an archive says, without the times, with the key that the operator has made for it."""
+    manifest = json.loads((folder / layout.MANIFEST).read_text())
+    assert manifest["notCaptured"] == []
+    (item,) = [item for item in manifest["items"] if item["personal"]]
+    secret = kube.get("v1", "secrets", f"{archivekey.PREFIX}{archive}", namespace=chart.NAMESPACE)
+    identity = base64.b64decode(secret["data"][archivekey.FIELD]).decode()
+    clear = bytearray()
+    how = Encryption.model_validate(item["encrypted"])
+    payload.decrypt([(folder / item["path"]).read_bytes()], clear.extend, identity, how)
+    return [line.partition(" ")[2] for line in clear.decode().splitlines()]
 
 
 def rights(kube: Kube) -> dict[str, str]:

@@ -86,6 +86,7 @@ class OperatorProcess:
             "health_port": str(self.port),
             "log_format": "text",
             "log_level": "DEBUG",
+            "capture_deadline": "10",
             **(settings or {}),
         }
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIAGENT_", "KUBE"))}

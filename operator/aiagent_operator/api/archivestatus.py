@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import StringConstraints
 
-from aiagent_operator.api.fields import ATOMIC, Digest, Model, described
+from aiagent_operator.api.archive import Gap
+from aiagent_operator.api.fields import AS_SET, ATOMIC, Digest, Model, described, map_by
 
 MOST_MANIFESTS = 8
+MOST_GAPS = 16
+
+
+class Capture(StrEnum):
+    """What is captured of an agent that leaves before it goes."""
+
+    LOGS = "Logs"
 
 
 class ArchiveStatus(Model):
@@ -23,6 +32,18 @@ class ArchiveStatus(Model):
             max_length=MOST_MANIFESTS,
             json_schema_extra=ATOMIC,
         ),
+    ] = ()
+    captured: Annotated[
+        tuple[Capture, ...],
+        described(
+            "What was captured before the agent's pods went, as far as it could be: Logs of their containers.",
+            max_length=8,
+            json_schema_extra=AS_SET,
+        ),
+    ] = ()
+    not_captured: Annotated[
+        tuple[Gap, ...],
+        described("What of that is missing, and why.", max_length=MOST_GAPS, json_schema_extra=map_by("path")),
     ] = ()
     completed: Annotated[str, StringConstraints(max_length=64)] | None = described(
         "When the archive was read back, certified where there is a key, and on record as an AgentArchive: the agent "

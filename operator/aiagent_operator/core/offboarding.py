@@ -1,8 +1,8 @@
 """Decision about an agent that is being deleted.
 
-Order, each step only when the one before is observed: bindings; Roles, work and runs; accounts, handbook and, once no
-pod is left that they limit, the network policies; proof; archive; the records that are in it; finalizer. Nothing is
-created in its namespace, so that one that is terminating ends.
+Order, each step only when the one before is observed: bindings; what its pods have logged; Roles, work and runs;
+accounts, handbook and, once no pod is left that they limit, the network policies; proof; archive; the records that are
+in it; finalizer. Nothing is created in its namespace, so that one that is terminating ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import workload
+from aiagent_operator.core import capturing, workload
 from aiagent_operator.core.children import role
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Held, Observed, Plan, Verb, Write, delete
@@ -48,6 +48,9 @@ def _decide(o: Observed) -> Plan:
     work = workload.leave(o, ())
     roles = _of(o, ChildKind.ROLE, ChildKind.JOB)
     left = _of(o, *_PODS)
+    if left and (due := capturing.due(o)):
+        waits = _waiting(Reason.OFFBOARDING, "Its rights have ended; reading what its pods have logged before they go")
+        return replace(waits, capture=due)
     if roles or left:
         plan = _step(o, roles, "removing: waiting for Roles, work and runs to be gone")
         released = traffic.release(o)

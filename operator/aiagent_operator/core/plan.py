@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from aiagent_operator.api.aiagent import AIAgent
+from aiagent_operator.api.archivestatus import Capture
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.evaluation.asking import Asking, Measured
@@ -240,7 +241,8 @@ class Plan:
     read before. `measure` is asked while the pass goes on to its end; the answers are in `measured` of the next one.
     `status` holds the fields of the status other than conditions. `first` are those of them that must stand there
     before any write is sent: a crash in between leaves the same decision. `training`: what it rests on. `archive`: all
-    that it held is proved gone, and what it leaves behind is to be archived.
+    that it held is proved gone, and what it leaves behind is to be archived. `capture`: what is to be read before that,
+    while it is there, and while the pass goes on to its end.
     `requeue_after` is in seconds.
     """
 
@@ -255,5 +257,6 @@ class Plan:
     first: Mapping[str, Any] = field(default_factory=dict)
     revokes: bool = False
     archive: bool = False
+    capture: frozenset[Capture] = frozenset()
     training: View | None = None
     requeue_after: float | None = None

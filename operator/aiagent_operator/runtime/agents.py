@@ -17,6 +17,7 @@ from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.rights import bindings
 from aiagent_operator.runtime import finalizer, repairs
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.captures import Captures
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.departure import Departures
 from aiagent_operator.runtime.execute import Executor
@@ -50,8 +51,9 @@ class AgentReconciler:
         executor: Executor,
         measuring: Measuring,
         statuses: AgentStatusWriter,
+        captures: Captures,
     ) -> None:
-        self._statuses = statuses
+        self._statuses, self._captures = statuses, captures
         self._departures = Departures(api, store, queue, statuses)
         self._api, self._store, self._queue = api, store, queue
         self._gather, self._execute, self._measuring = gatherer, executor, measuring
@@ -79,6 +81,7 @@ class AgentReconciler:
                 self._memory.pop(key, None)
                 self._fleet.forget(key)
                 self._measuring.want(key, ())
+                self._captures.want(key, None, ())
                 self._statuses.journal.forget(key)
                 return
             try:
@@ -122,6 +125,7 @@ class AgentReconciler:
         else:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
         self._measuring.want(key, plan.measure)
+        self._captures.want(key, observed, plan.capture)
         await self._look_at_pods(key, observed, plan, memory)
         await self._statuses.report(key, record, plan)
         self._fleet.finished(key)

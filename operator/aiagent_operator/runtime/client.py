@@ -7,6 +7,7 @@ rotation). Its generated classes are passed over on purpose: a plain request cos
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
 import time
@@ -175,6 +176,27 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"WATCH {path}: {type(error).__name__}: {error}") from error
 
+    @contextlib.asynccontextmanager
+    async def opened(self, path: str, params: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of an answer as it comes, of any size; what the caller leaves of it is not read.
+
+        Raises as `request` does, also while it is read: UnreachableError where nothing comes for too long.
+        """
+        headers = await self._headers("*/*")
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
+        began, code = time.monotonic(), 0
+        try:
+            response = await self._session.get(self._base + path, params=params, headers=headers, timeout=timeout)
+            code = response.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnreachableError(f"GET {path}: {type(error).__name__}: {error}") from error
+        finally:
+            metrics.observe_request("GET", path, code, time.monotonic() - began)
+        async with response:
+            if code != 200:
+                _decoded("GET", path, code, await response.read())
+            yield _body(response, path)
+
     async def _headers(self, accept: str) -> dict[str, str]:
         headers = {"Accept": accept}
         token = await self.configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
@@ -183,6 +205,14 @@ class Api:
         elif self.configuration.username:
             headers["Authorization"] = str(self.configuration.get_basic_auth_token())
         return headers
+
+
+async def _body(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UnreachableError(f"GET {path}: {type(error).__name__}: {error}") from error
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

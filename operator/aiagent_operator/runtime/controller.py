@@ -11,6 +11,7 @@ from aiagent_operator.runtime import metrics, paths, report
 from aiagent_operator.runtime.actions import ActionReconciler
 from aiagent_operator.runtime.agents import AgentReconciler
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.captures import AT_ONCE, Captures
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.execute import Executor, LeaseExpiringError
 from aiagent_operator.runtime.gather import Gatherer, NotYetSeenError
@@ -21,6 +22,7 @@ from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.orphans import OrphanReconciler
 from aiagent_operator.runtime.policies import PolicyKey
 from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.settings import Settings
 from aiagent_operator.runtime.store import AgentKey, JournalKey, Key, OrphanKey, RoleKey, Store
 
 log = logging.getLogger(__name__)
@@ -38,10 +40,20 @@ class Controller:
         executor: Executor,
         measuring: Measuring,
         journal: Journal,
+        settings: Settings,
     ) -> None:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
-        self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring, self._statuses)
+        self._captures = Captures(
+            api,
+            store,
+            queue,
+            self._statuses,
+            namespace=settings.namespace,
+            seconds=settings.capture_deadline,
+            logs=settings.archive_logs,
+        )
+        self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring, self._statuses, self._captures)
         self._actions = ActionReconciler(api, store, queue)
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._orphans = OrphanReconciler(api, store, executor)
@@ -51,6 +63,8 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(self._work())
+            for _ in range(AT_ONCE):
+                group.create_task(self._captures.work())
 
     async def _work(self) -> None:
         while True:

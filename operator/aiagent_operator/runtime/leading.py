@@ -90,7 +90,7 @@ class Leading:
         )
         self._measuring = Measuring(self._prometheus, self.queue.add)
         self._controller = Controller(
-            api, self.store, self.queue, gatherer, self._executor, self._measuring, self._journal
+            api, self.store, self.queue, gatherer, self._executor, self._measuring, self._journal, settings
         )
         self._waiting = "watches"
         # Read at each scrape, in another thread: lengths only.

@@ -10,6 +10,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
 from aiagent_operator.api.decommission import MOST_RIGHTS
 from aiagent_operator.api.durations import DurationError, parse
+from aiagent_operator.core import capturing
 from aiagent_operator.core.archive import contents, held, index, layout, manifest
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
@@ -94,7 +95,8 @@ class Leavings:
     async def parcel(self, store: ArchiveStore, raw: Manifest, o: Observed, journal: Told) -> Parcel:
         """All that is archived of the agent. `raw`: the agent as it is now; `store`: where its archive will be."""
         agent = o.identity
-        latest = ((raw.get("status") or {}).get("revision") or {}).get("latest", 0)
+        status = raw.get("status") or {}
+        latest = (status.get("revision") or {}).get("latest", 0)
         revisions = await self._children(o, ChildKind.AGENT_REVISION)
         evaluations = await self._children(o, ChildKind.AGENT_EVALUATION)
         kept = await _kept(store, Kept(agent.uid))
@@ -110,7 +112,7 @@ class Leavings:
             )
             gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
         stored, missed = await captured.sealable(store, Layout(agent.uid, index.name(agent)))
-        gaps += missed
+        gaps += contents.missing((*capturing.known(status, terminating=o.terminating), *missed), stored)
         head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None
         # A deletion gives no reason, and the rights have ended first.
         leaving = Leaving(contents.agent(raw, agent), LeaveReason.BUSINESS, Mode.EMERGENCY, journal=head)

@@ -44,3 +44,18 @@ def archive(name: str) -> str:
 def role(name: str) -> str:
     """Where the AgentRole is."""
     return f"/apis/{meta.API_VERSION}/agentroles/{name}"
+
+
+def secrets(namespace: str) -> str:
+    """Where Secrets of the namespace are created."""
+    return f"/api/v1/namespaces/{namespace}/secrets"
+
+
+def secret(namespace: str, name: str) -> str:
+    """Where the Secret is."""
+    return f"{secrets(namespace)}/{name}"
+
+
+def log(namespace: str, pod: str) -> str:
+    """Where the logs of the pod's containers are."""
+    return f"/api/v1/namespaces/{namespace}/pods/{pod}/log"

@@ -216,6 +216,18 @@ class Settings(BaseSettings):
         "sooner. Shorter says sooner that a store is not to be had, and asks it more often.",
     )
 
+    archive_logs: bool = Field(
+        default=True,
+        description="Whether the logs of an agent's pods go into its archive, encrypted, when it leaves. Without them "
+        "the operator needs no right on `pods/log`, and archives say that they are missing.",
+    )
+    capture_deadline: Seconds = Field(
+        default=120.0,
+        description="Seconds from its deletion for which an agent's pods are kept, without rights, until their logs "
+        "are in its archive. What cannot be had by then is missing there: longer outlives longer outages of a kubelet "
+        "or of the archive store; shorter ends the pods sooner.",
+    )
+
     @field_validator("prometheus_addresses")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -110,6 +110,12 @@ def _records(
     return list(files.values()), [manifest.gap(next(iter(wanted)).split("/")[0], reason, text)]
 
 
+def missing(gaps: Iterable[Gap], stored: Iterable[Stored]) -> list[Gap]:
+    """The gaps, of each path the last, without those of what is stored after all: a crash may come between the two."""
+    there = {layout.item(each.path) for each in stored}
+    return list({gap.path: gap for gap in gaps if gap.path not in there}.values())
+
+
 def actions(found: Iterable[Manifest]) -> list[File]:
     """The AgentActions that were about it."""
     return [File(layout.action(raw["metadata"]["name"]), _object(raw, "AgentAction")) for raw in found]

@@ -23,6 +23,7 @@ JOURNAL: Final = "journal.jsonl"
 KPIS: Final = "kpis.jsonl"
 MEMORY: Final = "memory.tar"
 ESCALATIONS: Final = "escalations.jsonl"
+LOGS: Final = "logs"
 
 SUMS: Final = "sha256sums"
 MANIFEST: Final = "manifest.json"
@@ -44,7 +45,6 @@ ENCRYPTED: Final = ".age"
 
 _ATTEMPT: Final = re.compile(r"[0-9a-f]{32}")
 _EVALUATIONS, _REVISIONS = RECORDS
-_LOGS: Final = "logs"
 _DECISIONS: Final = "decisions"
 _MOST_REVISIONS: Final = 2**31 - 1
 _MEDIA_TYPES: Final = {
@@ -121,7 +121,12 @@ def action(name: str) -> str:
 
 def log(pod: str, container: str) -> str:
     """Path of a container's log."""
-    return f"{_LOGS}/{part(pod)}/{part(container)}.log"
+    return f"{LOGS}/{part(pod)}/{part(container)}.log"
+
+
+def rest(path: str) -> str:
+    """Path of what is missing at the end of an item, by the item's path: it is no item, but a gap may name it."""
+    return f"{path}.rest"
 
 
 def captured(path: str) -> str:
@@ -174,4 +179,4 @@ def is_payload(path: str) -> bool:
     That is its memory, what it has decided, what it has passed on, and what it has logged. It has to be encrypted.
     """
     found = item(path)
-    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (_LOGS, _DECISIONS)
+    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (LOGS, _DECISIONS)

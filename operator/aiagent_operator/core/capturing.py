@@ -1,0 +1,121 @@
+"""What of an agent that leaves has to be captured before its work goes: decided here, read elsewhere.
+
+Its rights have ended by then, so it waits for a while only: what could not be had until then is said to be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from aiagent_operator.api import meta, runs
+from aiagent_operator.api.archive import Gap, GapReason
+from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
+from aiagent_operator.core import texts
+from aiagent_operator.core.archive import layout, manifest
+from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.plan import Observed
+
+LEAST: Final = 10.0
+"""Seconds that a capture has even where all of its time has passed before it could begin."""
+
+MOST_LOGS: Final = 256
+"""Containers of one agent whose logs are captured."""
+
+GONE: Final = "the namespace was being deleted, and the pods were gone before their logs could be read"
+
+_CONTAINERS: Final = (
+    ("initContainers", "initContainerStatuses"),
+    ("containers", "containerStatuses"),
+    ("ephemeralContainers", "ephemeralContainerStatuses"),
+)
+
+
+def due(o: Observed) -> frozenset[Capture]:
+    """What is to be captured of an agent whose pods are about to go: nothing where there is no archive, or it is
+    done."""
+    done = (o.agent.status.get("archive") or {}).get("captured") or ()
+    return frozenset() if o.journal is None or Capture.LOGS.value in done else frozenset({Capture.LOGS})
+
+
+def left(o: Observed, seconds: float) -> float:
+    """Seconds that are left for it, of so many from when the agent was told to go."""
+    told = o.agent.metadata.deletion_timestamp
+    passed = (o.moment - datetime.fromisoformat(told)).total_seconds() if told else 0.0
+    return max(LEAST, seconds - max(0.0, passed))
+
+
+def known(status: Mapping[str, Any], *, terminating: bool) -> tuple[Gap, ...]:
+    """What is missing by the agent's status: what was not captured, and where nothing was because its namespace has
+    taken its pods along first."""
+    archive = status.get("archive") or {}
+    found = tuple(
+        manifest.gap(gap["path"], GapReason(gap["reason"]), gap["message"]) for gap in archive.get("notCaptured") or ()
+    )
+    done = Capture.LOGS.value in (archive.get("captured") or ())
+    # Neither the inventory nor the replicas tell: they follow what the namespace takes away.
+    ever_at_work = bool((status.get("revision") or {}).get("latest"))
+    if done or not terminating or not ever_at_work:
+        return found
+    return (*found, manifest.gap(layout.LOGS, GapReason.NAMESPACE_TERMINATING, GONE))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A container that has a log."""
+
+    pod: str
+    container: str
+
+    @property
+    def path(self) -> str:
+        """Where its log is in the archive, encrypted."""
+        return layout.encrypted(layout.log(self.pod, self.container))
+
+
+def sources(pods: Iterable[Mapping[str, Any]], agent: AgentIdentity) -> tuple[Source, ...]:
+    """The containers of the agent's pods, and of those of its runs, that were ever started.
+
+    A label alone makes no pod the agent's: anybody can write one. The account does, which nobody else can use.
+    """
+    accounts = {meta.account_name(agent.name), *(runs.account_name(agent.name, kind) for kind in runs.RunKind)}
+    return tuple(
+        sorted(
+            Source(pod["metadata"]["name"], container["name"])
+            for pod in pods
+            if pod["spec"].get("serviceAccountName") in accounts
+            for containers, statuses in _CONTAINERS
+            for container in pod["spec"].get(containers) or ()
+            if _started(container["name"], (pod.get("status") or {}).get(statuses) or ())
+        )
+    )
+
+
+def _started(name: str, statuses: Iterable[Mapping[str, Any]]) -> bool:
+    found: Mapping[str, Any] = next((each for each in statuses if each["name"] == name), {})
+    state, last = found.get("state") or {}, found.get("lastState") or {}
+    return "running" in state or "terminated" in state or "terminated" in last
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What could not be captured; `again`: it may be had if it is tried once more."""
+
+    path: str
+    reason: GapReason
+    text: str
+    again: bool = False
+
+
+def gaps(missed: Sequence[Missed], *, terminating: bool) -> tuple[Gap, ...]:
+    """What a manifest says of it: each by itself where these are few, else all together."""
+    if len(missed) > MOST_GAPS:
+        names = texts.some([each.path for each in missed])
+        missed = (
+            Missed(layout.LOGS, missed[0].reason, f"{len(missed)} logs, {names}; of the first: {missed[0].text}"),
+        )
+    reason = GapReason.NAMESPACE_TERMINATING if terminating else None
+    found = {each.path: manifest.gap(each.path, reason or each.reason, each.text) for each in missed}
+    return tuple(found[path] for path in sorted(found))

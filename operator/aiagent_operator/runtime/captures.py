@@ -1,0 +1,182 @@
+"""Captures what agents that leave would take along, beside the passes: no slow kubelet and no store that is away holds
+up another agent.
+
+A pass says what is due of an agent, and it is done or given up within a bounded time; then its status says so, and it
+is looked at again. Nothing is kept but what is noted in the store: whoever comes after a crash begins with that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from aiagent_operator.api.archive import Gap, GapReason
+from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
+from aiagent_operator.core import capturing
+from aiagent_operator.core.archive import index, layout
+from aiagent_operator.core.capturing import Missed
+from aiagent_operator.core.journal import book
+from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.plan import Observed
+from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.archive.errors import StoreError
+from aiagent_operator.runtime.archive.keeper import Keeper
+from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.gather import NotYetSeenError
+from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 8
+"""Agents of which something is captured at the same time; the others wait for their turn, and their rights are gone."""
+
+READ: Final = 4
+"""Logs that are on their way into a store at the same time: each has some parts of an upload in memory."""
+
+# Seconds until another try, doubled with each.
+_FIRST, _LONGEST = 1.0, 15.0
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What is due of an agent until when (monotonic); `pause`: seconds until the next try."""
+
+    key: AgentKey
+    agent: AgentIdentity
+    ends: float
+    terminating: bool
+    pause: float = _FIRST
+
+
+class Captures:
+    """What is to be captured, and those who do it: `work` is to be run several times, until cancelled."""
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        queue: WorkQueue[Key],
+        statuses: AgentStatusWriter,
+        *,
+        namespace: str,
+        seconds: float,
+        logs: bool,
+    ) -> None:
+        """`namespace` is the operator's own, `seconds` the most that an agent's work waits, from its deletion;
+        `logs`: they are wanted."""
+        self._api, self._store, self._queue, self._statuses = api, store, queue, statuses
+        self._namespace, self._seconds, self._logs = namespace, seconds, logs
+        self._wanted: dict[AgentKey, _Wanted] = {}
+        self._ready: asyncio.Queue[_Wanted] = asyncio.Queue()
+        self._reading = asyncio.Semaphore(READ)
+
+    def want(self, key: AgentKey, o: Observed | None, what: Iterable[Capture]) -> None:
+        """From now on this is due of the agent, and nothing else."""
+        known = self._wanted.get(key)
+        if o is None or not frozenset(what):
+            self._wanted.pop(key, None)
+        elif known is None or known.agent != o.identity:
+            ends = time.monotonic() + capturing.left(o, self._seconds)
+            self._wanted[key] = wanted = _Wanted(key, o.identity, ends, o.terminating)
+            self._ready.put_nowait(wanted)
+        else:
+            known.terminating = o.terminating
+
+    async def work(self) -> None:
+        """Captures for one agent after the other."""
+        while True:
+            wanted = await self._ready.get()
+            if self._wanted.get(wanted.key) is not wanted:
+                continue
+            try:
+                again = await self._tried(wanted)
+            except (ApiError, NotYetSeenError) as error:
+                log.info("AIAgent %s/%s: captured, and not said yet: %s", *wanted.key, error)
+                again = wanted.pause
+            except Exception:
+                # A bug must not end the operator: it is logged whole, and tried again.
+                log.exception("what was captured of AIAgent %s/%s cannot be said", *wanted.key)
+                again = _LONGEST
+            if again is not None:
+                wanted.pause = min(2 * wanted.pause, _LONGEST)
+                asyncio.get_running_loop().call_later(again, self._ready.put_nowait, wanted)
+            elif self._wanted.get(wanted.key) is wanted:
+                del self._wanted[wanted.key]
+                self._queue.add(wanted.key)
+
+    async def _tried(self, wanted: _Wanted) -> float | None:
+        """One try; None where it was the last, else the seconds until the next."""
+        record = self._current(wanted)
+        if record is None:
+            return None
+        try:
+            missed = await self._take(wanted, record)
+        except Exception as error:
+            # A bug must not keep the agent for ever.
+            log.exception("capturing of AIAgent %s/%s failed", *wanted.key)
+            missed = (_all(GapReason.UNREADABLE, f"the operator failed ({type(error).__name__}): see its log"),)
+        left = wanted.ends - time.monotonic()
+        if left > 0 and not wanted.terminating and any(each.again for each in missed):
+            return min(wanted.pause, left)
+        gaps = capturing.gaps(missed, terminating=wanted.terminating)
+        for gap in gaps:
+            log.warning("AIAgent %s/%s: not archived: %s: %s", *wanted.key, gap.path, gap.message)
+        await self._say(wanted, gaps)
+        return None
+
+    async def _take(self, wanted: _Wanted, record: AgentRecord) -> tuple[Missed, ...]:
+        if not self._logs:
+            text = "the operator is told not to archive logs (values archive.logs)"
+            return (_all(GapReason.EXCLUDED_BY_POLICY, text, again=False),)
+        # What encrypts takes 3 MB, which an operator from which nobody leaves does without.
+        from aiagent_operator.runtime import podlogs  # noqa: PLC0415
+
+        keeper = self._keeper(record)
+        if keeper is None or not keeper.usable:
+            text = keeper.problem if keeper else "its journal has no archive store yet"
+            return (_all(GapReason.UNREACHABLE, text),)
+        left = 0.0 if wanted.terminating else wanted.ends - time.monotonic()
+        reader = podlogs.PodLogs(self._api, self._namespace, self._reading)
+        try:
+            taken = await reader.take(keeper.store, wanted.agent, max(capturing.LEAST, left))
+        except StoreError as error:
+            keeper.failed(error)
+            return (_all(GapReason.UNREACHABLE, str(error)),)
+        if wanted.terminating and not taken.logs:
+            return (_all(GapReason.NAMESPACE_TERMINATING, capturing.GONE),)
+        return taken.missed
+
+    def _keeper(self, record: AgentRecord) -> Keeper | None:
+        archive = self._statuses.journal.archive
+        name = book.read(record.load().get("status") or {}).store
+        return archive.keepers.get(name) if archive else None
+
+    async def _say(self, wanted: _Wanted, gaps: tuple[Gap, ...]) -> None:
+        record = self._current(wanted)
+        if record is None:
+            return
+        old = (record.load().get("status") or {}).get("archive") or {}
+        known = {gap["path"]: gap for gap in old.get("notCaptured") or ()}
+        known |= {gap.path: gap.model_dump(mode="json", by_alias=True) for gap in gaps}
+        said = {
+            "name": index.name(wanted.agent),
+            **old,
+            "captured": sorted({*(old.get("captured") or ()), Capture.LOGS.value}),
+        }
+        if known:
+            said["notCaptured"] = [known[path] for path in sorted(known)][:MOST_GAPS]
+        if await self._statuses.write(wanted.key, record, {"archive": said}) is None:
+            raise NotYetSeenError("it has changed meanwhile")
+
+    def _current(self, wanted: _Wanted) -> AgentRecord | None:
+        record = self._store.agents.get(wanted.key)
+        return record if record is not None and record.uid == wanted.agent.uid else None
+
+
+def _all(reason: GapReason, text: str, *, again: bool = True) -> Missed:
+    return Missed(layout.LOGS, reason, text, again=again)

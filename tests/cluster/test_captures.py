@@ -1,0 +1,189 @@
+"""What the pods of an agent have logged is in its archive, encrypted, when they are gone; or why it is not."""
+
+import base64
+
+import pytest
+
+from aiagent_operator.api.archive import Encryption
+from aiagent_operator.core.archive import archivekey, index, layout, payload
+from aiagent_operator.core.objects import AgentIdentity
+from support import agents, chart
+from support.agents import permission
+from support.archivefolder import ArchiveFolder
+from support.kube import Kube, Object
+from support.localcluster.components import LOG
+from support.operator import Installation
+from support.workplace import Workplace
+
+pytestmark = pytest.mark.cluster
+
+SAID = "".join(f"{line.at} {line.text}\n" for line in LOG).encode()
+
+
+@pytest.fixture
+def archive(installed: Installation) -> ArchiveFolder:
+    return installed.archive
+
+
+def key_of(admin: Kube, agent: AgentIdentity) -> str | None:
+    """The key of its archive, as an administrator gets it."""
+    secret = admin.find("v1", "secrets", archivekey.name(agent), namespace=chart.NAMESPACE)
+    return base64.b64decode(secret["data"]["identity"]).decode() if secret else None
+
+
+def logs(archive: ArchiveFolder, agent: AgentIdentity, manifest: Object, key: str) -> dict[str, bytes]:
+    """The logs of the archive in the clear, by their paths without attempts."""
+    files, found = archive.archived(agent.uid), {}
+    for item in manifest["items"]:
+        if not layout.is_payload(item["path"]):
+            continue
+        assert item["personal"]
+        clear = bytearray()
+        payload.decrypt([files[item["path"]]], clear.extend, key, Encryption.model_validate(item["encrypted"]))
+        found[layout.item(item["path"])] = bytes(clear)
+    return found
+
+
+def pods_of(place: Workplace, uid: str) -> list[Object]:
+    return place.admin.list("v1", "pods", namespace=place.namespace, labels=f"workforce.dev/agent-uid={uid}")
+
+
+def employed(place: Workplace, **spec: object) -> tuple[AgentIdentity, list[str]]:
+    """An agent at work, and the names of its pods."""
+    place.employ("triage", place.new_role(), permission("refund"), **spec)
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    return AgentIdentity(place.namespace, "triage", uid), [pod["metadata"]["name"] for pod in pods_of(place, uid)]
+
+
+def test_what_its_pods_have_logged_is_in_its_archive_and_opens_with_its_key(
+    place: Workplace, archive: ArchiveFolder
+) -> None:
+    agent, pods = employed(place)
+    assert pods
+    assert key_of(place.admin, agent) is None
+
+    place.dismiss("triage")
+    place.until_gone("triage")
+
+    manifest = archive.verified(agent.uid)
+    assert manifest["notCaptured"] == []
+    key = key_of(place.admin, agent)
+    assert key is not None
+    assert logs(archive, agent, manifest, key) == {f"logs/{pod}/app.log": SAID for pod in pods}
+    # Nothing of it is anywhere in the clear.
+    everything = [path for path in archive.path.rglob("*") if path.is_file()]
+    words = LOG[0].text.encode()
+    assert not [path for path in everything if words in path.read_bytes()]
+    secret = place.admin.get("v1", "secrets", archivekey.name(agent), namespace=chart.NAMESPACE)
+    assert (secret["type"], secret["immutable"]) == (archivekey.TYPE, True)
+    assert secret["metadata"]["annotations"]["workforce.dev/archive"] == index.name(agent)
+
+
+def test_pods_of_an_adopted_workload_have_their_logs_read_before_it_is_given_back(
+    place: Workplace, archive: ArchiveFolder
+) -> None:
+    place.admin.create(agents.workload(place.namespace, "desk"))
+    agent, pods = employed(place, workload=agents.target("desk"))
+    place.dismiss("triage")
+    place.until_gone("triage")
+    manifest, key = archive.verified(agent.uid), key_of(place.admin, agent)
+    assert key is not None
+    assert logs(archive, agent, manifest, key).keys() >= {f"logs/{pod}/app.log" for pod in pods}
+    assert pods
+
+
+def test_an_agent_that_never_had_a_pod_has_no_key(place: Workplace, archive: ArchiveFolder) -> None:
+    place.employ("triage", place.name("missing"))
+    uid = place.until_reason("triage", "Ready", "RoleNotFound")["metadata"]["uid"]
+    agent = AgentIdentity(place.namespace, "triage", uid)
+    place.dismiss("triage")
+    place.until_gone("triage")
+    assert archive.verified(uid)["notCaptured"] == []
+    assert key_of(place.admin, agent) is None
+
+
+def kubelet_port(admin: Kube, node: str, port: int) -> int:
+    """Has the API server ask for the node's logs there; the port of before."""
+    found = admin.get("v1", "nodes", node)["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
+    body = {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}}
+    admin.patch("v1", "nodes", node, body, subresource="status")
+    return int(found)
+
+
+def test_a_kubelet_that_does_not_answer_is_waited_for_a_while(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(capture_deadline="3"):
+        agent, pods = employed(place)
+        nodes = {pod["spec"]["nodeName"] for pod in pods_of(place, agent.uid)}
+        ports = {node: kubelet_port(place.admin, node, 1) for node in nodes}
+        try:
+            place.dismiss("triage")
+            place.until_reason("triage", "Ready", "Offboarding", "reading what its pods have logged")
+            # Its rights have ended, and its pods are still there.
+            place.until_cannot("triage", "create", "refunds")
+            assert [pod["metadata"]["name"] for pod in pods_of(place, agent.uid)] == pods
+            place.until_gone("triage")
+        finally:
+            for node, port in ports.items():
+                kubelet_port(place.admin, node, port)
+    gaps = archive.verified(agent.uid)["notCaptured"]
+    assert {(gap["path"], gap["reason"]) for gap in gaps} == {(f"logs/{pod}/app.log", "Unreachable") for pod in pods}
+    assert "connection refused" in gaps[0]["message"]
+
+
+def test_a_kubelet_that_comes_back_in_time_costs_nothing(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(capture_deadline="60") as operator:
+        agent, pods = employed(place)
+        nodes = {pod["spec"]["nodeName"] for pod in pods_of(place, agent.uid)}
+        ports = {node: kubelet_port(place.admin, node, 1) for node in nodes}
+        try:
+            place.dismiss("triage")
+            place.until_reason("triage", "Ready", "Offboarding", "reading what its pods have logged")
+            # Who comes after a crash begins with what is noted, and finds the same key.
+            operator.kill9()
+            operator.forget_lease()
+            operator.start()
+            place.admin.wait_for(lambda: key_of(place.admin, agent), what="the key of the archive")
+        finally:
+            for node, port in ports.items():
+                kubelet_port(place.admin, node, port)
+        place.until_gone("triage")
+    manifest, key = archive.verified(agent.uid), key_of(place.admin, agent)
+    assert key is not None
+    assert manifest["notCaptured"] == []
+    assert logs(archive, agent, manifest, key).keys() == {f"logs/{pod}/app.log" for pod in pods}
+
+
+def test_a_store_that_is_away_keeps_pods_for_a_while_only(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(capture_deadline="3", archive_proof_interval="1") as operator:
+        agent, pods = employed(place)
+        operator.until_idle()
+        with archive.away():
+            place.dismiss("triage")
+            place.until_cannot("triage", "create", "refunds")
+            place.admin.wait_for(lambda: not pods_of(place, agent.uid), what="its pods to be gone")
+            status = place.get("triage")["status"]["archive"]
+            assert status["captured"] == ["Logs"]
+            assert [(gap["path"], gap["reason"]) for gap in status["notCaptured"]] == [("logs", "Unreachable")]
+        place.until_gone("triage")
+    assert archive.verified(agent.uid)["notCaptured"] == status["notCaptured"]
+    assert pods
+
+
+def test_without_the_setting_no_log_is_read(vacant: Workplace, installed: Installation, archive: ArchiveFolder) -> None:
+    place = vacant
+    with installed.alone(archive_logs="false"):
+        agent, _ = employed(place)
+        place.dismiss("triage")
+        place.until_gone("triage")
+    gaps = archive.verified(agent.uid)["notCaptured"]
+    assert [(gap["path"], gap["reason"]) for gap in gaps] == [("logs", "ExcludedByPolicy")]
+    assert key_of(place.admin, agent) is None
