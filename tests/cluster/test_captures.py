@@ -187,3 +187,16 @@ def test_without_the_setting_no_log_is_read(vacant: Workplace, installed: Instal
     gaps = archive.verified(agent.uid)["notCaptured"]
     assert [(gap["path"], gap["reason"]) for gap in gaps] == [("logs", "ExcludedByPolicy")]
     assert key_of(place.admin, agent) is None
+
+
+def test_of_one_that_leaves_by_plan_they_are_read_before_its_pods_are_told_to_end(
+    place: Workplace, archive: ArchiveFolder
+) -> None:
+    agent, pods = employed(place, retirement={"drainTimeout": "5m"})
+    place.dismiss("triage")
+    place.until_gone("triage")
+    manifest, key = archive.verified(agent.uid), key_of(place.admin, agent)
+    assert key is not None
+    assert manifest["mode"] == "Planned"
+    assert manifest["notCaptured"] == []
+    assert logs(archive, agent, manifest, key).keys() == {f"logs/{pod}/app.log" for pod in pods}

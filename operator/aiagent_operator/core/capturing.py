@@ -33,31 +33,36 @@ _CONTAINERS: Final = (
 )
 
 
-def due(o: Observed) -> frozenset[Capture]:
+def due(o: Observed, began: datetime) -> frozenset[Capture]:
     """What is to be captured of an agent whose pods are about to go: nothing where there is no archive, or it is
-    done."""
-    done = (o.agent.status.get("archive") or {}).get("captured") or ()
-    return frozenset() if o.journal is None or Capture.LOGS.value in done else frozenset({Capture.LOGS})
+    done. `began`: its departure; what was captured for one that was called off has to be captured anew."""
+    if o.journal is None or Capture.LOGS.value in said(o.agent.status, began).get("captured", ()):
+        return frozenset()
+    return frozenset({Capture.LOGS})
 
 
-def left(o: Observed, seconds: float) -> float:
-    """Seconds that are left for it, of so many from when the agent was told to go."""
-    told = o.agent.metadata.deletion_timestamp
-    passed = (o.moment - datetime.fromisoformat(told)).total_seconds() if told else 0.0
-    return max(LEAST, seconds - max(0.0, passed))
+def said(status: Mapping[str, Any], began: datetime) -> Mapping[str, Any]:
+    """What the status says of the capture for this departure."""
+    archive = status.get("archive") or {}
+    return archive if archive.get("since") == texts.moment(began) else {}
 
 
-def known(status: Mapping[str, Any], *, terminating: bool) -> tuple[Gap, ...]:
+def left(o: Observed, began: datetime, seconds: float) -> float:
+    """Seconds that are left for it, of so many from when the agent's departure began."""
+    return max(LEAST, seconds - max(0.0, (o.moment - began).total_seconds()))
+
+
+def known(o: Observed, began: datetime) -> tuple[Gap, ...]:
     """What is missing by the agent's status: what was not captured, and where nothing was because its namespace has
     taken its pods along first."""
-    archive = status.get("archive") or {}
+    archive = said(o.agent.status, began)
     found = tuple(
         manifest.gap(gap["path"], GapReason(gap["reason"]), gap["message"]) for gap in archive.get("notCaptured") or ()
     )
-    done = Capture.LOGS.value in (archive.get("captured") or ())
+    done = Capture.LOGS.value in archive.get("captured", ())
     # Neither the inventory nor the replicas tell: they follow what the namespace takes away.
-    ever_at_work = bool((status.get("revision") or {}).get("latest"))
-    if done or not terminating or not ever_at_work:
+    ever_at_work = bool((o.agent.status.get("revision") or {}).get("latest"))
+    if done or not o.terminating or not ever_at_work:
         return found
     return (*found, manifest.gap(layout.LOGS, GapReason.NAMESPACE_TERMINATING, GONE))
 

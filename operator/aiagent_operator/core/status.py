@@ -244,6 +244,7 @@ def _fields(
         "selector": f"{meta.LABEL_AGENT_UID}={o.identity.uid}",
         "replicas": work.rollout.replicas if work.rollout else None,
         "readyReplicas": work.rollout.ready if work.rollout else None,
+        "offboarding": None,
     }
     return fields
 

@@ -12,11 +12,12 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
-from aiagent_operator.core import capturing
+from aiagent_operator.core import capturing, leaving, texts
 from aiagent_operator.core.archive import index, layout
 from aiagent_operator.core.capturing import Missed
 from aiagent_operator.core.journal import book
@@ -48,6 +49,7 @@ class _Wanted:
 
     key: AgentKey
     agent: AgentIdentity
+    began: datetime
     ends: float
     terminating: bool
     pause: float = _FIRST
@@ -81,8 +83,10 @@ class Captures:
         if o is None or not frozenset(what):
             self._wanted.pop(key, None)
         elif known is None or known.agent != o.identity:
-            ends = time.monotonic() + capturing.left(o, self._seconds)
-            self._wanted[key] = wanted = _Wanted(key, o.identity, ends, o.terminating)
+            leave = leaving.look(o)
+            began = leave.began if leave else o.moment
+            ends = time.monotonic() + capturing.left(o, began, self._seconds)
+            self._wanted[key] = wanted = _Wanted(key, o.identity, began, ends, o.terminating)
             self._ready.put_nowait(wanted)
         else:
             known.terminating = o.terminating
@@ -160,16 +164,17 @@ class Captures:
         record = self._current(wanted)
         if record is None:
             return
-        old = (record.load().get("status") or {}).get("archive") or {}
+        status = record.load().get("status") or {}
+        old = capturing.said(status, wanted.began)
         known = {gap["path"]: gap for gap in old.get("notCaptured") or ()}
         known |= {gap.path: gap.model_dump(mode="json", by_alias=True) for gap in gaps}
         said = {
             "name": index.name(wanted.agent),
-            **old,
+            **(status.get("archive") or {}),
+            "since": texts.moment(wanted.began),
             "captured": sorted({*(old.get("captured") or ()), Capture.LOGS.value}),
         }
-        if known:
-            said["notCaptured"] = [known[path] for path in sorted(known)][:MOST_GAPS]
+        said["notCaptured"] = [known[path] for path in sorted(known)][:MOST_GAPS]
         if await self._statuses.write(wanted.key, record, {"archive": said}) is None:
             raise NotYetSeenError("it has changed meanwhile")
 
