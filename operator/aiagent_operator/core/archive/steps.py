@@ -1,4 +1,4 @@
-"""The steps of an agent's end, by the ways in which it can leave. `core/offboarding.py` takes them, one after the other.
+"""The steps of an agent's end, by the ways in which it can leave. `core/offboarding.py` takes them one after the other.
 
 Each is done when it is seen to be done, so one that was done and is undone (a binding that came back) is done again.
 """
