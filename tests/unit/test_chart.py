@@ -263,6 +263,22 @@ def test_journals_are_on_a_volume_by_default() -> None:
     assert env["AIAGENT_ARCHIVE_PROOF_INTERVAL"] == "300"
 
 
+@pytest.mark.parametrize(
+    ("archive", "logs", "secrets"),
+    [({}, True, True), ({"logs": False}, False, True), ({"enabled": False}, False, False)],
+)
+def test_logs_and_keys_are_read_only_where_they_are_archived(
+    archive: dict[str, bool], *, logs: bool, secrets: bool
+) -> None:
+    values = {"archive": archive}
+    env = {entry["name"]: entry.get("value") for entry in template(values)["spec"]["containers"][0]["env"]}
+    assert env.get("AIAGENT_ARCHIVE_LOGS") == (None if archive.get("enabled") is False else str(logs).lower())
+    read = [rule["resources"] for rule in objects("ClusterRole", values)["aiagent-operator-namespaced"]["rules"]]
+    assert (["pods/log"] in read) is logs
+    kept = [rule["resources"] for rule in objects("Role", values)["aiagent-operator"]["rules"]]
+    assert (["secrets"] in kept) is secrets
+
+
 def test_the_claim_is_as_the_values_say() -> None:
     claim = objects("PersistentVolumeClaim", chart.VARIANTS["a volume for all nodes"])["aiagent-operator-archive"]
     assert claim["spec"] == {
