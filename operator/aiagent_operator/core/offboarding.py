@@ -2,9 +2,9 @@
 
 Order, each step only when the one before is observed: bindings; what its pods have logged; Roles, work and runs;
 accounts, handbook and, once no pod is left that they limit, the network policies; proof; archive; the records that are
-in it; finalizer. Of one that leaves by plan logs, work and runs come first, until its pods have ended or its time is up.
-Nothing is created in its namespace, so that one that is terminating ends. Who is offboarded by order stays as an object
-that says so.
+in it; finalizer. Of one that leaves by plan logs, work and runs come first, until its pods have ended or its time is
+up. Nothing is created in its namespace, so that one that is terminating ends. Who is offboarded by order stays as an
+object that says so.
 """
 
 from __future__ import annotations
