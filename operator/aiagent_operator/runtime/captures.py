@@ -127,6 +127,9 @@ class Captures:
         left = wanted.ends - time.monotonic()
         if left > 0 and not wanted.terminating and any(each.again for each in missed):
             return min(wanted.pause, left)
+        if self._wanted.get(wanted.key) is not wanted:
+            # It is not wanted any more, or wanted anew.
+            return None
         gaps = capturing.gaps(missed, terminating=wanted.terminating)
         for gap in gaps:
             log.warning("AIAgent %s/%s: not archived: %s: %s", *wanted.key, gap.path, gap.message)
