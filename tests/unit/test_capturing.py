@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagent_operator.api.archive import Gap, GapReason
+from aiagent_operator.api.archive import GapReason
 from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core import capturing, offboarding, onboarding
@@ -19,9 +19,8 @@ from aiagent_operator.core.archive.manifest import Stored, gap
 from aiagent_operator.core.capturing import Missed, Source
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Plan, Room
-from aiagent_operator.core.rights.grants import NamespaceFacts
 from support.agents import permission
-from support.decisions import HOME, IDENTITY, after, observed, said
+from support.decisions import IDENTITY, after, observed, said
 
 DELETED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,8 +33,7 @@ def at_work() -> dict[ObjectKey, Child]:
 
 
 def leaving(children: dict[ObjectKey, Child], *done: str, archived: bool = True) -> Plan:
-    archive = {"name": "a", "since": "2026-01-01T00:00:00Z", "captured": list(done)}
-    status = {"archive": archive} if done else {}
+    status = {"archive": {"name": "a", "captured": list(done)}} if done else {}
     room = Room(True) if archived else None
     return offboarding.decide(
         observed(permission("refund"), children=children.values(), deleting=True, status=status, journal=room)
@@ -65,7 +63,7 @@ def test_without_pods_nothing_is_captured() -> None:
 @given(st.integers(-100, 10_000), st.floats(1, 1000))
 def test_the_time_for_it_runs_from_the_deletion_and_is_never_none(passed: int, seconds: float) -> None:
     o = observed(deleting=True, moment=DELETED + timedelta(seconds=passed))
-    left = capturing.left(o, DELETED, seconds)
+    left = capturing.left(o, seconds)
     assert capturing.LEAST <= left <= max(seconds, capturing.LEAST)
     assert left == max(capturing.LEAST, seconds - max(0, passed))
 
@@ -133,21 +131,13 @@ def test_few_gaps_are_named_each_and_many_together() -> None:
 
 def test_what_the_status_says_is_missing_stands_in_the_archive() -> None:
     (lost,) = capturing.gaps(missed(1), terminating=False)
-    archive = {"since": "2026-01-01T00:00:00Z", "captured": ["Logs"]}
-    archive["notCaptured"] = [lost.model_dump(mode="json", by_alias=True)]
+    said = {"captured": ["Logs"], "notCaptured": [lost.model_dump(mode="json", by_alias=True)]}
     worked = {"revision": {"latest": 1}}
-
-    def known(terminating: bool, **status: Any) -> tuple[Gap, ...]:
-        namespaces = {HOME: NamespaceFacts({}, terminating=terminating)}
-        return capturing.known(observed(status=status, deleting=True, namespaces=namespaces), DELETED)
-
-    assert known(True, archive=archive, **worked) == (lost,)
-    assert known(False, **worked) == ()
-    assert known(True) == ()
-    (gone,) = known(True, **worked)
+    assert capturing.known({"archive": said, **worked}, terminating=True) == (lost,)
+    assert capturing.known(worked, terminating=False) == ()
+    assert capturing.known({}, terminating=True) == ()
+    (gone,) = capturing.known(worked, terminating=True)
     assert (gone.path, gone.reason) == ("logs", GapReason.NAMESPACE_TERMINATING)
-    # Of a departure that was called off.
-    assert known(False, archive={**archive, "since": "2025-12-01T00:00:00Z"}, **worked) == ()
 
 
 def test_what_is_stored_after_all_is_not_missing() -> None:

@@ -14,7 +14,6 @@ from aiagent_operator.core.rights.ledger import MOST_RIGHTS
 from support.agents import permission, rule
 from support.decisions import HOME, IDENTITY, after, kinds, observed, said
 
-CAPTURED = {"archive": {"name": "a", "since": "2026-01-01T00:00:00Z", "captured": ["Logs"]}}
 ASKED = (permission("read-tickets", "crm"), permission("refund"))
 
 
@@ -34,7 +33,7 @@ def leaving(children: dict[ObjectKey, Child], **facts: object) -> Observed:
 def test_where_it_is_archived_its_records_stay_until_then() -> None:
     children, seen = employed(*ASKED), []
     while True:
-        o = leaving(children, journal=Room(True), status=CAPTURED)
+        o = leaving(children, journal=Room(True), status={"archive": {"name": "a", "captured": ["Logs"]}})
         plan = offboarding.decide(o)
         if not plan.writes:
             break

@@ -33,9 +33,6 @@ class ArchiveStatus(Model):
             json_schema_extra=ATOMIC,
         ),
     ] = ()
-    since: Annotated[str, StringConstraints(max_length=64)] | None = described(
-        "When the departure began for which that was captured: one that was called off is another one.", default=None
-    )
     captured: Annotated[
         tuple[Capture, ...],
         described(

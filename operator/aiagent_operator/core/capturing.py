@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from aiagent_operator.api import meta, runs
 from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
-from aiagent_operator.core import texts
+from aiagent_operator.core import leaving, texts
 from aiagent_operator.core.archive import layout, manifest
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Observed
@@ -33,36 +32,31 @@ _CONTAINERS: Final = (
 )
 
 
-def due(o: Observed, began: datetime) -> frozenset[Capture]:
+def due(o: Observed) -> frozenset[Capture]:
     """What is to be captured of an agent whose pods are about to go: nothing where there is no archive, or it is
-    done. `began`: its departure; what was captured for one that was called off has to be captured anew."""
-    if o.journal is None or Capture.LOGS.value in said(o.agent.status, began).get("captured", ()):
-        return frozenset()
-    return frozenset({Capture.LOGS})
+    done."""
+    done = (o.agent.status.get("archive") or {}).get("captured") or ()
+    return frozenset() if o.journal is None or Capture.LOGS.value in done else frozenset({Capture.LOGS})
 
 
-def said(status: Mapping[str, Any], began: datetime) -> Mapping[str, Any]:
-    """What the status says of the capture for this departure."""
-    archive = status.get("archive") or {}
-    return archive if archive.get("since") == texts.moment(began) else {}
-
-
-def left(o: Observed, began: datetime, seconds: float) -> float:
+def left(o: Observed, seconds: float) -> float:
     """Seconds that are left for it, of so many from when the agent's departure began."""
-    return max(LEAST, seconds - max(0.0, (o.moment - began).total_seconds()))
+    leave = leaving.look(o)
+    passed = (o.moment - leave.began).total_seconds() if leave else 0.0
+    return max(LEAST, seconds - max(0.0, passed))
 
 
-def known(o: Observed, began: datetime) -> tuple[Gap, ...]:
+def known(status: Mapping[str, Any], *, terminating: bool) -> tuple[Gap, ...]:
     """What is missing by the agent's status: what was not captured, and where nothing was because its namespace has
     taken its pods along first."""
-    archive = said(o.agent.status, began)
+    archive = status.get("archive") or {}
     found = tuple(
         manifest.gap(gap["path"], GapReason(gap["reason"]), gap["message"]) for gap in archive.get("notCaptured") or ()
     )
-    done = Capture.LOGS.value in archive.get("captured", ())
+    done = Capture.LOGS.value in (archive.get("captured") or ())
     # Neither the inventory nor the replicas tell: they follow what the namespace takes away.
-    ever_at_work = bool((o.agent.status.get("revision") or {}).get("latest"))
-    if done or not o.terminating or not ever_at_work:
+    ever_at_work = bool((status.get("revision") or {}).get("latest"))
+    if done or not terminating or not ever_at_work:
         return found
     return (*found, manifest.gap(layout.LOGS, GapReason.NAMESPACE_TERMINATING, GONE))
 

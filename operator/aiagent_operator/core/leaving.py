@@ -68,9 +68,9 @@ def notice(orders: Iterable[Order], now: datetime) -> float | None:
 
 
 def irrevocable(status: Mapping[str, Any]) -> bool:
-    """Whether the agent's journal has ended, or its archive begun: nothing brings back what is archived as ended."""
-    ended = (status.get("journal") or {}).get("closed") is True or bool((status.get("archive") or {}).get("manifests"))
-    return ended or completed(status)
+    """Whether the agent's journal has ended, or its archive is made: nothing brings back what is archived as ended."""
+    closed = (status.get("journal") or {}).get("closed") is True
+    return closed or bool((status.get("archive") or {}).get("manifests")) or completed(status)
 
 
 def employed(status: Mapping[str, Any]) -> bool:

@@ -92,7 +92,7 @@ class _Departure:
 
     def _capture(self) -> Plan | None:
         """What is to be read of its pods before they are told to end; None where that is done, or there are none."""
-        due = capturing.due(self.o, self.leave.began) if _of(self.o, *_PODS) else None
+        due = capturing.due(self.o) if _of(self.o, *_PODS) else None
         return Plan(capture=due) if due else None
 
     def _terminate(self) -> Plan:

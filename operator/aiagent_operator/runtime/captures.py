@@ -12,12 +12,11 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
-from aiagent_operator.core import capturing, leaving, texts
+from aiagent_operator.core import capturing
 from aiagent_operator.core.archive import index, layout
 from aiagent_operator.core.capturing import Missed
 from aiagent_operator.core.journal import book
@@ -49,7 +48,6 @@ class _Wanted:
 
     key: AgentKey
     agent: AgentIdentity
-    began: datetime
     ends: float
     terminating: bool
     pause: float = _FIRST
@@ -83,10 +81,8 @@ class Captures:
         if o is None or not frozenset(what):
             self._wanted.pop(key, None)
         elif known is None or known.agent != o.identity:
-            leave = leaving.look(o)
-            began = leave.began if leave else o.moment
-            ends = time.monotonic() + capturing.left(o, began, self._seconds)
-            self._wanted[key] = wanted = _Wanted(key, o.identity, began, ends, o.terminating)
+            ends = time.monotonic() + capturing.left(o, self._seconds)
+            self._wanted[key] = wanted = _Wanted(key, o.identity, ends, o.terminating)
             self._ready.put_nowait(wanted)
         else:
             known.terminating = o.terminating
@@ -167,17 +163,16 @@ class Captures:
         record = self._current(wanted)
         if record is None:
             return
-        status = record.load().get("status") or {}
-        old = capturing.said(status, wanted.began)
+        old = (record.load().get("status") or {}).get("archive") or {}
         known = {gap["path"]: gap for gap in old.get("notCaptured") or ()}
         known |= {gap.path: gap.model_dump(mode="json", by_alias=True) for gap in gaps}
         said = {
             "name": index.name(wanted.agent),
-            **(status.get("archive") or {}),
-            "since": texts.moment(wanted.began),
+            **old,
             "captured": sorted({*(old.get("captured") or ()), Capture.LOGS.value}),
         }
-        said["notCaptured"] = [known[path] for path in sorted(known)][:MOST_GAPS]
+        if known:
+            said["notCaptured"] = [known[path] for path in sorted(known)][:MOST_GAPS]
         if await self._statuses.write(wanted.key, record, {"archive": said}) is None:
             raise NotYetSeenError("it has changed meanwhile")
 

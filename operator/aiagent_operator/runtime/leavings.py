@@ -113,9 +113,9 @@ class Leavings:
             )
             gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
         stored, missed = await captured.sealable(store, Layout(agent.uid, index.name(agent)))
-        how = look(o)
-        gaps += contents.missing((*capturing.known(o, how.began if how else o.moment), *missed), stored)
+        gaps += contents.missing((*capturing.known(status, terminating=o.terminating), *missed), stored)
         head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None
+        how = look(o)
         reason, mode = (how.reason, how.mode) if how else (LeaveReason.BUSINESS, Mode.EMERGENCY)
         leaving = Leaving(contents.agent(raw, agent), reason, mode, journal=head)
         return Parcel(leaving, tuple(files), tuple(gaps), _claims(raw, o), stored)
