@@ -193,7 +193,15 @@ def test_who_has_left_does_not_come_back_with_its_identity(place: Workplace) -> 
     place.order("Offboard", "bye", "triage", offboarding={"reason": "Expired", "mode": "Emergency"})
     retired(place, "triage")
     place.order("Rehire", "back", "triage")
-    place.until_ordered("back", "Pending", "Rehiring", "deleted and applied anew")
+    # It says first which order it ends.
+    place.admin.wait_object(
+        agents.API,
+        "agentactions",
+        "back",
+        lambda order: "deleted and applied anew" in (agents.condition(order, "Ready") or {}).get("message", ""),
+        what="the rehire to wait",
+        namespace=place.namespace,
+    )
     assert place.admin.find(agents.API, "agentactions", "bye", namespace=place.namespace) is None
     place.until_reason("triage", "Ready", "Retired")
     assert (place.get("triage")["status"]["phase"], place.children(uid)) == ("Retired", {})
