@@ -1,0 +1,26 @@
+"""Names of what archives an agent's memory: environment and files of its Job, and its account."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiagent_operator.api import meta
+from aiagent_operator.api.jobtemplate import ENV_PREFIX
+
+ENV_KEY: Final = f"{ENV_PREFIX}ARCHIVE_KEY"
+ENV_URL: Final = f"{ENV_PREFIX}UPLOAD_URL"
+ENV_CERTIFICATE: Final = f"{ENV_PREFIX}UPLOAD_CERTIFICATE"
+ENV_VOLUME: Final = f"{ENV_PREFIX}VOLUME"
+ENV_TOKEN: Final = f"{ENV_PREFIX}UPLOAD_TOKEN"
+ENV_RESULT: Final = f"{ENV_PREFIX}RESULT"
+
+VOLUME_MOUNT: Final = "/memory"
+TOKEN_MOUNT: Final = "/var/run/workforce/archive"  # noqa: S105 - a folder
+TOKEN_FILE: Final = f"{TOKEN_MOUNT}/token"
+TERMINATION_LOG: Final = "/dev/termination-log"
+"""Where a container leaves its message (core/v1, Container.terminationMessagePath)."""
+
+
+def account_name(agent: str) -> str:
+    """Name of the account as which an agent's memory is archived: it holds no right. Agents' names have no dot."""
+    return f"{meta.account_name(agent)}.memory"
