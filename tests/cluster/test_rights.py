@@ -4,12 +4,16 @@ One operator does everything there is to do, from its first election to its end;
 compared with what the API server's audit log says that it did.
 """
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from support import agents, chart, gateway
+from support import agents, chart, gateway, memories
 from support.agents import permission, rule
 from support.committee import new_policy
 from support.kube import Object
+from support.memories import Sender
 from support.operator import Installation
 from support.runs import template
 from support.services import make_services
@@ -121,9 +125,15 @@ def _everything(place: Workplace) -> None:
     _troubles(place)
     _rollout(place)
     _run(place)
-    for name in ("triage", "first", "second", "third", "fourth", "fifth"):
+    memories.claim(place.admin, home)
+    place.employ("sixth", role, retirement=memories.MEMORY)
+    remembers = place.until_ready("sixth")["metadata"]["uid"]
+    for name in ("triage", "first", "second", "third", "fourth", "fifth", "sixth"):
         place.dismiss(name)
-    for name in ("triage", "first", "second", "third", "fourth", "fifth"):
+    with tempfile.TemporaryDirectory() as empty:
+        sender = Sender.of(place, remembers)
+        sender.end(*sender.run(Path(empty)))
+    for name in ("triage", "first", "second", "third", "fourth", "fifth", "sixth"):
         place.until_gone(name)
 
 

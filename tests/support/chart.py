@@ -63,7 +63,10 @@ VARIANTS: Mapping[str, Values] = {
     },
     "named namespaces": {"watchNamespaces": ["team-a", "team-b"]},
     "a volume for all nodes": {
-        "archive": {"directory": {"accessModes": ["ReadWriteMany"], "storageClassName": "nfs", "size": "1Ti"}}
+        "archive": {
+            "memory": False,
+            "directory": {"accessModes": ["ReadWriteMany"], "storageClassName": "nfs", "size": "1Ti"},
+        }
     },
     "a bucket alone": {
         "archive": {

@@ -14,6 +14,7 @@ from typing import Any, Self
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
+from aiagent_operator import __version__
 from support import chart
 from support.archivefolder import ArchiveFolder
 from support.cluster import Cluster
@@ -24,6 +25,8 @@ from support.localcluster.process import Component
 
 SOURCES = Path(__file__).parents[2] / "operator"
 LEASE = "aiagent-operator"
+# The one that the chart names, where no value says another.
+IMAGE = f"aiagent-operator:{__version__}"
 # What tests make grantable from the beginning; the API group exists nowhere, as RBAC allows.
 GRANTABLE_NAME = "workforce-tests-grantable"
 GRANTABLE_GROUP = "crm.example"
@@ -87,6 +90,9 @@ class OperatorProcess:
             "log_format": "text",
             "log_level": "DEBUG",
             "capture_deadline": "10",
+            "pod_ip": "127.0.0.1",
+            "image": IMAGE,
+            "upload_port": "0",
             **(settings or {}),
         }
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIAGENT_", "KUBE"))}

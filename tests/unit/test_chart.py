@@ -350,6 +350,31 @@ def test_without_a_directory_nothing_is_left_of_it(name: str) -> None:
     assert "fsGroupChangePolicy" not in template(values)["spec"]["securityContext"]
 
 
+@pytest.mark.parametrize(("archive", "taken"), [({}, True), ({"memory": False}, False), ({"enabled": False}, False)])
+def test_the_operator_listens_for_volumes_only_where_they_are_archived(
+    archive: dict[str, bool], *, taken: bool
+) -> None:
+    container = objects("Deployment", {"archive": archive})["aiagent-operator"]["spec"]["template"]["spec"][
+        "containers"
+    ][0]
+    env = {each["name"]: each for each in container["env"]}
+    assert ("AIAGENT_POD_IP" in env) is taken
+    assert ("uploads" in {port["name"] for port in container["ports"]}) is taken
+    if taken:
+        # The policy names the same image, or it would refuse the operator's Jobs.
+        policy = objects("ValidatingAdmissionPolicy", {"archive": archive})["operator-memories.workforce.dev"]
+        assert f"== '{env['AIAGENT_IMAGE']['value']}'" in policy["spec"]["validations"][0]["expression"]
+        assert env["AIAGENT_IMAGE"]["value"] == container["image"]
+    rules = objects("ClusterRole", {"archive": archive})["aiagent-operator"]["rules"]
+    assert (["tokenreviews"] in [rule["resources"] for rule in rules]) is taken
+    senders = [
+        rule["from"][0]["podSelector"]["matchLabels"]
+        for rule in objects("NetworkPolicy", {"archive": archive})["aiagent-operator"]["spec"]["ingress"]
+        if "from" in rule
+    ]
+    assert senders == ([{"workforce.dev/run": "memory"}] if taken else [])
+
+
 def test_without_an_archive_nothing_is_left_of_it() -> None:
     values = archive(bucket(), enabled=False)
     assert not objects("ConfigMap", values)

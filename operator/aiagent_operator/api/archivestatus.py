@@ -18,6 +18,7 @@ class Capture(StrEnum):
     """What is captured of an agent that leaves before it goes."""
 
     LOGS = "Logs"
+    MEMORY = "Memory"
 
 
 class ArchiveStatus(Model):
@@ -36,7 +37,8 @@ class ArchiveStatus(Model):
     captured: Annotated[
         tuple[Capture, ...],
         described(
-            "What was captured before the agent's pods went, as far as it could be: Logs of their containers.",
+            "What was captured, as far as it could be: Logs of its containers, before its pods went; after that its "
+            "Memory, the volume.",
             max_length=8,
             json_schema_extra=AS_SET,
         ),
@@ -45,6 +47,9 @@ class ArchiveStatus(Model):
         tuple[Gap, ...],
         described("What of that is missing, and why.", max_length=MOST_GAPS, json_schema_extra=map_by("path")),
     ] = ()
+    capturing: Annotated[str, StringConstraints(max_length=64)] | None = described(
+        "Since when its memory is being captured: the deadline counts from then.", default=None
+    )
     completed: Annotated[str, StringConstraints(max_length=64)] | None = described(
         "When the archive was read back, certified where there is a key, and on record as an AgentArchive: the agent "
         "may go.",

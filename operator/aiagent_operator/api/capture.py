@@ -1,4 +1,4 @@
-"""Names of what archives an agent's memory: environment and files of its Job, and its account."""
+"""Names of what archives an agent's memory: label, account, environment and files of its Job."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.jobtemplate import ENV_PREFIX
+
+RUN: Final = "memory"
+"""Value of the label `workforce.dev/run` of the Job."""
 
 ENV_KEY: Final = f"{ENV_PREFIX}ARCHIVE_KEY"
 ENV_URL: Final = f"{ENV_PREFIX}UPLOAD_URL"
@@ -20,7 +23,17 @@ TOKEN_FILE: Final = f"{TOKEN_MOUNT}/token"
 TERMINATION_LOG: Final = "/dev/termination-log"
 """Where a container leaves its message (core/v1, Container.terminationMessagePath)."""
 
+COMMAND: Final = ("python3", "-m", "aiagent_operator.capture")
+"""The program, in the operator's own image."""
+
 
 def account_name(agent: str) -> str:
     """Name of the account as which an agent's memory is archived: it holds no right. Agents' names have no dot."""
-    return f"{meta.account_name(agent)}.memory"
+    return f"{meta.account_name(agent)}.{RUN}"
+
+
+def agent_of(account: str) -> str | None:
+    """The agent as whose memory's account this would be named; None where it is no such account."""
+    prefix, suffix = meta.account_name(""), f".{RUN}"
+    name = account.removeprefix(prefix).removesuffix(suffix)
+    return name if name and account == account_name(name) else None

@@ -5,11 +5,35 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Final
 
-from aiagent_operator.api.fields import Model, described
+from pydantic import Field
+
+from aiagent_operator.api.fields import Model, ObjectName, described
 from aiagent_operator.api.retraining import Interval, duration
 
 DRAIN: Final = timedelta(minutes=10)
 """For an order that does not hurry, where the spec does not say how long."""
+
+# Ids of Linux; 0 is root, who reads no volume for an archive.
+_Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class Memory(Model):
+    """The volume that is archived when the agent leaves."""
+
+    claim_name: Annotated[
+        ObjectName,
+        described("Name of the PersistentVolumeClaim in the agent's namespace. It is read, and not removed."),
+    ]
+    run_as_user: _Id | None = described(
+        "Id of the user who may read its files. By default that of the pods of spec.workload.template, where "
+        "it is said there and not root, else 65532.",
+        default=None,
+    )
+    run_as_group: _Id | None = described(
+        "Id of the group that may read its files. By default the fsGroup, else the runAsGroup, of the pods of "
+        "spec.workload.template, else 65532.",
+        default=None,
+    )
 
 
 class Retirement(Model):
@@ -22,6 +46,11 @@ class Retirement(Model):
         default=None,
     )
 
+    memory: Memory | None = described(
+        "The volume on which its memory is: it is packed, encrypted and put into the archive once the agent has ended. "
+        "Who names it must hold get on persistentvolumeclaims in the namespace.",
+        default=None,
+    )
     retention: Interval | None = described(
         "How long its archive is kept at least, such as 52560h. Of all that ask for something (this, the policies that "
         "select the agent) the longest holds; where nobody does, it is 180 days.",

@@ -1,23 +1,23 @@
 """Decision about an agent that leaves: it is deleted, or an order offboards it.
 
-Order, each step only when the one before is observed: bindings; what its pods have logged; Roles, work and runs;
-accounts, handbook and, once no pod is left that they limit, the network policies; proof; archive; the records that are
-in it; finalizer. Of one that leaves by plan logs, work and runs come first, until its pods have ended or its time is
-up. Nothing is created in its namespace, so that one that is terminating ends. Who is offboarded by order stays as an
-object that says so.
+Order, each step only when the one before is observed: bindings; what its pods have logged; Roles, work and runs; its
+memory is captured; accounts, handbook and, once no pod is left that they limit, the network policies; proof; archive;
+the records that are in it; finalizer. Of one that leaves by plan logs, work and runs come first, until its pods have
+ended or its time is up. Nothing but what captures the memory is created in its namespace, and not even that in one that
+is terminating, so that it ends. Who is offboarded by order stays as an object that says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.archive import Mode
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import capturing, leaving, retired, texts, workload
+from aiagent_operator.core import capturing, leaving, memories, retired, texts, workload
 from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.children import role
 from aiagent_operator.core.leaving import Leave
@@ -92,7 +92,7 @@ class _Departure:
 
     def _capture(self) -> Plan | None:
         """What is to be read of its pods before they are told to end; None where that is done, or there are none."""
-        due = capturing.due(self.o) if _of(self.o, *_PODS) else None
+        due = capturing.due(self.o) if set(_of(self.o, *_PODS)) - memories.jobs(self.o) else None
         return Plan(capture=due) if due else None
 
     def _terminate(self) -> Plan:
@@ -100,9 +100,12 @@ class _Departure:
         o = self.o
         if capture := self._capture():
             return self._waiting(f"Its rights have ended; {_READING}", plan=capture)
-        roles = _of(o, ChildKind.ROLE, ChildKind.JOB)
-        if roles or _of(o, *_PODS):
+        remembering = memories.jobs(o)
+        roles = [key for key in _of(o, ChildKind.ROLE, ChildKind.JOB) if key not in remembering]
+        if roles or set(_of(o, *_PODS)) - remembering:
             return self._step(roles, "removing: waiting for Roles, work and runs to be gone", self._end_work(roles))
+        if (memory := memories.decide(o)) is not None:
+            return replace(memory, status=self._status())
         kept = _records(o)
         if rest := [key for key in o.children if key not in kept]:
             what = "account, handbook and network policy" if kept or o.journal is None else "what is archived"
@@ -139,7 +142,7 @@ class _Departure:
         work = workload.leave(o, ())
         released = traffic.release(o)
         services = [write for write in released.writes if write.key not in o.failures]
-        own = {*beside, *_of(o, ChildKind.JOB)}
+        own = {*beside, *_of(o, ChildKind.JOB)} - memories.jobs(o)
         runs = (delete(o.children[key]) for key in sorted(own) if not o.children[key].deleting)
         return Plan(writes=(*runs, *work.writes, *services), needs=work.needs | released.needs)
 
@@ -153,9 +156,11 @@ class _Departure:
     def _waiting(
         self, text: str, *, reason: Reason = Reason.OFFBOARDING, plan: Plan | None = None, requeue: float | None = None
     ) -> Plan:
+        return replace(plan or Plan(), verdicts=_verdicts(reason, text), status=self._status(), requeue_after=requeue)
+
+    def _status(self) -> dict[str, Any]:
         # The inventory stays as it was: it is how a child without its labels is still found.
-        status = {"phase": Phase.OFFBOARDING.value, "offboarding": leaving.fields(self.o, self.leave, self._steps())}
-        return replace(plan or Plan(), verdicts=_verdicts(reason, text), status=status, requeue_after=requeue)
+        return {"phase": Phase.OFFBOARDING.value, "offboarding": leaving.fields(self.o, self.leave, self._steps())}
 
     def _steps(self, *, ended: bool = False) -> dict[Step, str]:
         """The steps that are done, each with what is to be known of it."""

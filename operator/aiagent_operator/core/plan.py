@@ -9,8 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from aiagent_operator.api.aiagent import AIAgent
+from aiagent_operator.api.archive import Gap
 from aiagent_operator.api.archivestatus import Capture
 from aiagent_operator.api.conditions import Reason, Verdict
+from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.evaluation.asking import Asking, Measured
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Desired, Manifest, ObjectKey
@@ -165,7 +167,7 @@ class Observed:
     about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in
     `children`; `measured` what Prometheus has answered. `journal`: whether it takes another event; None where there is
     none. `offboards`: orders to offboard it, those too whose notice is not over. `running`: names of its pods that have
-    not ended; None where nobody has looked.
+    not ended; None where nobody has looked. `intake`: where its memory is sent to, once a plan has needed it.
     """
 
     agent: AIAgent
@@ -201,6 +203,7 @@ class Observed:
     journal: Room | None = None
     offboards: tuple[Order, ...] = ()
     running: tuple[str, ...] | None = None
+    intake: Intake | None = None
 
     @property
     def suspended(self) -> bool:
@@ -247,7 +250,8 @@ class Plan:
     before any write is sent: a crash in between leaves the same decision. `training`: what it rests on. `archive`: all
     that it held is proved gone, and what it leaves behind is to be archived. `capture`: what is to be read before that,
     while it is there, and while the pass goes on to its end. `outside`: it is not employed, and nothing of it is told
-    in a journal.
+    in a journal. `needs_intake`: where its memory is to be sent to. `missing`: the capture of its memory is over, and
+    it is said to be missing unless it is noted to be there.
     `requeue_after` is in seconds.
     """
 
@@ -265,5 +269,12 @@ class Plan:
     archive: bool = False
     capture: frozenset[Capture] = frozenset()
     outside: bool = False
+    needs_intake: bool = False
+    missing: Gap | None = None
     training: View | None = None
     requeue_after: float | None = None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it asks for a step in capturing the agent's memory."""
+        return self.needs_intake or self.missing is not None

@@ -11,6 +11,7 @@ from dataclasses import replace
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.core import leaving, offboarding, onboarding
+from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
@@ -30,6 +31,7 @@ from aiagent_operator.runtime.gather import (
     running_pods,
 )
 from aiagent_operator.runtime.measuring import Measuring
+from aiagent_operator.runtime.memories import Memories
 from aiagent_operator.runtime.memory import PODS_MOST, Memory
 from aiagent_operator.runtime.prove import account_uid, certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
@@ -59,8 +61,9 @@ class AgentReconciler:
         measuring: Measuring,
         statuses: AgentStatusWriter,
         captures: Captures,
+        memories: Memories,
     ) -> None:
-        self._statuses, self._captures = statuses, captures
+        self._statuses, self._captures, self._memories = statuses, captures, memories
         self._departures = Departures(api, store, queue, statuses)
         self._api, self._store, self._queue = api, store, queue
         self._gather, self._execute, self._measuring = gatherer, executor, measuring
@@ -80,6 +83,7 @@ class AgentReconciler:
         live: dict[ObjectKey, Manifest | None] = {}
         proof: Proof | None = None
         running: tuple[str, ...] | None = None
+        intakes: list[Intake] = []
         pods = PodsOfRuns(self._api)
         began = time.monotonic()
         sent: set[ObjectKey] = set()
@@ -99,6 +103,7 @@ class AgentReconciler:
                     failures=memory.current(),
                     live=live,
                     proof=proof,
+                    intake=intakes[-1] if intakes else None,
                     pods=pods.current,
                     measured=self._measuring.answers(key),
                     pod_problems=memory.problems,
@@ -111,8 +116,8 @@ class AgentReconciler:
                 return
             plan = decide(observed)
             self._fleet.seen(key, plan.training, observed.policies.names)
-            if plan.archive or plan.outside or plan.finalizer is not Finalizer.KEEP:
-                if not await self._arrive_or_leave(key, record, observed, plan):
+            if plan.remembers or plan.archive or plan.outside or plan.finalizer is not Finalizer.KEEP:
+                if not await self._arrive_or_leave(key, record, observed, plan, intakes):
                     return
                 continue
             if await self._read(plan, observed, live, pods):
@@ -197,11 +202,15 @@ class AgentReconciler:
         if errors:
             raise errors[0]
 
-    async def _arrive_or_leave(self, key: AgentKey, record: AgentRecord, observed: Observed, plan: Plan) -> bool:
+    async def _arrive_or_leave(
+        self, key: AgentKey, record: AgentRecord, observed: Observed, plan: Plan, intakes: list[Intake]
+    ) -> bool:
         """Has the agent archived, adds or removes the finalizer; False where it waits, or the agent is gone then.
 
         Of one that is not employed it is said that it is not, and nothing else is done about it.
         """
+        if plan.remembers:
+            return await self._memories.step(key, observed, plan, self._statuses, intakes)
         if plan.outside:
             await self._statuses.waits(key, record.uid, plan.verdicts)
             self._fleet.finished(key)

@@ -18,6 +18,7 @@ from aiagent_operator.runtime.gather import Gatherer, NotYetSeenError
 from aiagent_operator.runtime.governance import PolicyReconciler
 from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.measuring import Measuring
+from aiagent_operator.runtime.memories import Memories
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.orphans import OrphanReconciler
 from aiagent_operator.runtime.policies import PolicyKey
@@ -42,6 +43,7 @@ class Controller:
         measuring: Measuring,
         journal: Journal,
         settings: Settings,
+        memories: Memories,
     ) -> None:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
@@ -54,7 +56,9 @@ class Controller:
             seconds=settings.capture_deadline,
             logs=settings.archive_logs,
         )
-        self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring, self._statuses, self._captures)
+        self._agents = AgentReconciler(
+            api, store, queue, gatherer, executor, measuring, self._statuses, self._captures, memories
+        )
         self._actions = ActionReconciler(api, store, queue, Previews(api, store, gatherer, journal))
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._orphans = OrphanReconciler(api, store, executor)

@@ -17,6 +17,7 @@ from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.core.children import handbook
+from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.evaluation.asking import Measured
 from aiagent_operator.core.leaving import in_force
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey, TrafficKind
@@ -96,6 +97,7 @@ class Gatherer:
         pod_problems: tuple[str, ...],
         running: tuple[str, ...] | None,
         since: float,
+        intake: Intake | None = None,
     ) -> Observed:
         """What is known of the agent. `since` is the monotonic time after which facts must have been read."""
         moment = dt.datetime.now(dt.UTC)
@@ -135,6 +137,7 @@ class Gatherer:
             measured=measured,
             pod_problems=pod_problems,
             proof=proof,
+            intake=intake,
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
             policies=demands,

@@ -29,6 +29,7 @@ from aiagent_operator.runtime.gather import Gatherer
 from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.leavings import Leavings
 from aiagent_operator.runtime.measuring import Measuring
+from aiagent_operator.runtime.memories import Memories
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.prometheus import Prometheus
 from aiagent_operator.runtime.queue import WorkQueue
@@ -89,8 +90,17 @@ class Leading:
             token_file=settings.prometheus_token_file,
         )
         self._measuring = Measuring(self._prometheus, self.queue.add)
+        self._memories = Memories(api, self.store, self.queue, settings, self._journal)
         self._controller = Controller(
-            api, self.store, self.queue, gatherer, self._executor, self._measuring, self._journal, settings
+            api,
+            self.store,
+            self.queue,
+            gatherer,
+            self._executor,
+            self._measuring,
+            self._journal,
+            settings,
+            self._memories,
         )
         self._waiting = "watches"
         # Read at each scrape, in another thread: lengths only.
@@ -142,6 +152,7 @@ class Leading:
             await self._until_known()
             self._open = True
             self._fleet.begin(self.store.agents)
+            group.create_task(self._memories.run(), name="memories")
             group.create_task(self._controller.run(self._settings.workers), name="workers")
             group.create_task(self._scanner.run(self._rescanned), name="scan")
             group.create_task(self._census(), name="census")

@@ -210,6 +210,25 @@ class Settings(BaseSettings):
         "`default`, the name of the one for agents whose policies name none (else the first). Read once, at the start. "
         "Without it no journal is kept.",
     )
+    pod_ip: str = Field(
+        default="",
+        description="IP address of this pod, to which Jobs send the volumes of agents that leave. Without it, or "
+        "without `image`, no volume is archived.",
+    )
+    image: str = Field(
+        default="",
+        description="The operator's own image, which these Jobs run too. It must be the one that the admission "
+        "policies name, and agents' namespaces must be able to pull it.",
+    )
+    upload_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=8443,
+        description="Port on which the leader takes these volumes. 0 takes a free one.",
+    )
+    memory_deadline: Annotated[float, Field(ge=10, le=604_800)] = Field(
+        default=3600.0,
+        description="Seconds that archiving the volume of one agent may take, after which the archive says that it is "
+        "missing. Longer archives larger volumes; an agent whose volume cannot be read leaves later, without rights.",
+    )
     archive_proof_interval: Seconds = Field(
         default=300.0,
         description="Seconds between two proofs that an archive store keeps its promises; one that fails is looked at "
@@ -227,6 +246,11 @@ class Settings(BaseSettings):
         "are in its archive. What cannot be had by then is missing there: longer outlives longer outages of a kubelet "
         "or of the archive store; shorter ends the pods sooner.",
     )
+
+    @field_validator("pod_ip")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return str(ipaddress.ip_address(value)) if value else ""
 
     @field_validator("prometheus_addresses")
     @classmethod

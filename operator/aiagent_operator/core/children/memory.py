@@ -1,0 +1,173 @@
+"""What archives an agent's memory: a Job that mounts the volume read-only, with an account that holds no right and a
+network in which there is nothing but the operator.
+
+The Job's name ends in a hash of all that it is: one that another leader has made, who listens elsewhere, is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiagent_operator.api import capture, meta, runs
+from aiagent_operator.api.retirement import Memory
+from aiagent_operator.core.archive.sending import AUDIENCE
+from aiagent_operator.core.children import common, network_policy, service_account
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, digest
+
+TRIES: Final = 6
+"""Retries, with pauses of 10 s, 20 s and so on (Kubernetes: "Pod backoff failure policy"): some ten minutes."""
+
+# Its user and group where nobody says whose the files are.
+_NOBODY: Final = 65532
+# Seconds: the token is shown once, at the beginning. The API server accepts nothing under 600.
+_TOKEN_SECONDS: Final = 600
+_GRACE: Final = 600
+_VOLUME, _TOKEN = "memory", f"{meta.VOLUME_PREFIX}archive"
+_RESOURCES: Final = {"limits": {"memory": "512Mi"}, "requests": {"cpu": "100m", "memory": "128Mi"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Where volumes are sent to: the operator's address and certificate, the image of the program, the public key of
+    the archive, and in how many seconds all has to be over. `problem`: why nothing is taken in, for good; `waits`: why
+    not now."""
+
+    url: str = ""
+    certificate: str = ""
+    image: str = ""
+    key: str = ""
+    deadline: int = 0
+    problem: str = ""
+    waits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """As whom the volume is read: who owns its files."""
+
+    user: int = _NOBODY
+    group: int = _NOBODY
+
+
+def owner(asked: Memory, spec: Mapping[str, Any]) -> Owner:
+    """As whom: what is asked for, else what the agent's own pods say, never root.
+
+    `spec`: the agent's, as its author wrote it; its template says whose the files are that its pods have written.
+    """
+    pods = ((spec.get("workload") or {}).get("template") or {}).get("spec") or {}
+    pod = pods.get("securityContext") or {}
+    container = ((pods.get("containers") or [{}])[0]).get("securityContext") or {}
+    user = asked.run_as_user or container.get("runAsUser") or pod.get("runAsUser")
+    # A volume with an fsGroup is that group's, whoever writes.
+    group = asked.run_as_group or pod.get("fsGroup") or container.get("runAsGroup") or pod.get("runAsGroup")
+    return Owner(_number(user), _number(group))
+
+
+def account(agent: AgentIdentity) -> Desired:
+    """The ServiceAccount of the Job."""
+    return service_account.named(agent, capture.account_name(agent.name))
+
+
+def network(agent: AgentIdentity, intake: Intake) -> Desired:
+    """The NetworkPolicy of all that still runs for the agent, in place of the one of its runs: the operator, and
+    nothing else, not even DNS."""
+    manifest = common.header(ChildKind.NETWORK_POLICY, agent, agent.namespace, runs.network_name(agent.name))
+    parts = urlsplit(intake.url)
+    address = ip_address(parts.hostname or "")
+    manifest["spec"] = {
+        "podSelector": {"matchLabels": {runs.LABEL_RUN_OF: agent.uid}},
+        "policyTypes": ["Ingress", "Egress"],
+        "egress": [
+            {
+                "ports": [{"port": parts.port, "protocol": "TCP"}],
+                "to": [{"ipBlock": {"cidr": f"{address}/{address.max_prefixlen}"}}],
+            }
+        ],
+    }
+    return common.desired(manifest, network_policy.owned(manifest))
+
+
+def job(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> Desired:
+    """The Job. Its digest is of the whole."""
+    spec = _spec(agent, asked, whose, intake)
+    name = f"{agent.name}-{capture.RUN}-{digest(spec)[:8]}"
+    manifest = common.header(ChildKind.JOB, agent, agent.namespace, name)
+    manifest["metadata"]["labels"] |= _labels(agent)
+    manifest["spec"] = spec
+    return common.desired(manifest, digest(manifest))
+
+
+def _spec(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> Manifest:
+    return {
+        "completions": 1,
+        "parallelism": 1,
+        "backoffLimit": TRIES,
+        # Where no operator is left that would end it.
+        "activeDeadlineSeconds": intake.deadline + _GRACE,
+        # Two pods at once would be one too many.
+        "podReplacementPolicy": "Failed",
+        "template": {"metadata": {"labels": _labels(agent)}, "spec": _pod(agent, asked, whose, intake)},
+    }
+
+
+def _labels(agent: AgentIdentity) -> dict[str, str]:
+    return {runs.LABEL_RUN: capture.RUN, runs.LABEL_RUN_OF: agent.uid}
+
+
+def _pod(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> Manifest:
+    name = capture.account_name(agent.name)
+    token = {"serviceAccountToken": {"audience": AUDIENCE, "expirationSeconds": _TOKEN_SECONDS, "path": "token"}}
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": name,
+        "serviceAccount": name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": whose.user,
+            "runAsGroup": whose.group,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(intake)],
+        "volumes": [
+            # Not read-only itself, which some drivers cannot attach beside others: the mount is.
+            {"name": _VOLUME, "persistentVolumeClaim": {"claimName": asked.claim_name}},
+            {"name": _TOKEN, "projected": {"defaultMode": 0o444, "sources": [token]}},
+        ],
+    }
+
+
+def _container(intake: Intake) -> Manifest:
+    told = {
+        capture.ENV_KEY: intake.key,
+        capture.ENV_URL: intake.url,
+        capture.ENV_CERTIFICATE: intake.certificate,
+    }
+    return {
+        "name": capture.RUN,
+        "image": intake.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": list(capture.COMMAND),
+        "env": [{"name": key, "value": value} for key, value in told.items()],
+        "resources": _RESOURCES,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": _VOLUME, "mountPath": capture.VOLUME_MOUNT, "readOnly": True},
+            {"name": _TOKEN, "mountPath": capture.TOKEN_MOUNT, "readOnly": True},
+        ],
+    }
+
+
+def _number(given: object) -> int:
+    """An id as a template may have it, which is its author's text."""
+    return given if isinstance(given, int) and given > 0 else _NOBODY

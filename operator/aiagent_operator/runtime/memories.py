@@ -1,0 +1,258 @@
+"""Has the memory of an agent that leaves captured: says where to send it, takes it in, and notes what became of it.
+
+Whoever leads listens; a Job that has been told of another leader is made anew. A volume counts once it is noted in the
+store, and the first note holds: what comes after the end, or a second time, is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from aiagent_operator.api import capture
+from aiagent_operator.api.archive import Encryption, Gap, GapReason
+from aiagent_operator.api.archivestatus import Capture
+from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core.archive import index, layout, manifest
+from aiagent_operator.core.archive.errors import ArchiveError
+from aiagent_operator.core.archive.layout import Layout
+from aiagent_operator.core.archive.manifest import Stored
+from aiagent_operator.core.archive.sending import Received
+from aiagent_operator.core.children.memory import Intake
+from aiagent_operator.core.journal import book
+from aiagent_operator.core.objects import AgentIdentity, Child, Manifest
+from aiagent_operator.core.plan import Observed, Plan
+from aiagent_operator.runtime import archivekeys
+from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.archive import captured
+from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
+from aiagent_operator.runtime.archive.keeper import Keeper
+from aiagent_operator.runtime.archive.store import Store as ArchiveStore
+from aiagent_operator.runtime.archive.store import Uploaded
+from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.gather import NotYetSeenError
+from aiagent_operator.runtime.intake import callers
+from aiagent_operator.runtime.intake.callers import Account, Caller
+from aiagent_operator.runtime.intake.endpoint import Endpoint, Place, RefusedError
+from aiagent_operator.runtime.journal import Journal
+from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.settings import Settings
+from aiagent_operator.runtime.store import AgentKey, Key, Store
+
+log = logging.getLogger(__name__)
+
+# Seconds after which what the store did not take is tried again.
+_AGAIN: Final = 30.0
+_LEAF: Final = layout.encrypted(layout.MEMORY)
+# What is not an item of its own: that not all of the volume is in the item.
+_REST: Final = "memory"
+
+
+class Memories:
+    """The desk of the endpoint, and what the passes over agents ask of it."""
+
+    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], settings: Settings, journal: Journal) -> None:
+        self._api, self._store, self._queue, self._settings = api, store, queue, settings
+        self._archive = journal.archive
+        self._endpoint: Endpoint | None = None
+        # Whether it listens, or never will: before that nothing is decided.
+        self._known = asyncio.Event()
+        self._problem = "the operator takes no volumes: it was not told its address and image (value archive.memory)"
+
+    async def run(self) -> None:
+        """Listens until cancelled, where there is anything to listen for."""
+        endpoint = await self._listening()
+        self._endpoint = endpoint
+        self._known.set()
+        if endpoint is None:
+            return
+        try:
+            await asyncio.Event().wait()
+        finally:
+            # It stays known: a pass that is still under way must not take the end of this process for a refusal.
+            await endpoint.stop()
+
+    async def _listening(self) -> Endpoint | None:
+        chosen = self._settings
+        if self._archive is None or not chosen.pod_ip or not chosen.image:
+            return None
+        endpoint = Endpoint(
+            self, lambda token: callers.review(self._api, token), address=chosen.pod_ip, port=chosen.upload_port
+        )
+        try:
+            await endpoint.start()
+        except OSError as error:
+            # Agents work on without it, and it is said of each volume that is not archived.
+            self._problem = f"the operator cannot listen on port {chosen.upload_port}: {error.strerror}"
+            log.exception("volumes of agents that leave are not archived")
+            return None
+        return endpoint
+
+    async def step(
+        self, key: AgentKey, o: Observed, plan: Plan, statuses: AgentStatusWriter, intakes: list[Intake]
+    ) -> bool:
+        """Does what the plan asks for; False where it waits. What it learns goes to `intakes`. Raises ApiError."""
+        if plan.missing is not None:
+            return await self.over(key, o, plan.missing, statuses)
+        intakes.append(await self.intake(o))
+        return True
+
+    async def intake(self, o: Observed) -> Intake:
+        """Where the memory of this agent is sent to. Raises ApiError."""
+        await self._known.wait()
+        endpoint, chosen = self._endpoint, self._settings
+        if endpoint is None:
+            return Intake(problem=self._problem)
+        if (keeper := self._keeper(o.agent.status)) is None or not keeper.usable:
+            return Intake(waits=_unusable(keeper))
+        try:
+            key = (await self._encryption(o.identity)).key_id
+        except ArchiveError as error:
+            return Intake(waits=str(error))
+        return Intake(endpoint.url, endpoint.certificate, chosen.image, key, int(chosen.memory_deadline))
+
+    async def over(self, key: AgentKey, o: Observed, gap: Gap, statuses: AgentStatusWriter) -> bool:
+        """Notes that it is missing, unless it is there; False where the store has to be waited for."""
+        if waits := await self._noted(self._keeper(o.agent.status), o.identity, gap):
+            text = f"Its rights have ended, and its archive waits: {waits}"
+            log.warning("AIAgent %s/%s: %s", key.namespace, key.name, text)
+            ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
+            await statuses.waits(key, o.identity.uid, (ready, Verdict(Type.RECONCILING, True, ready.reason, text)))
+            self._queue.add_after(key, _AGAIN)
+            return False
+        await self._done(key, o.identity, statuses)
+        return True
+
+    async def _noted(self, keeper: Keeper | None, agent: AgentIdentity, gap: Gap) -> str:
+        """For what it has to wait; empty once it is noted."""
+        if keeper is None or not keeper.usable:
+            return _unusable(keeper)
+        try:
+            if await _became(keeper.store, agent.uid) is None:
+                log.warning("AIAgent %s/%s: its memory is not archived: %s", agent.namespace, agent.name, gap.message)
+                await captured.note(keeper.store, agent.uid, gap)
+        except StoreError as error:
+            keeper.failed(error)
+            return str(error)
+        except DisputedError as error:
+            return str(error)
+        return ""
+
+    async def _done(self, key: AgentKey, agent: AgentIdentity, statuses: AgentStatusWriter) -> None:
+        record = self._store.agents.get(key)
+        if record is None or record.uid != agent.uid:
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has gone while its memory was captured")
+        archive: dict[str, Any] = (record.load().get("status") or {}).get("archive") or {}
+        done = dict.fromkeys((*(archive.get("captured") or ()), Capture.MEMORY.value))
+        fields: Manifest = {**archive, "name": index.name(agent), "captured": list(done)}
+        if await statuses.write(key, record, {"archive": fields}) is None:
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while its memory was captured")
+
+    # What the endpoint asks.
+
+    def waits(self, account: Account) -> bool:
+        """Whether a Job of the agent whose memory's account this is sends its memory."""
+        return self._job(account) is not None
+
+    async def place(self, caller: Caller) -> Place:
+        """Where it goes. Raises RefusedError, StoreError and ApiError."""
+        agent, _ = await self._sender(caller)
+        keeper = self._usable(agent)
+        if await _became(keeper.store, agent.uid) is not None:
+            raise RefusedError(409, "its archive is made already")
+        where = Layout(agent.uid, index.name(agent))
+        return Place(f"AIAgent {agent.namespace}/{agent.name}", keeper.store, where.prefix, _LEAF)
+
+    async def took(self, caller: Caller, place: Place, uploaded: Uploaded, received: Received) -> None:
+        """Notes that it is there. Raises RefusedError where it is too late, StoreError and ApiError."""
+        agent, _ = await self._sender(caller)
+        path = Layout(agent.uid, index.name(agent)).path(uploaded.name)
+        stored = Stored(path, uploaded.sha256, uploaded.size, personal=True, encrypted=await self._encryption(agent))
+        if (rest := left_out(received)) is not None:
+            await captured.note(place.store, agent.uid, rest)
+        await captured.note(place.store, agent.uid, stored)
+        if await _became(place.store, agent.uid) != stored:
+            raise RefusedError(409, "its archive is made without it")
+        self._queue.add(AgentKey(agent.namespace, agent.name))
+
+    def failed(self, place: Place, error: StoreError) -> None:
+        """The store did not take it: it is not asked again before it is proved."""
+        for keeper in self._archive.keepers.values() if self._archive else ():
+            if keeper.store is place.store:
+                keeper.failed(error)
+
+    async def _sender(self, caller: Caller) -> tuple[AgentIdentity, Child]:
+        """The agent, and the Job, whose pod asks. Raises RefusedError and ApiError."""
+        found = self._job(caller.account)
+        if found is None:
+            raise RefusedError(403, "nothing is waited for from this account")
+        namespace = caller.account.namespace
+        pods = await self._api.request(
+            "GET", f"/api/v1/namespaces/{namespace}/pods", params={"fieldSelector": f"metadata.name={caller.pod}"}
+        )
+        wanted = found[1].uid
+        for pod in pods.get("items") or ():
+            owners = pod["metadata"].get("ownerReferences") or ()
+            if pod["metadata"]["uid"] == caller.pod_uid and any(
+                owner.get("controller") and owner["uid"] == wanted for owner in owners
+            ):
+                return found
+        raise RefusedError(403, "the pod is not of the Job that is waited for")
+
+    def _job(self, account: Account) -> tuple[AgentIdentity, Child] | None:
+        name = capture.agent_of(account.name)
+        record = self._store.agents.get(AgentKey(account.namespace, name)) if name else None
+        if record is None or name is None:
+            return None
+        agent = AgentIdentity(account.namespace, name, record.uid)
+        for child in self._store.children(record.uid).values():
+            its = child.job
+            if its is None or its.run != capture.RUN or its.account != account.name:
+                continue
+            if not (child.deleting or its.complete or its.failed is not None):
+                return agent, child
+        return None
+
+    def _usable(self, agent: AgentIdentity) -> Keeper:
+        record = self._store.agents.get(AgentKey(agent.namespace, agent.name))
+        keeper = self._keeper(record.load().get("status") or {}) if record else None
+        if keeper is None or not keeper.usable:
+            raise RefusedError(503, "its archive store does not take records now: send it again")
+        return keeper
+
+    async def _encryption(self, agent: AgentIdentity) -> Encryption:
+        return await archivekeys.encryption(self._api, self._settings.namespace, agent)
+
+    def _keeper(self, status: Manifest) -> Keeper | None:
+        return self._archive.keepers.get(book.read(status).store) if self._archive else None
+
+
+def _unusable(keeper: Keeper | None) -> str:
+    return keeper.problem if keeper else "its archive store is not described (values archive.stores)"
+
+
+async def _became(store: ArchiveStore, uid: str) -> Stored | Gap | None:
+    """What is noted of it. Raises StoreError and DisputedError."""
+    for each in (note for notes in await captured.noted(store, uid) for note in notes):
+        if layout.item(each.path) == layout.MEMORY:
+            return each
+    return None
+
+
+def left_out(received: Received) -> Gap | None:
+    """What of the volume is not in the tar."""
+    packed = received.packed
+    parts = [
+        f"{count} {what}"
+        for count, what in (
+            (packed.unreadable, "could not be read"),
+            (packed.changed, "changed while they were read"),
+        )
+        if count
+    ]
+    if not parts:
+        return None
+    reason = GapReason.UNREADABLE if packed.unreadable else GapReason.CHANGED_MEANWHILE
+    text = f"of the files and folders of its memory {' and '.join(parts)}: the tar's last entry names them"
+    return manifest.gap(_REST, reason, text)

@@ -1,0 +1,108 @@
+"""What a thief of the operator's token tries with the Job that archives a memory, and an author with claims."""
+
+from typing import Any
+
+import pytest
+
+from aiagent_operator.api import meta, runs
+from aiagent_operator.api.retirement import Memory
+from aiagent_operator.core.children import memory
+from aiagent_operator.core.children.memory import Intake, Owner
+from aiagent_operator.core.objects import AgentIdentity
+from support import agents, memories
+from support.kube import ApiError, Object
+from support.memories import CLAIM
+from support.operator import IMAGE
+from support.runs import JOBS
+from support.tenancy import Office, refused
+
+pytestmark = pytest.mark.cluster
+
+INTAKE = Intake("https://10.1.2.3:8443/v1/memory", "PEM", IMAGE, "age1x", 3600)
+
+
+def made(agent: AgentIdentity) -> Object:
+    """The Job as the operator makes it."""
+    return memory.job(agent, Memory(claim_name=CLAIM), Owner(), INTAKE).manifest
+
+
+def test_the_operator_makes_and_removes_all_that_a_memory_needs(office: Office) -> None:
+    agent = office.identity()
+    for child in (memory.account(agent), memory.network(agent, INTAKE)):
+        office.operator.create(child.manifest)
+    job = office.operator.create(made(agent))
+    office.operator.delete(JOBS, "jobs", job["metadata"]["name"], namespace=office.namespace, propagation="Background")
+
+
+CONTAINER = "/spec/template/spec/containers/0"
+POD = "/spec/template/spec"
+MISUSE: dict[str, tuple[str, Any]] = {
+    "another image": (f"{CONTAINER}/image", "registry.example/evil:1"),
+    "another command": (f"{CONTAINER}/command", ["sh", "-c", "cat /memory/*"]),
+    "arguments": (f"{CONTAINER}/args", ["-c", "import os"]),
+    "a variable that is not the program's": (f"{CONTAINER}/env/-", {"name": "PYTHONPATH", "value": "/memory"}),
+    "a variable from a Secret": (
+        f"{CONTAINER}/env/-",
+        {"name": "WORKFORCE_X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+    ),
+    "all of a Secret's": (f"{CONTAINER}/envFrom", [{"secretRef": {"name": "s"}}]),
+    "a container beside it": (f"{POD}/containers/-", {"name": "b", "image": IMAGE}),
+    "one before it": (f"{POD}/initContainers", [{"name": "b", "image": IMAGE}]),
+    "a hook": (f"{CONTAINER}/lifecycle", {"preStop": {"exec": {"command": ["sh"]}}}),
+    "a Secret as files": (f"{POD}/volumes/-", {"name": "s", "secret": {"secretName": "s"}}),
+    "a token of the API server": (
+        f"{POD}/volumes/-",
+        {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+    ),
+    "a volume to write to": (f"{CONTAINER}/volumeMounts/0/readOnly", False),
+    "root": (f"{POD}/securityContext/runAsUser", 0),
+    "root in the container": (f"{CONTAINER}/securityContext/runAsUser", 0),
+    "a group for all files": (f"{POD}/securityContext/fsGroup", 1),
+    "more rights": (f"{CONTAINER}/securityContext/allowPrivilegeEscalation", True),
+}
+
+
+@pytest.mark.parametrize("misuse", MISUSE)
+def test_nothing_but_the_operators_own_program_reads_a_volume(office: Office, misuse: str) -> None:
+    path, value = MISUSE[misuse]
+    with refused("operator-memories", "memory"):
+        office.operator.create(put(made(office.identity()), path, value))
+
+
+def put(job: Object, path: str, value: Any) -> Object:
+    """The Job with this at a path, as in a JSON patch."""
+    *folders, leaf = path.strip("/").split("/")
+    at: Any = job
+    for folder in folders:
+        at = at[int(folder)] if isinstance(at, list) else at[folder]
+    if leaf == "-":
+        at.append(value)
+    else:
+        at[leaf] = value
+    return job
+
+
+def test_no_other_job_runs_as_what_reads_memories(office: Office) -> None:
+    job = made(office.identity())
+    job["metadata"]["labels"][runs.LABEL_RUN] = "training"
+    with refused("operator-jobs", "not as aiagent.triage.memory", or_policy="operator-memories"):
+        office.operator.create(job)
+    other = made(office.identity())
+    put(other, f"{POD}/serviceAccountName", "aiagent.payroll.memory")
+    with refused("operator-jobs", "the operator runs this Job as aiagent.triage.memory"):
+        office.operator.create(other)
+    # Several policies refuse this one, and the API server gives the words of any.
+    with pytest.raises(ApiError, match=r"ValidatingAdmissionPolicy 'agent-(runs|labels|pods)\.") as caught:
+        office.editor.create(made(office.identity()))
+    assert caught.value.status == 403
+
+
+def test_who_names_a_claim_may_read_it(office: Office) -> None:
+    verbs = "create get update"
+    allowed = [agents.rule(verbs, "aiagents", group=meta.GROUP), agents.rule(verbs, "deployments", group="apps")]
+    author = office.person(*allowed)
+    with refused("author-rights", "may not get persistentvolumeclaims"):
+        author.create(office.agent(retirement=memories.MEMORY))
+    office.person(*allowed, agents.rule("get", "persistentvolumeclaims", group="")).create(
+        office.agent(retirement=memories.MEMORY)
+    )

@@ -1,0 +1,139 @@
+"""The volume of an agent that leaves, without a node: its Job is the API server's, the program in it a local process.
+
+Fake nodes run nothing. So the pod is held back, the token is asked for as its kubelet would, and the pod's command runs
+here with the pod's own environment, on a folder in place of the volume.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from aiagent_operator.api import capture, runs
+from aiagent_operator.core.archive.sending import AUDIENCE
+from support.kube import ApiError, Kube, Object, wait_for
+from support.workplace import Workplace
+
+SOURCES = Path(__file__).parents[2] / "operator"
+CLAIM = "facts"
+MEMORY = {"memory": {"claimName": CLAIM}}
+"""For spec.retirement."""
+
+
+def claim(admin: Kube, namespace: str, name: str = CLAIM) -> None:
+    """A claim that no volume is bound to yet: a pod that mounts it is not scheduled."""
+    admin.create(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": "",
+                "volumeName": f"{namespace}-{name}",
+                "resources": {"requests": {"storage": "1Mi"}},
+            },
+        }
+    )
+
+
+def volume(admin: Kube, namespace: str, name: str = CLAIM) -> None:
+    """The volume of the claim."""
+    admin.create(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"{namespace}-{name}"},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "capacity": {"storage": "1Mi"},
+                "claimRef": {"namespace": namespace, "name": name},
+                "hostPath": {"path": "/tmp"},
+                "storageClassName": "",
+            },
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The pod of the Job that archives an agent's memory."""
+
+    admin: Kube
+    pod: Object
+
+    @classmethod
+    def of(cls, place: Workplace, uid: str) -> Self:
+        """The agent's, once it is on a node; it stays there until it is told to end."""
+        admin, namespace = place.admin, place.namespace
+        labels = f"{runs.LABEL_RUN}={capture.RUN},{runs.LABEL_RUN_OF}={uid}"
+
+        def found() -> Object:
+            pods = admin.list("v1", "pods", namespace=namespace, labels=labels)
+            return next((pod for pod in pods if "deletionTimestamp" not in pod["metadata"]), {})
+
+        pod: Object = wait_for(found, what="the pod that archives the memory")
+        name = pod["metadata"]["name"]
+        hold = {"metadata": {"annotations": {"localcluster/hold": "true"}}}
+        admin.patch("v1", "pods", name, hold, namespace=namespace)
+        if not admin.find("v1", "persistentvolumes", f"{namespace}-{CLAIM}"):
+            volume(admin, namespace)
+        return cls(
+            admin,
+            admin.wait_object(
+                "v1", "pods", name, lambda p: p["spec"].get("nodeName"), what="a node for it", namespace=namespace
+            ),
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the pod is told."""
+        return {each["name"]: each["value"] for each in self.pod["spec"]["containers"][0]["env"]}
+
+    def token(self, *audiences: str) -> str:
+        """A token of the pod, as the kubelet of its node gets it; for the API server where no audience is named."""
+        metadata, spec = self.pod["metadata"], self.pod["spec"]
+        kubelet = self.admin.as_user(f"system:node:{spec['nodeName']}", ["system:nodes"])
+        reference = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
+        wanted: Object = {"boundObjectRef": reference, "expirationSeconds": 600}
+        if audiences:
+            wanted["audiences"] = list(audiences)
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": wanted}
+        path = f"/api/v1/namespaces/{metadata['namespace']}/serviceaccounts/{spec['serviceAccountName']}/token"
+
+        def asked() -> str | None:
+            try:
+                return str(kubelet.raw("POST", path, body)["status"]["token"])
+            except ApiError as refused:
+                # The node authorizer learns by a watch of its own which pods are on which node. A kubelet asks again.
+                if "no relationship found between node" not in refused.message:
+                    raise
+                return None
+
+        return str(wait_for(asked, what="the token of the pod on the kubelet's node"))
+
+    def run(self, folder: Path, token: str = "") -> tuple[int, str]:
+        """Runs what the pod would, on this folder; the exit status, and the termination message."""
+        with tempfile.TemporaryDirectory(prefix="sender-") as own:
+            result, file = Path(own) / "result", Path(own) / "token"
+            file.write_text(token or self.token(AUDIENCE))
+            told = {capture.ENV_VOLUME: str(folder), capture.ENV_TOKEN: str(file), capture.ENV_RESULT: str(result)}
+            command = [sys.executable, *self.pod["spec"]["containers"][0]["command"][1:]]
+            env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), **self.environment, **told}
+            ended = subprocess.run(command, env=env, check=False, timeout=120, capture_output=True)
+            return ended.returncode, result.read_text() if result.exists() else ended.stderr.decode()
+
+    def end(self, status: int, message: str) -> None:
+        """Tells the API server what has become of the pod, as its kubelet would."""
+        metadata = self.pod["metadata"]
+        ended = {"exitCode": status, "reason": "Error" if status else "Completed", "message": message}
+        now = {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z"}
+        container = {
+            "name": capture.RUN, "image": "x", "imageID": "", "ready": False, "restartCount": 0,
+            "state": {"terminated": {**ended, **now}},
+        }  # fmt: skip
+        patch = {"status": {"phase": "Failed" if status else "Succeeded", "containerStatuses": [container]}}
+        self.admin.patch("v1", "pods", metadata["name"], patch, namespace=metadata["namespace"], subresource="status")
