@@ -61,10 +61,10 @@ def suspend(
 ) -> None:
     """Take an agent's rights away, then stop its pods, until it is resumed. Its spec is not changed."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.SUSPEND,
-        _about(name, selector),
+        agents_of(name, selector),
         reason,
         namespace or cluster.namespace,
         wait=wait,
@@ -85,10 +85,10 @@ def resume(
 ) -> None:
     """End the orders that suspend an agent. Where its spec suspends it too, that is said, and left to its author."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.RESUME,
-        _about(name, selector),
+        agents_of(name, selector),
         reason,
         namespace or cluster.namespace,
         wait=wait,
@@ -109,7 +109,7 @@ def rollback(
 ) -> None:
     """Let an earlier revision of an agent serve again. What its spec asks for is then held back, and not changed."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.ROLLBACK,
         {"agentRef": {"name": name}} | ({"revision": to_revision} if to_revision else {}),
@@ -136,7 +136,7 @@ def promote(
     """End the pause at which the rollout of a revision stands, pass over evaluations that are Inconclusive, or let
     revisions take over in spite of what a review has found. `rollout status` says how it goes on."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.PROMOTE,
         {"agentRef": {"name": name}} | ({"full": True} if full else {}),
@@ -159,7 +159,7 @@ def abort(
 ) -> None:
     """End the rollout of a revision: what serves gets everything back, and the revision is rejected."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.ABORT,
         {"agentRef": {"name": name}},
@@ -183,10 +183,10 @@ def retrain(
 ) -> None:
     """Train an agent anew without waiting for its plan. Windows and limits of its policies hold all the same."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.RETRAIN,
-        _about(name, selector),
+        agents_of(name, selector),
         reason,
         namespace or cluster.namespace,
         wait=wait,
@@ -194,7 +194,8 @@ def retrain(
     )
 
 
-def _about(name: str | None, selector: str) -> Object:
+def agents_of(name: str | None, selector: str) -> Object:
+    """What an order says of whom it is about: one agent by its name, or several by their labels."""
     if bool(name) == bool(selector):
         raise CliError("give the NAME of one agent, or --selector for several", ExitCode.USAGE)
     if name:
@@ -208,11 +209,11 @@ def _about(name: str | None, selector: str) -> Object:
     return {"selector": {"matchLabels": labels}}
 
 
-def _give(
+def give(
     cluster: Cluster, action: Action, about: Object, reason: str, namespace: str, *, wait: bool, timeout: float
-) -> None:
+) -> str:
     """Creates the order, whose spec says `about` what it is, and, with `wait`, follows it; NEGATIVE where it fails or
-    takes longer than `timeout` seconds."""
+    takes longer than `timeout` seconds. Returns its name."""
     which = (about.get("agentRef") or {}).get("name", "agents")
     body: Object = {
         "apiVersion": meta.API_VERSION,
@@ -221,10 +222,11 @@ def _give(
         "spec": {"action": action.value, "requestedBy": _myself(cluster), "reason": reason, **about},
     }
     order = cluster.create(path("agentactions", namespace), body, what=f"{action.value} of {namespace}/{which}")
-    its = order["metadata"]["name"]
+    its = str(order["metadata"]["name"])
     output.say(f"agentaction.{meta.GROUP}/{its} created")
     if wait:
         _follow(cluster, namespace, its, timeout)
+    return its
 
 
 def _myself(cluster: Cluster) -> str:
