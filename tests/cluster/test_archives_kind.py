@@ -1,6 +1,7 @@
 """AgentArchives in a real API server: made by the operator, bounded, never changed, shown, and deleted in one way."""
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,14 @@ STATUS: Object = {
         "keyIds": ["a" * 64],
         "completionTime": "2026-11-22T10:05:00Z",
     },
+}
+VERIFIED: Object = {
+    "type": "Verified",
+    "status": "True",
+    "reason": "ReadBack",
+    "message": "All files were read back, and their digests agree",
+    "lastTransitionTime": "2026-11-22T10:01:00Z",
+    "observedGeneration": 1,
 }
 LARGEST = 2**63 - 1
 DIGEST = f"sha256:{'0' * 64}"
@@ -180,13 +189,62 @@ def test_who_may_view_in_the_whole_cluster_reads_them(office: Office, record: Ob
     assert office.admin.as_user(user).get(meta.API_VERSION, PLURAL, record["metadata"]["name"])["spec"]
 
 
+def test_the_command_lists_those_of_a_namespace_or_of_an_agent(
+    office: Office, terminal: Terminal, control_plane: Cluster
+) -> None:
+    names = {}
+    for namespace, agent, created in (
+        (office.namespace, "late", "2026-11-22T10:00:00Z"),
+        (office.namespace, "early", "2026-03-01T10:00:00Z"),
+        (f"{office.namespace}-other", "late", "2026-02-01T10:00:00Z"),
+    ):
+        made = archiverecords.record(f"{namespace}.{agent}")
+        made["spec"]["agent"] |= {"namespace": namespace, "name": agent}
+        made["spec"] |= {"created": created, "notCapturedMore": 3}
+        names[namespace, agent] = office.operator.create(made)["metadata"]["name"]
+        office.operator.patch(
+            meta.API_VERSION, PLURAL, names[namespace, agent], {"status": STATUS}, subresource="status"
+        )
+    early, late, other = (
+        names[office.namespace, "early"],
+        names[office.namespace, "late"],
+        names[f"{office.namespace}-other", "late"],
+    )
+
+    def said(line: str, code: int = 0, user: str = "") -> str:
+        kubeconfig = control_plane.kubeconfig_for(user) if user else control_plane.kubeconfig
+        answer = terminal.run(f"kubectl aiagent archive list {line}", kubeconfig)
+        assert answer.code == code, answer.screen
+        return answer.screen
+
+    of_one = said(f"-n {office.namespace} -o name").split()
+    assert of_one == [f"agentarchive.workforce.dev/{name}" for name in (early, late)]
+    all_late = said("late -A -o json")
+    found = [item["metadata"]["name"] for item in json.loads(all_late)["items"]]
+    assert [name for name in found if office.namespace in name] == [other, late]
+    assert "managedFields" not in all_late
+    head, row = said(f"early -n {office.namespace} -o wide").splitlines()
+    cells = dict(zip(head.split(), row.split(), strict=True))
+    assert (cells["NAME"], cells["AGENT"], cells["VERIFIED"]) == (early, "early", "Unknown")
+    assert (cells["STORE"], cells["MISSING"]) == ("local", "4")
+    assert cells["PATH"].startswith("archives/")
+    assert "No archives of agents of namespace default." in said("-n default")
+    assert f"no archive of an agent gone that was in namespace {office.namespace}" in said(
+        f"early gone -n {office.namespace}", 3
+    )
+    assert "ask an administrator for ClusterRole workforce-archives-view" in said("-A", 3, "nobody")
+    for name in names.values():
+        archiverecords.clear(office.admin, name)
+
+
 def test_commands_of_the_page_print_what_it_shows(office: Office, terminal: Terminal, control_plane: Cluster) -> None:
     name = "triage-20261122t100000z"
     office.operator.create(archiverecords.record(name))
-    office.operator.patch(meta.API_VERSION, PLURAL, name, {"status": STATUS}, subresource="status")
+    status = STATUS | {"conditions": [VERIFIED]}
+    office.operator.patch(meta.API_VERSION, PLURAL, name, {"status": status}, subresource="status")
     lines = {line for block in archivepage.KUBECTL for line in block.text.splitlines()}
     shown = [(at, each, text) for at, each, text in sessions(archivepage.PAGE) if f"$ {each}" in lines]
-    assert len(shown) >= 5
+    assert len(shown) >= 6
     for line, command, expected in shown:
         found = terminal.run(f"{{ {command}; }} 2>&1", control_plane.kubeconfig).out
         assert timeless(found) == timeless(expected), f"docs/archives.md:{line}: {command}"

@@ -183,6 +183,46 @@ def test_a_restored_status_is_found_and_said(
     assert [e for e in place.events("triage") if e["reason"] == "JournalRecovered"]
 
 
+def test_a_restored_status_is_found_though_nothing_happens(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    """At the start, and while the operator works: not only with the next event, which may be months away."""
+    place = vacant
+    names = ("first", "second", "settled")
+    old, uids = {}, {}
+    with installed.alone(journal_look_interval="2") as operator:
+        for name in names:
+            place.employ(name, place.new_role(name), permission("refund"))
+            uids[name] = place.until_ready(name)["metadata"]["uid"]
+        operator.until_idle()
+        for name in names:
+            old[name] = place.get(name)["status"]["journal"]
+            place.change(name, permissions=[])
+            place.until_settled(name)
+        operator.until_idle()
+        before = {name: archive.whole(uids[name], place.get(name)["status"]) for name in names}
+        _restore(place, "first", {"journal": old["first"]})
+        _until_recovered(place, archive, "first", uids["first"], before["first"])
+    _restore(place, "second", {"journal": old["second"]})
+    mark = place.plane.audit_mark()
+    with installed.alone() as operator:
+        _until_recovered(place, archive, "second", uids["second"], before["second"])
+        operator.until_idle()
+    assert archive.whole(uids["settled"], place.get("settled")["status"]) == before["settled"]
+    wrote = [write for write in place.writes(mark) if write.resource == "aiagents"]
+    assert {(write.name, write.subresource) for write in wrote} == {("second", "status")}
+    assert len(wrote) == 1
+
+
+def _until_recovered(place: Workplace, archive: ArchiveFolder, name: str, uid: str, before: int) -> None:
+    place.until(name, lambda a: journal(a)["head"]["sequence"] == before + 1, what="its journal to be found ahead")
+    archive.whole(uid, place.get(name)["status"])
+    assert archive.told(uid)[before:] == ["Recovered"]
+    place.admin.wait_for(
+        lambda: [e for e in place.events(name) if e["reason"] == "JournalRecovered"], what="a word of it for people"
+    )
+
+
 def test_records_that_somebody_removed_are_a_fork(
     place: Workplace, operator: OperatorProcess, archive: ArchiveFolder
 ) -> None:

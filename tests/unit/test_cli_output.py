@@ -262,6 +262,6 @@ def test_kubectl_completes_commands_options_and_files_of_lint() -> None:
     assert complete("rollout", "status", "--wa") == ["--watch", ":4"]
     assert complete("diff", "triage", "") == [":4"]
     assert complete("lint", "") == [":0"]
-    assert {*complete("archive", "")} == {"show", "verify", "export", ":4"}
+    assert {*complete("archive", "")} == {"list", "show", "verify", "export", ":4"}
     assert complete("archive", "verify", "") == [":0"]
     assert complete("journal", "verify", "") == [":0"]

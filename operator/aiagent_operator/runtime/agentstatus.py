@@ -100,8 +100,10 @@ class AgentStatusWriter:
         last = {"permissions": [], "phase": Phase.OFFBOARDING.value}
         current, metadata = record, known
         while True:
-            raw = current.load()
-            old = raw.get("status") or {}
+            # Somebody else may have recorded its events meanwhile.
+            newest = self._store.agents.get(key)
+            current = newest if newest is not None and newest.uid == record.uid else current
+            old = current.load().get("status") or {}
             told = await self.journal.tell(key, current, old, {**old, **last}, end=True)
             fields = {} if told.held or told.journal is None else {**last, "journal": told.journal}
             patch = report.differences(old, fields)

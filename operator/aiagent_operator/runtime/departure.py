@@ -26,7 +26,7 @@ from aiagent_operator.core.children import role
 from aiagent_operator.core.journal import book
 from aiagent_operator.core.objects import ChildKind, Manifest
 from aiagent_operator.core.plan import Held, Observed, Proof
-from aiagent_operator.runtime import leavings, paths, report
+from aiagent_operator.runtime import leavings, report
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
@@ -34,6 +34,7 @@ from aiagent_operator.runtime.archive.putting import put
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.gather import NotYetSeenError
 from aiagent_operator.runtime.leavings import Leavings
+from aiagent_operator.runtime.onrecord import on_record
 from aiagent_operator.runtime.prove import account_uid, certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
@@ -134,24 +135,12 @@ class Departures:
         return proof
 
     async def _on_record(self, body: Manifest, status: Manifest) -> None:
-        """The AgentArchive with its status, made where there is none."""
-        name, wanted = body["metadata"]["name"], body["spec"]["manifest"]["digest"]
-        there = await self._api.find(paths.archive(name))
-        if there is None:
-            try:
-                there = await self._api.request("POST", paths.ARCHIVES, body=body)
-            except ApiError as error:
-                if error.status in _REFUSED:
-                    raise WaitsError(f"AgentArchive {name} cannot be made: {error}") from error
-                raise
-        if there["spec"]["manifest"]["digest"] != wanted:
-            raise DisputedError(
-                f"AgentArchive {name} is of the manifest {there['spec']['manifest']['digest']}, and not of {wanted}: "
-                "find out who has made it, and remove it"
-            )
-        patch = report.differences(there.get("status") or {}, status)
-        if patch:
-            await report.write(self._api, paths.archive(name), there["metadata"]["uid"], patch)
+        try:
+            await on_record(self._api, body, status)
+        except ApiError as error:
+            if error.status in _REFUSED:
+                raise WaitsError(f"AgentArchive {body['metadata']['name']} cannot be made: {error}") from error
+            raise
 
     def _current(self, key: AgentKey, uid: str) -> AgentRecord:
         record = self._store.agents.get(key)

@@ -36,7 +36,7 @@ from aiagent_operator.runtime.archive.keeper import Archive, Keeper
 from aiagent_operator.runtime.archive.records import settle
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+from aiagent_operator.runtime.store import AgentKey, AgentRecord, JournalKey, Key, Store
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,9 @@ class Journal:
         self._seen: dict[AgentKey, tuple[str, Head]] = {}
         self._waiting: dict[AgentKey, str] = {}
         self._failures: dict[AgentKey, int] = {}
+        # Agents of whose journals the store seems to know more, and agents whose journal somebody is at.
+        self._suspected: set[AgentKey] = set()
+        self._under_way: dict[AgentKey, asyncio.Event] = {}
         # Read at each scrape, in another thread: a length only.
         metrics.JOURNAL_WAITING.set_function(lambda: len(self._waiting))
 
@@ -106,9 +109,17 @@ class Journal:
             # Of one that has not begun it is not known where it will be.
             if name in ("", store) and self._failures.get(key, 0) <= 1:
                 self._queue.add(key)
+        for key in self._suspected:
+            self._queue.add(JournalKey(*key))
+
+    def suspect(self, key: AgentKey) -> None:
+        """The store seems to have records that the agent's status does not tell: settle, though no event waits."""
+        self._suspected.add(key)
+        self._queue.add(JournalKey(*key))
 
     def forget(self, key: AgentKey) -> None:
         """The agent is gone."""
+        self._suspected.discard(key)
         self._seen.pop(key, None)
         self._failures.pop(key, None)
         self._waiting.pop(key, None)
@@ -153,7 +164,7 @@ class Journal:
         events: tuple[Event, ...] = ()
         if not known.closed:
             events = happened.ended(turn) if end else happened.events(turn)
-        if not events and not known.waiting.events:
+        if not events and not known.waiting.events and key not in self._suspected:
             # What was to be noted by a write that came to nothing may be undone by now.
             self._waits(key, known)
             return Told()
@@ -175,11 +186,17 @@ class Journal:
         moment is written again anyway."""
         place = choose(known.store, self._store.demands(key, record).stores, archive.default, archive.keepers)
         keeper = archive.keepers.get(place.store)
+        looking = wanted and not known.waiting.events
         if keeper is None:
             return _Step(known, place.reason, place.problem)
         if not keeper.usable:
-            return _Step(known, Reason.STORE_UNAVAILABLE, keeper.problem)
+            return _away(known, keeper, looking=looking)
         if not wanted and len(known.waiting.events) < _MANY:
+            return _Step(known)
+        if (other := self._under_way.get(key)) is not None:
+            # Two at once would take each other's records for a stranger's. Whoever is at it says what comes of it, and
+            # this status is not the last one then.
+            await other.wait()
             return _Step(known)
         try:
             done = await self._settled(key, keeper, record.uid, known.waiting.events, known.head)
@@ -190,11 +207,12 @@ class Journal:
             keeper.failed(error)
             # Should the proof find nothing wrong, it is about this journal alone.
             self._look_again(key)
-            return _Step(known, Reason.STORE_UNAVAILABLE, keeper.problem)
+            return _away(known, keeper, looking=looking)
         if done.outcome is Outcome.STUCK:
             self._look_again(key)
             return _Step(known, Reason.JOURNAL_STUCK, done.message)
         self._failures.pop(key, None)
+        self._suspected.discard(key)
         self._seen[key] = (record.uid, done.head)
         return _Step(replace(known, head=done.head, waiting=NOTHING, store=keeper.name), finding=_finding(done))
 
@@ -234,7 +252,9 @@ class Journal:
         return replace(found, evaluated=evaluated.marks(children, known.evaluated, turn.evaluations))
 
     async def _settled(self, key: AgentKey, keeper: Keeper, uid: str, wanted: tuple[Event, ...], told: Head) -> Done:
-        confirmed = told.sequence > 0 and self._seen.pop(key, None) == (uid, told)
+        mine = self._under_way[key] = asyncio.Event()
+        # Without an event it is about what the store has: then that is read.
+        confirmed = self._seen.pop(key, None) == (uid, told) and told.sequence > 0 and bool(wanted)
         try:
             async with asyncio.timeout(_PATIENCE):
                 agent = AgentIdentity(*key, uid)
@@ -244,6 +264,9 @@ class Journal:
         except TimeoutError as error:
             what = f"its records were not written within {_PATIENCE:.0f} s"
             raise StoreError(errors.Kind.TIMED_OUT, keeper.name, "", what, "see why the store is slow") from error
+        finally:
+            del self._under_way[key]
+            mine.set()
         metrics.JOURNAL_EVENTS_TOTAL.labels("Written").inc(done.written)
         metrics.JOURNAL_EVENTS_TOTAL.labels("Adopted").inc(done.adopted)
         if done.outcome in _FOUND:
@@ -264,6 +287,11 @@ class Journal:
             self._waiting[key] = found.store
         else:
             self._waiting.pop(key, None)
+
+
+def _away(known: Book, keeper: Keeper, *, looking: bool) -> _Step:
+    """The store is not to be had; `looking`: nothing waits for it."""
+    return _Step(known) if looking else _Step(known, Reason.STORE_UNAVAILABLE, keeper.problem)
 
 
 def _finding(done: Done) -> tuple[str, str] | None:

@@ -28,6 +28,7 @@ from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.gather import Gatherer
 from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.leavings import Leavings
+from aiagent_operator.runtime.lookback import LookBack
 from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.memories import Memories
 from aiagent_operator.runtime.orders import ActionKey
@@ -157,6 +158,9 @@ class Leading:
             group.create_task(self._scanner.run(self._rescanned), name="scan")
             group.create_task(self._census(), name="census")
             group.create_task(self._measure(), name="gauges")
+            if self._journal.archive is not None:
+                look = LookBack(self.store, self._journal, interval=self._settings.journal_look_interval)
+                group.create_task(look.run(), name="look at journals")
             self._enqueue_all()
             self._waiting = ""
             metrics.SYNCED.set(1)

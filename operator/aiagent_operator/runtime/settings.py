@@ -234,6 +234,13 @@ class Settings(BaseSettings):
         description="Seconds between two proofs that an archive store keeps its promises; one that fails is looked at "
         "sooner. Shorter says sooner that a store is not to be had, and asks it more often.",
     )
+    journal_look_interval: Seconds = Field(
+        default=86_400.0,
+        description="Seconds between two looks at whether archive stores know more of agents than their statuses do, "
+        "as where the cluster was restored to an earlier time; the first is at the start. One small request for each "
+        "agent, spread over an hour where there are many. Shorter finds sooner what is restored while the operator "
+        "runs, and asks more often.",
+    )
 
     archive_logs: bool = Field(
         default=True,

@@ -1,4 +1,7 @@
-"""`archive show`, `archive verify` and `archive export`: the archive of an agent as files, without a cluster."""
+"""`archive show`, `archive verify` and `archive export`: the archive of an agent as files, without a cluster.
+
+`archive list` beside them asks the cluster which archives there are.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Annotated
 import typer
 
 from aiagent_operator.cli import options
+from aiagent_operator.cli.archive.listing import listed
 from aiagent_operator.cli.output import Format
 
 Place = Annotated[
@@ -44,8 +48,11 @@ Target = Annotated[
 ]
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Read, verify and pack archives of agents that left, as files."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="List archives of agents that left; read, verify and pack them as files.",
 )
+app.command("list")(listed)
 
 
 @app.command()

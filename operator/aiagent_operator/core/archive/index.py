@@ -62,7 +62,7 @@ def status(
         ready = Verdict(Type.READY, True, Reason.CERTIFIED, "Archived, read back and certified")
     else:
         text = (
-            "No certificate of decommission: the operator has no key to sign it with. Give it one for the agents that "
+            "No certificate of decommission: the operator had no key to sign it with. Give it one for the agents that "
             "leave later (values archive.signingSecret)"
         )
         certified = Verdict(Type.CERTIFIED, False, Reason.NO_SIGNING_KEY, text)

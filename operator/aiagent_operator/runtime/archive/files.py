@@ -67,16 +67,22 @@ class Flushed:
 
 @contextlib.contextmanager
 def folder(top: int, parts: list[str], *, make: Flushed | None = None) -> Iterator[int]:
-    """The folder with these parts below `top`, open; with `make`, made where it is missing, and on the disk."""
-    fd = os.dup(top)
+    """The folder with these parts below `top`, open; with `make`, made where it is missing, and on the disk.
+
+    Without parts it is `top` itself. No call to the kernel that is not needed: after each, a thread waits for its turn
+    while the event loop is busy.
+    """
+    fd = top
     try:
         for part in parts:
             below = os.open(part, FOLDER, dir_fd=fd) if make is None else _made(fd, part, make)
-            os.close(fd)
+            if fd != top:
+                os.close(fd)
             fd = below
         yield fd
     finally:
-        os.close(fd)
+        if fd != top:
+            os.close(fd)
 
 
 def _made(above: int, part: str, flushed: Flushed) -> int:
@@ -128,11 +134,11 @@ class Writing:
         self._flushed = flushed
         self._lock = threading.Lock()
         self._token = secrets.token_hex(16)
-        self._fd = -1
+        self._fd = self._partial = -1
         self._top = os.dup(top)
         try:
-            with folder(top, [PARTIAL], make=flushed) as partial:
-                self._fd = os.open(self._token, _WRITE, 0o440, dir_fd=partial)
+            self._partial = _made(top, PARTIAL, flushed)
+            self._fd = os.open(self._token, _WRITE, 0o440, dir_fd=self._partial)
             # Held while the writer lives, which is how a sweeper tells.
             fcntl.flock(self._fd, fcntl.LOCK_EX)
         except BaseException:
@@ -157,9 +163,9 @@ class Writing:
         *parts, leaf = name.split("/")
         with self._lock:
             os.fsync(self._open())
-            with folder(self._top, parts, make=self._flushed) as inside, folder(self._top, [PARTIAL]) as partial:
+            with folder(self._top, parts, make=self._flushed) as inside:
                 try:
-                    os.link(self._token, leaf, src_dir_fd=partial, dst_dir_fd=inside, follow_symlinks=False)
+                    os.link(self._token, leaf, src_dir_fd=self._partial, dst_dir_fd=inside, follow_symlinks=False)
                     put = Put.CREATED
                 except FileExistsError:
                     put = Put.TAKEN
@@ -173,13 +179,14 @@ class Writing:
             if self._top < 0:
                 return
             try:
-                with contextlib.suppress(FileNotFoundError), folder(self._top, [PARTIAL]) as partial:
-                    os.unlink(self._token, dir_fd=partial)
-            finally:
                 if self._fd >= 0:
-                    os.close(self._fd)
-                os.close(self._top)
-                self._fd = self._top = -1
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(self._token, dir_fd=self._partial)
+            finally:
+                for fd in (self._fd, self._partial, self._top):
+                    if fd >= 0:
+                        os.close(fd)
+                self._fd = self._partial = self._top = -1
 
     def _open(self) -> int:
         if self._fd < 0:

@@ -115,17 +115,28 @@ async def certify(
     name = where.key(layout.CERTIFICATE)
     issued = certificate.issue(sealed.data, ended, key)
     if await store.create(name, issued) is Put.CREATED:
-        return _summary(issued, ended.completed_at, key)
+        return CertificateSummary(
+            digest=wire.digest(issued), key_ids=(key.public.key_id,), completion_time=ended.completed_at
+        )
+    return await certified(store, where, sealed, (key.public,))
+
+
+async def certified(
+    store: Store, where: Layout, sealed: Sealed, keys: Iterable[envelope.PublicKey]
+) -> CertificateSummary:
+    """The certificate that is in the store, signed by one of the keys.
+
+    Raises DisputedError for one that none of them has signed or that is about something else, and StoreError.
+    """
+    name = where.key(layout.CERTIFICATE)
     there = await store.read(name, envelope.LIMIT)
     try:
-        opened = envelope.verified(there, [key.public], name)
+        opened = envelope.verified(there, keys, name)
         said = certificate.read(opened.payload, name)
     except ArchiveError as error:
         raise DisputedError(f"archive store {store.name}: {error}") from error
     if fault := next(certificate.faults(said, sealed.manifest, sealed.digest), ""):
         raise DisputedError(f"archive store {store.name}: {name}: {fault}")
-    return _summary(there, said.predicate.completed_at, key)
-
-
-def _summary(data: bytes, completed_at: datetime, key: envelope.PrivateKey) -> CertificateSummary:
-    return CertificateSummary(digest=wire.digest(data), key_ids=(key.public.key_id,), completion_time=completed_at)
+    return CertificateSummary(
+        digest=wire.digest(there), key_ids=opened.signed_by, completion_time=said.predicate.completed_at
+    )

@@ -1,0 +1,41 @@
+"""Puts the AgentArchive of an archive on record: the index in the cluster of what is in a store."""
+
+from __future__ import annotations
+
+from aiagent_operator.core.objects import Manifest
+from aiagent_operator.runtime import paths, report
+from aiagent_operator.runtime.archive.errors import DisputedError
+from aiagent_operator.runtime.client import Api, ApiError
+
+
+async def on_record(api: Api, body: Manifest, status: Manifest) -> None:
+    """The AgentArchive with its status, made where there is none; nothing is written where all is as it should be.
+
+    Raises DisputedError where one of that name is of another archive, and ApiError.
+    """
+    name = body["metadata"]["name"]
+    there = await api.find(paths.archive(name)) or await _made(api, body)
+    check_same(there, body)
+    if patch := report.differences(there.get("status") or {}, status):
+        await report.write(api, paths.archive(name), there["metadata"]["uid"], patch)
+
+
+def check_same(there: Manifest, body: Manifest) -> None:
+    """Raises DisputedError where the AgentArchive that is there is of another manifest."""
+    found, wanted = there["spec"]["manifest"]["digest"], body["spec"]["manifest"]["digest"]
+    if found != wanted:
+        raise DisputedError(
+            f"AgentArchive {body['metadata']['name']} is of the manifest {found}, and not of {wanted}: "
+            "find out who has made it, and remove it"
+        )
+
+
+async def _made(api: Api, body: Manifest) -> Manifest:
+    try:
+        return await api.request("POST", paths.ARCHIVES, body=body)
+    except ApiError as error:
+        # Somebody else made it meanwhile, a leader say.
+        there = await api.find(paths.archive(body["metadata"]["name"])) if error.status == 409 else None
+        if there is None:
+            raise
+        return there

@@ -1,0 +1,120 @@
+"""Rebuilds the index of archives from the stores: the store is the record, AgentArchives are made anew from it.
+
+What is on record already is left as it is, so it can be cut off anywhere and begun again, also while the operator is at
+work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from aiagent_operator.api.conditions import Type
+from aiagent_operator.core.archive import index
+from aiagent_operator.core.archive.envelope import PublicKey
+from aiagent_operator.core.objects import Manifest
+from aiagent_operator.runtime import paths
+from aiagent_operator.runtime.archive import found
+from aiagent_operator.runtime.archive.errors import DisputedError
+from aiagent_operator.runtime.archive.found import Candidate, Folder, RefusedError
+from aiagent_operator.runtime.archive.store import Store
+from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.onrecord import check_same, on_record
+
+# Archives under way together: of each a manifest and one chunk are in memory, beside an operator at work in the pod.
+_AT_ONCE: Final = 4
+# What the API server says of this one object, and would say again.
+_NOT_VALID: Final = (400, 422)
+
+
+class Fate(StrEnum):
+    """What became of one archive."""
+
+    MADE = "made"
+    TO_BE_MADE = "to be made"
+    THERE = "there already"
+    PURGED = "purged"
+    UNFINISHED = "unfinished"
+    DISPUTED = "disputed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One archive: its folder in the store, what became of it, its AgentArchive or what is wrong, and the remedy."""
+
+    place: str
+    fate: Fate
+    text: str = ""
+
+
+class Rebuilding:
+    """One way of rebuilding: which keys are believed, and whether anything is written.
+
+    `dry_run`: everything is read and nothing written. `uncertified`: archives without a certificate are taken too.
+    """
+
+    def __init__(self, api: Api, keys: Collection[PublicKey], *, dry_run: bool, uncertified: bool) -> None:
+        self._api, self._keys = api, keys
+        self._dry_run, self._uncertified = dry_run, uncertified
+
+    async def of(self, store: Store) -> AsyncIterator[Outcome]:
+        """What becomes of each archive in the store, in the order of their names.
+
+        Raises StoreError and ApiError where nothing more can be said; what is made by then stays.
+        """
+        several: list[Folder] = []
+        async for folder in found.folders(store):
+            several.append(folder)
+            if len(several) == _AT_ONCE:
+                for outcome in await self._together(store, several):
+                    yield outcome
+                several = []
+        for outcome in await self._together(store, several):
+            yield outcome
+
+    async def _together(self, store: Store, folders: list[Folder]) -> list[Outcome]:
+        return await asyncio.gather(*(self._one(store, folder) for folder in folders))
+
+    async def _one(self, store: Store, folder: Folder) -> Outcome:
+        if folder.is_rest:
+            return Outcome(folder.prefix, Fate.UNFINISHED)
+        try:
+            one = await found.candidate(store, folder, self._keys, uncertified=self._uncertified)
+            return await self._brought_in(store, one)
+        except RefusedError as error:
+            return Outcome(folder.prefix, Fate.REFUSED, str(error))
+        except DisputedError as error:
+            return Outcome(folder.prefix, Fate.DISPUTED, str(error))
+
+    async def _brought_in(self, store: Store, one: Candidate) -> Outcome:
+        place, name, body = one.where.prefix, f"AgentArchive {one.name}", one.record(store.name)
+        there = await self._api.find(paths.archive(one.name))
+        if there is not None:
+            check_same(there, body)
+            if _is_judged(there):
+                return Outcome(place, Fate.THERE, name)
+        if one.purged is not None:
+            # There is nothing left to lead to, and nothing that could be read back.
+            return Outcome(place, Fate.PURGED, f"{name}: purged {one.purged.at:%Y-%m-%d}: {one.purged.reason}")
+        await found.read_back(store, one)
+        now = datetime.now(UTC)
+        if self._dry_run:
+            return Outcome(place, Fate.TO_BE_MADE, name)
+        try:
+            await on_record(self._api, body, index.status(one.sealed.manifest, now, one.certificate, now))
+        except ApiError as error:
+            if error.status in _NOT_VALID:
+                raise RefusedError(f"{name} cannot be made: {error.message}") from error
+            raise
+        return Outcome(place, Fate.MADE, name)
+
+
+def _is_judged(there: Manifest) -> bool:
+    """Whether its status says how it is with it: where a writer was cut off before that, it is made good."""
+    conditions = (there.get("status") or {}).get("conditions") or ()
+    return any(condition["type"] == Type.VERIFIED.value for condition in conditions)

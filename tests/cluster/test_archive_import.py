@@ -1,0 +1,202 @@
+"""The index of archives is rebuilt from the store: as in a new cluster with the old bucket, with the chart's rights."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiagent_operator.core.archive import index, layout, retention, tombstone
+from aiagent_operator.core.archive.tombstone import Destruction
+from aiagent_operator.core.objects import AgentIdentity
+from support import agents, archiverecords, archives, chart
+from support.agents import permission
+from support.archivefolder import ArchiveFolder
+from support.cluster import Cluster
+from support.kube import Kube, Object
+from support.operator import SOURCES, Installation
+from support.terminal import Answer
+from support.workplace import OPERATOR_USER, Workplace
+
+pytestmark = pytest.mark.cluster
+
+
+class Desk:
+    """Agents that have left, the store with their archives, and the operator's command as it runs in its pod."""
+
+    def __init__(self, place: Workplace, folder: ArchiveFolder) -> None:
+        self.place, self.folder = place, folder
+        self.admin: Kube = place.admin
+        self.names: list[str] = []
+
+    def leave(self, name: str) -> tuple[str, str]:
+        """An agent that is employed and dismissed: its UID, and the name of its AgentArchive."""
+        self.place.employ(name, self.place.new_role(name), permission("refund"))
+        uid = self.place.until_ready(name)["metadata"]["uid"]
+        self.place.dismiss(name)
+        self.place.until_gone(name)
+        self.names.append(index.name(AgentIdentity(self.place.namespace, name, uid)))
+        return uid, self.names[-1]
+
+    def record(self, name: str) -> Object | None:
+        """The AgentArchive, where there is one."""
+        return self.admin.find(agents.API, "agentarchives", name)
+
+    def command(self, *arguments: str, kubeconfig: Path | None = None, text: bytes = b"") -> Answer:
+        """What the command says."""
+        cluster: Cluster = self.place.installed.cluster
+        own = kubeconfig or cluster.kubeconfig_for_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
+        settings = {"AIAGENT_ARCHIVE_FILE": str(self.folder.described()), "AIAGENT_NAMESPACE": chart.NAMESPACE}
+        known = {key: value for key, value in os.environ.items() if not key.startswith(("AIAGENT_", "KUBE"))}
+        done = subprocess.run(
+            [sys.executable, "-m", "aiagent_operator", *arguments],
+            env={**known, **settings, "KUBECONFIG": str(own), "PYTHONPATH": str(SOURCES)},
+            input=text,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def rebuild(self, *arguments: str, **given: bytes) -> Answer:
+        """`archive import`."""
+        return self.command("archive", "import", *arguments, **given)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def desk(vacant: Workplace, installed: Installation) -> Iterator[Desk]:
+    # A store of the test's own, in which no other test leaves anything.
+    folder = ArchiveFolder(installed.archive.path.parent / vacant.name("imported"))
+    with installed.alone(archive_file=str(folder.described())):
+        desk = Desk(vacant, folder)
+        yield desk
+        for name in desk.names:
+            archiverecords.clear(desk.admin, name)
+
+
+def said(record: Object | None) -> object:
+    """What an AgentArchive says, apart from when it was looked at."""
+    assert record is not None
+    status = record["status"]
+    conditions = {c["type"]: (c["status"], c["reason"], c["message"]) for c in status["conditions"]}
+    verification = {**status["verification"], "lastTime": ""}
+    labels = record["metadata"].get("labels")
+    return (record["spec"], labels, status["phase"], status.get("certificate"), verification, conditions)
+
+
+def test_records_that_are_gone_come_back_as_they_were_and_others_are_left_alone(desk: Desk) -> None:
+    (_, gone), (_, stays), (uid, damaged) = desk.leave("one"), desk.leave("two"), desk.leave("three")
+    before = {name: desk.record(name) for name in (gone, stays, damaged)}
+    for name in (gone, damaged):
+        archiverecords.clear(desk.admin, name)
+    file = desk.folder.path / "archives" / uid / damaged / layout.RIGHTS
+    content = file.read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(content[:-2] + b"\n")
+    file.chmod(0o440)
+
+    trial = desk.rebuild("--dry-run")
+    assert trial.code == 1, trial.screen
+    assert f"to be made: local: archives/{before[gone]['spec']['agent']['uid']}/{gone}" in trial.out  # type: ignore[index]
+    assert desk.record(gone) is None
+
+    answer = desk.rebuild()
+    assert answer.code == 1, answer.screen
+    assert "refused: local: " in answer.out
+    assert f"{layout.RIGHTS}: OtherSize" in answer.out
+    assert "1 made, 1 there already, 1 refused" in answer.out
+    assert said(desk.record(gone)) == said(before[gone])
+    assert desk.record(stays) == before[stays]
+    assert desk.record(damaged) is None
+
+    file.chmod(0o600)
+    file.write_bytes(content)
+    file.chmod(0o440)
+    answer = desk.rebuild("--store", "local")
+    assert answer.code == 0, answer.screen
+    assert said(desk.record(damaged)) == said(before[damaged])
+    mark = desk.place.plane.audit_mark()
+    answer = desk.rebuild()
+    assert (answer.code, answer.out.splitlines()[-1]) == (0, "3 there already")
+    wrote = [e.uri for e in desk.place.plane.audit(mark, user=OPERATOR_USER) if e.mutating]
+    assert [uri for uri in wrote if "agentarchives" in uri] == []
+
+
+def test_one_that_was_cut_off_before_it_said_so_is_completed(desk: Desk) -> None:
+    _, name = desk.leave("triage")
+    before = desk.record(name)
+    assert before is not None
+    archiverecords.clear(desk.admin, name)
+    operator = desk.admin.as_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
+    bare = {key: before[key] for key in ("apiVersion", "kind", "spec")}
+    operator.create({**bare, "metadata": {"name": name, "labels": before["metadata"]["labels"]}})
+    answer = desk.rebuild()
+    assert answer.code == 0, answer.screen
+    assert said(desk.record(name)) == said(before)
+
+
+def test_one_of_another_archive_is_disputed_and_stays(desk: Desk) -> None:
+    _, name = desk.leave("triage")
+    before = desk.record(name)
+    assert before is not None
+    archiverecords.clear(desk.admin, name)
+    other = {**before["spec"], "manifest": {**before["spec"]["manifest"], "digest": f"sha256:{'0' * 64}"}}
+    operator = desk.admin.as_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
+    made = operator.create({**archiverecords.record(name), "spec": other})
+    answer = desk.rebuild()
+    assert answer.code == 1, answer.screen
+    assert f"AgentArchive {name} is of the manifest sha256:{'0' * 64}" in answer.out
+    assert desk.record(name) == made
+
+
+def test_a_planted_archive_does_not_come_in(desk: Desk) -> None:
+    """Whole and well-formed, and signed by nobody, or by somebody else."""
+    where = layout.Layout(archives.UID, archives.ARCHIVE)
+    desk.names.append(archives.ARCHIVE)
+    planted = desk.folder.path / where.prefix
+    for path, data in archives.archived().without(layout.CERTIFICATE).files.items():
+        file = planted / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        file.chmod(0o440)
+    answer = desk.rebuild()
+    assert answer.code == 1, answer.screen
+    assert f"refused: local: {where.prefix}" in answer.out
+    assert desk.record(archives.ARCHIVE) is None
+    # The example's name is not one that the operator gives.
+    assert desk.rebuild("--uncertified").code == 1
+    assert desk.record(archives.ARCHIVE) is None
+
+
+def test_what_is_purged_is_named_and_does_not_come_back(desk: Desk) -> None:
+    uid, name = desk.leave("triage")
+    archiverecords.clear(desk.admin, name)
+    files = desk.folder.archived(uid)
+    why = Destruction(archives.DONE, "Its retention has ended", retention.decide((), archives.SEALED))
+    top = desk.folder.path / "archives" / uid / name
+    (top / layout.TOMBSTONE).write_bytes(tombstone.purged(files[layout.MANIFEST], why))
+    (top / layout.TOMBSTONE).chmod(0o440)
+    for path in files.keys() - layout.RESERVED:
+        (top / path).unlink()
+    answer = desk.rebuild()
+    assert answer.code == 0, answer.screen
+    assert f"purged: local: archives/{uid}/{name}: AgentArchive {name}: purged 2026-11-22: Its retention" in answer.out
+    assert desk.record(name) is None
+
+
+def test_what_is_wrong_with_the_command_is_said_and_nobody_else_can_make_records(desk: Desk) -> None:
+    answer = desk.rebuild("--store", "vault")
+    assert (answer.code, answer.err) == (2, "error: --store vault is none of local: name one of them\n")
+    answer = desk.rebuild("--key", "-", text=b"no key")
+    assert answer.code == 2
+    assert "--key - is no public key" in answer.err
+    _, name = desk.leave("triage")
+    archiverecords.clear(desk.admin, name)
+    key = archives.public_pem(archives.P256) + archives.public_pem(archives.ED25519)
+    admin = desk.place.installed.cluster.kubeconfig
+    answer = desk.command("archive", "import", "--key", "-", kubeconfig=admin, text=key)
+    assert answer.code == 3, answer.screen
+    assert "only its account may make AgentArchives" in answer.err
+    assert desk.record(name) is None
