@@ -105,6 +105,7 @@ VARIANTS: Mapping[str, Values] = {
         "archive": {
             "default": "vault",
             "proofInterval": 60,
+            "verificationInterval": 86400,
             "signingSecret": "signing",
             "directory": {"existingClaim": "journals"},
             "stores": [

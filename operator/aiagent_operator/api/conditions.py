@@ -142,6 +142,7 @@ class Reason(StrEnum):
     READ_BACK = "ReadBack"
     CERTIFIED = "Certified"
     NO_SIGNING_KEY = "NoSigningKey"
+    ALTERED = "Altered"
 
 
 Status = Annotated[

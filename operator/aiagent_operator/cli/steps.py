@@ -277,6 +277,7 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.READ_BACK: (),
     Reason.CERTIFIED: (),
     Reason.NO_SIGNING_KEY: (),
+    Reason.ALTERED: (),
 }  # fmt: skip
 
 HELD_BACK: Final = (

@@ -151,7 +151,8 @@ class Departures:
             )
         patch = report.differences(there.get("status") or {}, status)
         if patch:
-            await report.write(self._api, paths.archive(name), there["metadata"]["uid"], patch)
+            there = await report.write(self._api, paths.archive(name), there["metadata"]["uid"], patch) or there
+        self._store.archives.observe(there)
 
     def _current(self, key: AgentKey, uid: str) -> AgentRecord:
         record = self._store.agents.get(key)

@@ -216,6 +216,12 @@ class Settings(BaseSettings):
         "sooner. Shorter says sooner that a store is not to be had, and asks it more often.",
     )
 
+    archive_verification_interval: Annotated[float, Field(gt=0, le=31_536_000)] = Field(
+        default=604_800.0,
+        description="Seconds within which each archive is read again and compared with its digests, a week by default. "
+        "Shorter finds damage sooner, and reads all archives more often: two at a time, spread over a quarter of it.",
+    )
+
     @field_validator("prometheus_addresses")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:

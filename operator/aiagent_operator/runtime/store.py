@@ -19,6 +19,7 @@ from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
+from aiagent_operator.runtime.archives import ArchiveBook, ArchiveKey, CareKey
 from aiagent_operator.runtime.index import Index, dependencies
 from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from aiagent_operator.runtime.policies import PolicyBook, PolicyKey
@@ -53,7 +54,7 @@ class OrphanKey(NamedTuple):
     uid: str
 
 
-Key = AgentKey | JournalKey | RoleKey | PolicyKey | ActionKey | OrphanKey
+Key = AgentKey | JournalKey | RoleKey | PolicyKey | ActionKey | ArchiveKey | CareKey | OrphanKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class Store:
         self.roles: dict[str, RoleRecord] = {}
         self.orders = OrderBook(notify, self._order_concerns)
         self.policies = PolicyBook(notify, self._policies_concern)
+        self.archives = ArchiveBook(notify)
         self.namespaces: dict[str, NamespaceFacts] = {}
         self.dependents: Index[AgentKey] = Index()
         self._children: dict[str, dict[ObjectKey, Child]] = {}
@@ -285,6 +287,7 @@ class Store:
             *(PolicyKey(name) for name in self.policies.records),
             *self.agents,
             *self.orders.records,
+            *(ArchiveKey(name) for name in self.archives.records),
             *(OrphanKey(uid) for uid in self.orphans()),
         ]
 
