@@ -67,9 +67,13 @@ def test_damage_is_found_and_told_and_forgotten_once_it_is_mended(
         condition = agents.condition(told, "Ready") or {}
         assert (condition["status"], condition["reason"]) == ("False", "Altered")
         assert "spec.json: Altered" in condition["message"]
-        assert "Restore it from a copy" in condition["message"]
+        assert "restore it from a copy" in condition["message"]
         assert (agents.condition(told, "Certified") or {})["status"] == "True"
-        events = place.admin.list("v1", "events", namespace="default", fields=f"involvedObject.name={name}")
+        fields = f"involvedObject.name={name}"
+        place.admin.wait_for(
+            lambda: place.admin.list("v1", "events", namespace="default", fields=fields), what="the Event"
+        )
+        events = place.admin.list("v1", "events", namespace="default", fields=fields)
         assert [(event["type"], event["reason"]) for event in events] == [("Warning", "Altered")]
         place.admin.wait_for(lambda: operator.metric("aiagent_archives", found="Altered") == 1, what="the metric")
         assert operator.metric("aiagent_archive_reads_total", found="Whole") >= 1

@@ -120,6 +120,18 @@ STATUS: dict[str, Any] = {
         "keyIds": ["a" * 64],
         "completionTime": "2026-11-22T10:05:00Z",
     },
+    "holds": [
+        {
+            "uid": "9d9a",
+            "namespace": "legal",
+            "order": "case-4711",
+            "by": "counsel@corp.example",
+            "since": "2026-11-22T10:06:00Z",
+            "ground": "LegalClaims",
+            "reason": "Case 4711",
+            "orphaned": True,
+        }
+    ],
     "conditions": [],
 }
 

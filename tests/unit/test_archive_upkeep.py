@@ -19,7 +19,7 @@ from aiagent_operator.core.archive import index, layout, upkeep, wire
 from aiagent_operator.core.archive.upkeep import Altered, Unread, Whole
 from aiagent_operator.runtime.archive.config import StoreConfig
 from aiagent_operator.runtime.archive.keeper import Keeper
-from aiagent_operator.runtime.archives import ArchiveBook, ArchiveKey, ArchiveRecord
+from aiagent_operator.runtime.archives import ArchiveBook, ArchiveRecord
 from aiagent_operator.runtime.custody import _read
 from support import archiverecords, archives
 from support.archive import directory_config
@@ -222,7 +222,7 @@ def test_a_path_that_leads_elsewhere_is_not_read(place: Place) -> None:
 
 
 def test_the_book_knows_the_newest_of_each_and_whose_they_are() -> None:
-    heard: list[ArchiveKey] = []
+    heard: list[ArchiveRecord] = []
     book = ArchiveBook(heard.append)
 
     def observe(name: str, uid: str, version: int) -> None:
@@ -233,7 +233,7 @@ def test_the_book_knows_the_newest_of_each_and_whose_they_are() -> None:
     observe("b", "1", 5)
     observe("a", "2", 6)
     observe("b", "1", 4)
-    assert heard == [ArchiveKey("b"), ArchiveKey("a")]
+    assert [record.name for record in heard] == ["b", "a"]
     assert book.of("crm", "triage") == ["a", "b"]
     assert book.records["b"].version == 5
     book.forget("b", "other")

@@ -25,6 +25,7 @@ from aiagent_operator.api.archive import (
 )
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.fields import AS_SET, Digest, Model, cel, described, map_by, rules
+from aiagent_operator.api.holds import MOST_HOLDS, HoldEntry
 from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.objectmeta import ObjectMeta
 
@@ -124,11 +125,20 @@ class AgentArchiveStatus(Model):
     certificate: CertificateSummary | None = described(
         "The certificate of decommission, once it is in the store.", default=None
     )
+    holds: Annotated[
+        tuple[HoldEntry, ...],
+        described(
+            "Legal holds, the oldest first. While there is one, nothing of the archive is destroyed, and the "
+            "AgentArchive cannot be deleted.",
+            max_length=MOST_HOLDS,
+            json_schema_extra=map_by("uid"),
+        ),
+    ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
         described(
             "Conditions (metav1). Verified: it was read back and is what was sealed. Certified: its certificate is in "
-            "the store.",
+            "the store. Held: somebody holds it.",
             max_length=8,
             json_schema_extra=map_by("type"),
         ),

@@ -30,6 +30,7 @@ class Type(StrEnum):
     # of an AgentArchive
     VERIFIED = "Verified"
     CERTIFIED = "Certified"
+    HELD = "Held"
 
 
 class Reason(StrEnum):
@@ -112,6 +113,10 @@ class Reason(StrEnum):
     NO_RETRAINING = "NoRetraining"
     TRAINING_FAILED = "TrainingFailed"
     NO_ROLLOUT = "NoRollout"
+    WAITING_FOR_ARCHIVES = "WaitingForArchives"
+    RELEASING = "Releasing"
+    NO_ARCHIVE = "NoArchive"
+    STILL_HELD = "StillHeld"
     EXPIRED = "Expired"
     # policies
     POLICY_UNREADABLE = "PolicyUnreadable"
@@ -143,6 +148,7 @@ class Reason(StrEnum):
     CERTIFIED = "Certified"
     NO_SIGNING_KEY = "NoSigningKey"
     ALTERED = "Altered"
+    HELD = "Held"
 
 
 Status = Annotated[

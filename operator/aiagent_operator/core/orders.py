@@ -33,11 +33,21 @@ from aiagent_operator.core.versions.revisions import RollbackOrder
 __all__ = ["FINISHED", "STEERING", "AgentFacts", "Order", "OrderPlan", "decide"]
 
 
-def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order], now: dt.datetime) -> OrderPlan:
-    """The plan for one order. `agents` are those that it covers; `standing` all Suspends of its namespace."""
+def decide(
+    order: Order,
+    agents: Iterable[AgentFacts],
+    standing: Iterable[Order],
+    now: dt.datetime,
+    *,
+    held: OrderPlan | None = None,
+) -> OrderPlan:
+    """The plan for one order. `agents` are those that it covers; `standing` all Suspends of its namespace; `held`: what
+    archives have to say of a Hold or Release."""
     about = sorted(agents, key=lambda agent: agent.name)
     if order.suspends:
         return _suspend(about, order)
+    if order.spec.action is Action.HOLD and held is not None:
+        return held
     if order.phase in FINISHED:
         return _keep(order, order.phase, now)
     late = now >= order.deadline
@@ -45,7 +55,7 @@ def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order]
         seconds = (order.deadline - order.created).total_seconds()
         text = f"Not carried out within {seconds:.0f} s: give the order again"
         return ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
-    plan = _pending(order, about, tuple(standing), late=late)
+    plan = held or _pending(order, about, tuple(standing), late=late)
     if plan.phase is ActionPhase.PENDING and not late:
         return replace(plan, requeue_after=(order.deadline - now).total_seconds())
     return plan
@@ -83,7 +93,7 @@ def _suspend(about: list[AgentFacts], order: Order) -> OrderPlan:
 
 def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) -> OrderPlan:
     names = frozenset(agent.name for agent in about)
-    ends = tuple(other for other in standing if _lifts(order, other, names) and _before(other, order))
+    ends = lifted(order, standing, names)
     if ends:
         verdicts = reconciling(Reason.RESUMING, f"Ending {texts.some([other.name for other in ends], NAMED)}")
         return OrderPlan(ActionPhase.PENDING, verdicts, len(about), 0, ends)
@@ -163,11 +173,17 @@ def _no_revision(order: Order, agent: AgentFacts) -> str:
     return f"AIAgent {agent.name} has no revision {order.spec.revision}: name one of {numbers} in spec.revision"
 
 
+def lifted(order: Order, standing: Iterable[Order], names: frozenset[str] = frozenset()) -> tuple[Order, ...]:
+    """Those of the standing orders that the order ends. `names` are those of the agents that it is about."""
+    return tuple(other for other in standing if _lifts(order, other, names) and _before(other, order))
+
+
 def _lifts(order: Order, other: Order, names: frozenset[str]) -> bool:
     """Whether a Resume ends a Suspend: it names the same, or selects the agent that the other one names."""
     if order.spec.agent_ref is None and other.spec.agent_ref is not None:
         return other.spec.agent_ref.name in names
-    return (order.spec.agent_ref, order.spec.selector) == (other.spec.agent_ref, other.spec.selector)
+    said, wanted = order.spec, other.spec
+    return (said.agent_ref, said.selector, said.archive_ref) == (wanted.agent_ref, wanted.selector, wanted.archive_ref)
 
 
 def _before(other: Order, order: Order) -> bool:

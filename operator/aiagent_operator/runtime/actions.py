@@ -12,7 +12,7 @@ from aiagent_operator.core import orders
 from aiagent_operator.core.objects import Child, ChildKind
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan
 from aiagent_operator.core.rollout import standing
-from aiagent_operator.runtime import paths, report
+from aiagent_operator.runtime import holds, paths, report
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.orders import ActionKey, OrderRecord
 from aiagent_operator.runtime.queue import WorkQueue
@@ -35,6 +35,7 @@ class ActionReconciler:
 
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key]) -> None:
         self._api, self._store, self._queue = api, store, queue
+        self._holds = holds.Holds(api, store)
         self._reported: dict[ActionKey, dt.datetime] = {}
 
     async def reconcile(self, key: ActionKey) -> None:
@@ -51,10 +52,15 @@ class ActionReconciler:
             await self._write(key, record, {}, verdicts)
             return
         now = dt.datetime.now(dt.UTC)
+        held = None
+        if record.order.spec.action in holds.ACTIONS:
+            if await self._holds.guard(record, record.order):
+                return
+            held = self._holds.plan(record.order)
         # A finished order looks at nothing but the clock.
         about = () if record.order.phase in orders.FINISHED else self._store.covered(record.order)
         facts = [self._facts(agent, record.order) for agent in about]
-        plan = orders.decide(record.order, facts, self._store.orders.standing(key.namespace), now)
+        plan = orders.decide(record.order, facts, self._store.orders.standing(key.namespace), now, held=held)
         for order in plan.ends:
             await self._delete(order)
         if plan.remove:

@@ -56,7 +56,7 @@ class ArchiveRecord:
 class ArchiveBook:
     """All AgentArchives, by name. `changed` is called with each that has."""
 
-    def __init__(self, changed: Callable[[ArchiveKey], None]) -> None:
+    def __init__(self, changed: Callable[[ArchiveRecord], None]) -> None:
         self._changed = changed
         self.records: dict[str, ArchiveRecord] = {}
         # An agent's name may have been that of several, one after the other.
@@ -72,14 +72,14 @@ class ArchiveBook:
             self._drop(known)
         self.records[new.name] = new
         self._of[new.namespace, new.agent].add(new.name)
-        self._changed(ArchiveKey(new.name))
+        self._changed(new)
 
     def forget(self, name: str, uid: str) -> None:
         """The AgentArchive is gone."""
         known = self.records.get(name)
         if known is not None and known.uid == uid:
             self._drop(known)
-            self._changed(ArchiveKey(name))
+            self._changed(known)
 
     def of(self, namespace: str, agent: str) -> list[str]:
         """Names of the archives of the agents that had this name, sorted."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aiagent_operator.api.agentarchive import Verification
 from aiagent_operator.api.conditions import Reason, Type
-from aiagent_operator.core.archive import layout, upkeep
+from aiagent_operator.core.archive import holding, layout, upkeep
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.upkeep import Altered, Found, Unread, Whole
 from aiagent_operator.runtime import metrics, paths, report
@@ -23,6 +23,7 @@ from aiagent_operator.runtime.archive.keeper import Archive, Keeper
 from aiagent_operator.runtime.archives import ArchiveKey, ArchiveRecord, CareKey
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.gather import NotYetSeenError
+from aiagent_operator.runtime.holds import Holds
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.settings import Settings
 from aiagent_operator.runtime.store import Key, Store
@@ -47,6 +48,7 @@ class Custodian:
         self._api, self._store, self._queue, self._archive = api, store, queue, archive
         self._interval = timedelta(seconds=settings.archive_verification_interval)
         self._namespaces = frozenset(settings.watch_namespaces)
+        self._holds = Holds(api, store)
         self._busy: set[CareKey] = set()
         self._waiting: dict[CareKey, None] = {}
         self._resting: dict[str, float] = {}
@@ -57,12 +59,28 @@ class Custodian:
         if record is None:
             self._resting.pop(key.name, None)
             return
+        await self._hold(record)
         keeper = self._keeper(record)
         if isinstance(keeper, Unread):
             await self._tell(record, keeper)
             return
         seconds = (self._due(record) - datetime.now(UTC)).total_seconds()
         self._queue.add_after(CareKey(key.name), max(0.0, seconds, self._rest(key.name)))
+
+    async def _hold(self, record: ArchiveRecord) -> None:
+        """Says in the status who holds the archive."""
+        holds = await self._holds.fields(record)
+        said = holding.verdict(holds)
+
+        def fields(status: Mapping[str, Any]) -> dict[str, Any]:
+            before = status.get("conditions") or ()
+            dumped = [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in holds]
+            conditions = upkeep.conditions(
+                before, (said,) if said else (), report.now(), gone=() if said else (Type.HELD,)
+            )
+            return {"holds": dumped or None, "conditions": conditions}
+
+        await self._write(record.name, record.uid, fields)
 
     async def care(self, key: CareKey) -> None:
         """Looks at the files of an archive where that is due, and there is room for it."""
@@ -182,7 +200,10 @@ async def _read(keeper: Keeper, record: ArchiveRecord) -> Found:
         for path, (digest, limit) in wanted.items():
             files[path] = await store.read(where.key(path), limit)
             if (there := wire.digest(files[path])) != digest:
-                return _altered(record, f"{path}: its digest is {there}, and was {digest} when it was sealed")
+                return _altered(
+                    record,
+                    f"{path}: its digest is {there}, and was {digest} when it was sealed: restore it from a copy",
+                )
         found = await reading.read(store, where, files[layout.MANIFEST], certified=bool(certificate))
     except StoreError as error:
         if error.kind in _OF_THE_FILE:
@@ -198,4 +219,4 @@ async def _read(keeper: Keeper, record: ArchiveRecord) -> Found:
 
 def _altered(record: ArchiveRecord, what: str) -> Altered:
     where = f"{record.spec['path']} in archive store {record.spec['store']}"
-    return Altered(f"{where} is not what was sealed: {what}. Restore it from a copy; until then nothing there is proof")
+    return Altered(f"{where} is not what was sealed: {what}. It is read again within the hour")

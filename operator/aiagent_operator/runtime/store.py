@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from aiagent_operator.api.agentaction import Action
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
-from aiagent_operator.runtime.archives import ArchiveBook, ArchiveKey, CareKey
+from aiagent_operator.runtime.archives import ArchiveBook, ArchiveKey, ArchiveRecord, CareKey
 from aiagent_operator.runtime.index import Index, dependencies
 from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from aiagent_operator.runtime.policies import PolicyBook, PolicyKey
@@ -106,7 +107,7 @@ class Store:
         self.roles: dict[str, RoleRecord] = {}
         self.orders = OrderBook(notify, self._order_concerns)
         self.policies = PolicyBook(notify, self._policies_concern)
-        self.archives = ArchiveBook(notify)
+        self.archives = ArchiveBook(self._archive_changed)
         self.namespaces: dict[str, NamespaceFacts] = {}
         self.dependents: Index[AgentKey] = Index()
         self._children: dict[str, dict[ObjectKey, Child]] = {}
@@ -182,7 +183,26 @@ class Store:
             if key.namespace == order.namespace and order.covers(key.name, dict(record.labels))
         ]
 
+    def archives_of(self, order: Order) -> list[str]:
+        """Names of the AgentArchives that an order is about."""
+        if order.spec.archive_ref is not None:
+            name = order.spec.archive_ref.name
+            return [name] if name in self.archives.records else []
+        return self.archives.of(order.namespace, order.spec.agent_ref.name) if order.spec.agent_ref else []
+
+    def concern_archives(self, order: Order) -> None:
+        """Has the archives that an order is about looked at anew."""
+        for name in self.archives_of(order):
+            self.notify(ArchiveKey(name))
+
+    def _archive_changed(self, record: ArchiveRecord) -> None:
+        self.orders.archive_changed(record.namespace, record.agent, record.name)
+        self.notify(ArchiveKey(record.name))
+
     def _order_concerns(self, order: Order) -> None:
+        if order.spec.action in (Action.HOLD, Action.RELEASE):
+            self.concern_archives(order)
+            return
         for key in self.covered(order):
             self._hurry(key)
 
