@@ -106,6 +106,7 @@ VARIANTS: Mapping[str, Values] = {
             "default": "vault",
             "proofInterval": 60,
             "verificationInterval": 86400,
+            "purge": "AfterRetention",
             "signingSecret": "signing",
             "directory": {"existingClaim": "journals"},
             "stores": [

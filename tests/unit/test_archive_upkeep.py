@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core.archive import index, layout, upkeep, wire
+from aiagent_operator.core.archive import index, layout, retention, tombstone, upkeep, wire
+from aiagent_operator.core.archive.tombstone import Destruction
 from aiagent_operator.core.archive.upkeep import Altered, Unread, Whole
 from aiagent_operator.runtime.archive.config import StoreConfig
 from aiagent_operator.runtime.archive.keeper import Keeper
 from aiagent_operator.runtime.archives import ArchiveBook, ArchiveRecord
-from aiagent_operator.runtime.custody import _read
+from aiagent_operator.runtime.looking import read
 from support import archiverecords, archives
 from support.archive import directory_config
 
@@ -28,6 +29,7 @@ WEEK = timedelta(hours=168)
 CREATED = datetime(2026, 11, 22, 10, tzinfo=UTC)
 LAST = "2026-11-22T10:01:00Z"
 EXAMPLE = archives.example()
+WHY = Destruction(datetime(2040, 1, 1, tzinfo=UTC), "it is old", retention.decide(archives.CLAIMS, archives.SEALED))
 PREFIX = archiverecords.spec().path
 
 
@@ -138,15 +140,15 @@ class Place:
             (self.top / path).write_bytes(data)
 
     def found(self, record: ArchiveRecord | None = None) -> upkeep.Found:
-        async def read() -> upkeep.Found:
+        async def look() -> upkeep.Found:
             self.keeper = Keeper(self.config, interval=1, restored=lambda _: None)
             self.keeper.usable = True
             try:
-                return await _read(self.keeper, record or self.record)
+                return await read(self.keeper, record or self.record)
             finally:
                 await self.keeper.store.close()
 
-        return asyncio.run(read())
+        return asyncio.run(look())
 
 
 @pytest.fixture
@@ -178,6 +180,10 @@ DAMAGE = {
     "the certificate": (spoiled("certificate.json"), "certificate.json: its digest is"),
     "no certificate": (lambda top: (top / "certificate.json").unlink(), "certificate.json: there is none"),
     "the sums": (spoiled("sha256sums"), "sha256sums: Altered"),
+    "a tombstone that was made by the book": (
+        lambda top: (top / "tombstone.json").write_bytes(tombstone.purged(EXAMPLE.manifest, WHY)),
+        "tombstone.json says that it was purged, and nobody has",
+    ),
     "a tombstone": (lambda top: (top / "tombstone.json").write_bytes(b"{}"), "tombstone.json: NotTrue"),
 }
 
@@ -238,6 +244,9 @@ def test_the_book_knows_the_newest_of_each_and_whose_they_are() -> None:
     assert book.records["b"].version == 5
     book.forget("b", "other")
     assert book.of("crm", "triage") == ["a", "b"]
+    assert book.own("b") is book.records["b"]
+    book.namespaces = frozenset({"other"})
+    assert book.own("b") is None, "another operator looks after it"
     book.forget("b", "1")
     assert book.of("crm", "triage") == ["a"]
     book.forget("a", "2")

@@ -65,6 +65,7 @@ WRONG: dict[str, tuple[Values, str]] = {
     "archive": (archive(kind="s3"), "kind"),
     "default store": (archive(default="Vault"), "default"),
     "proof interval": (archive(proofInterval="5m"), "proofInterval"),
+    "purge": (archive(purge="Soon"), "purge"),
     "verification interval": (archive(verificationInterval=0), "verificationInterval"),
     "directory": (archive(directory={"path": "/data"}), "path"),
     "size": (archive(directory={"size": "10 GB"}), "size"),

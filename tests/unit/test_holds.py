@@ -139,7 +139,7 @@ def test_an_entry_that_cannot_be_read_is_not_taken_for_none() -> None:
 def test_what_is_written_is_read() -> None:
     held = archive(*listed(order()).holds, *orphaned(order(name="two")).holds)
     dumped = [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in held.holds]
-    assert holding.read({"holds": dumped, "phase": "Purged"}, held.name) == replace(held, purged=True)
+    assert holding.read({"holds": dumped, "purge": {}}, held.name) == replace(held, purged=True)
 
 
 def test_the_condition_names_who_holds_it_and_hides_nothing_in_it() -> None:

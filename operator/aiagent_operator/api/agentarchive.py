@@ -93,6 +93,7 @@ class ArchivePhase(StrEnum):
 
     SEALED = "Sealed"
     CERTIFIED = "Certified"
+    PURGED = "Purged"
 
 
 class Verification(Model):
@@ -114,6 +115,13 @@ class CertificateSummary(Model):
     completion_time: Annotated[Moment, described("When the decommission was complete, as it certifies.")]
 
 
+class PurgeStatus(Model):
+    """The end of an archive: all of it is removed but manifest, certificate and tombstone."""
+
+    start_time: Annotated[Moment, described("When that was decided: after this it cannot be held any more.")]
+    completion_time: Moment | None = described("When all of it was removed.", default=None)
+
+
 class AgentArchiveStatus(Model):
     """What is known of the archive in its store."""
 
@@ -125,6 +133,7 @@ class AgentArchiveStatus(Model):
     certificate: CertificateSummary | None = described(
         "The certificate of decommission, once it is in the store.", default=None
     )
+    purge: PurgeStatus | None = described("The end of the archive, once its retention is over.", default=None)
     holds: Annotated[
         tuple[HoldEntry, ...],
         described(

@@ -148,6 +148,8 @@ class Reason(StrEnum):
     CERTIFIED = "Certified"
     NO_SIGNING_KEY = "NoSigningKey"
     ALTERED = "Altered"
+    PURGING = "Purging"
+    PURGED = "Purged"
     HELD = "Held"
 
 

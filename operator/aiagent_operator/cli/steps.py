@@ -283,6 +283,8 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.CERTIFIED: (),
     Reason.NO_SIGNING_KEY: (),
     Reason.ALTERED: (),
+    Reason.PURGING: (),
+    Reason.PURGED: (),
     Reason.HELD: (),
 }  # fmt: skip
 

@@ -54,10 +54,14 @@ class ArchiveRecord:
 
 
 class ArchiveBook:
-    """All AgentArchives, by name. `changed` is called with each that has."""
+    """All AgentArchives, by name. `changed` is called with each that has.
+
+    `namespaces` are those that this operator watches, all where it is empty: another one looks after the others.
+    """
 
     def __init__(self, changed: Callable[[ArchiveRecord], None]) -> None:
         self._changed = changed
+        self.namespaces: frozenset[str] = frozenset()
         self.records: dict[str, ArchiveRecord] = {}
         # An agent's name may have been that of several, one after the other.
         self._of: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -81,6 +85,11 @@ class ArchiveBook:
             self._drop(known)
             self._changed(known)
 
+    def own(self, name: str) -> ArchiveRecord | None:
+        """The AgentArchive, where there is one that is this operator's affair."""
+        record = self.records.get(name)
+        return record if record and (not self.namespaces or record.namespace in self.namespaces) else None
+
     def of(self, namespace: str, agent: str) -> list[str]:
         """Names of the archives of the agents that had this name, sorted."""
         return sorted(self._of.get((namespace, agent), ()))
@@ -95,7 +104,11 @@ class ArchiveBook:
 
 def _record(body: Mapping[str, Any]) -> ArchiveRecord:
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
-    verified = next((c["status"] for c in status.get("conditions") or () if c["type"] == "Verified"), "Unknown")
+    verified = (
+        "Purged"
+        if "purge" in status
+        else next((c["status"] for c in status.get("conditions") or () if c["type"] == "Verified"), "Unknown")
+    )
     return ArchiveRecord(
         metadata["name"],
         metadata["uid"],

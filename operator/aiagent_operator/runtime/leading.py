@@ -50,8 +50,8 @@ _PROOFS = 5.0
 
 T = TypeVar("T")
 
-# What is counted of archives, by the status of the condition Verified.
-_FOUND = {"Whole": "True", "Altered": "False", "Unknown": "Unknown"}
+# What is counted of archives, by the status of the condition Verified, or that they were purged.
+_FOUND = {"Whole": "True", "Altered": "False", "Unknown": "Unknown", "Purged": "Purged"}
 _PHASES = (*(phase.value for phase in Phase), "Unknown")
 
 

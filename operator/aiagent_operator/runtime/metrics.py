@@ -61,7 +61,7 @@ JOURNAL_FOUND_TOTAL: Final = Counter(
 
 ARCHIVES: Final = Gauge(
     "aiagent_archives",
-    "AgentArchives, by what was found when the archive was last read: Whole, Altered, or Unknown.",
+    "AgentArchives, by what was found when the archive was last read: Whole, Altered, Unknown, or Purged.",
     ["found"],
     registry=REGISTRY,
 )

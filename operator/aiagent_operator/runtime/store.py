@@ -160,7 +160,7 @@ class Store:
         return True
 
     def forget_agent(self, namespace: str, name: str, uid: str) -> None:
-        """The agent is gone. Concerned: what is remembered of it, and children it may have left."""
+        """The agent is gone. Concerned: what is remembered of it, children it may have left, and its archive."""
         key = AgentKey(namespace, name)
         known = self.agents.get(key)
         self._agent_of.pop(uid, None)
@@ -169,6 +169,9 @@ class Store:
             self.dependents.set(key, ())
             self.orders.agent_changed(namespace, name)
         self.notify(key)
+        for archive in self.archives.of(namespace, name):
+            # It may have waited for the agent to go.
+            self.notify(ArchiveKey(archive))
         if self._children.get(uid):
             self.notify(OrphanKey(uid))
 
@@ -187,7 +190,7 @@ class Store:
         """Names of the AgentArchives that an order is about."""
         if order.spec.archive_ref is not None:
             name = order.spec.archive_ref.name
-            return [name] if name in self.archives.records else []
+            return [name] if self.archives.own(name) else []
         return self.archives.of(order.namespace, order.spec.agent_ref.name) if order.spec.agent_ref else []
 
     def concern_archives(self, order: Order) -> None:

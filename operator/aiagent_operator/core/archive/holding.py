@@ -48,7 +48,7 @@ def read(status: Mapping[str, Any], name: str) -> HeldArchive:
         raise ArchiveError(
             f"AgentArchive {name}: status.holds cannot be read: let an operator of the version that wrote it run"
         ) from error
-    return HeldArchive(name, holds, purged=status.get("phase") == "Purged")
+    return HeldArchive(name, holds, purged="purge" in status)
 
 
 def entries(

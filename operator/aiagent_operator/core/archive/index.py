@@ -62,8 +62,8 @@ def status(
         verification=Verification(last_time=verified_at, files=len(manifest.items), size=_size(manifest)),
         certificate=certificate,
     )
-    # Who holds it is another's to say.
-    said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds"})
+    # Who holds it, and its end, are not said here.
+    said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds", "purge"})
     return {
         **said,
         "conditions": merge((), standing(certified=certificate is not None), 1, texts.moment(now)),
