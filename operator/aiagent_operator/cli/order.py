@@ -14,6 +14,8 @@ from aiagent_operator.cli import options, output, view, waiting
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
 from aiagent_operator.cli.kube import Cluster, Object, path
 
+# The API server adds five characters to what it is given, and no name has more than 253.
+_LONGEST_NAME: Final = 248
 _OVER: Final = {ActionPhase.FAILED.value, ActionPhase.EXPIRED.value}
 
 Name = Annotated[
@@ -61,7 +63,7 @@ def suspend(
 ) -> None:
     """Take an agent's rights away, then stop its pods, until it is resumed. Its spec is not changed."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.SUSPEND,
         _about(name, selector),
@@ -85,7 +87,7 @@ def resume(
 ) -> None:
     """End the orders that suspend an agent. Where its spec suspends it too, that is said, and left to its author."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.RESUME,
         _about(name, selector),
@@ -109,7 +111,7 @@ def rollback(
 ) -> None:
     """Let an earlier revision of an agent serve again. What its spec asks for is then held back, and not changed."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.ROLLBACK,
         {"agentRef": {"name": name}} | ({"revision": to_revision} if to_revision else {}),
@@ -136,7 +138,7 @@ def promote(
     """End the pause at which the rollout of a revision stands, pass over evaluations that are Inconclusive, or let
     revisions take over in spite of what a review has found. `rollout status` says how it goes on."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.PROMOTE,
         {"agentRef": {"name": name}} | ({"full": True} if full else {}),
@@ -159,7 +161,7 @@ def abort(
 ) -> None:
     """End the rollout of a revision: what serves gets everything back, and the revision is rejected."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.ABORT,
         {"agentRef": {"name": name}},
@@ -183,7 +185,7 @@ def retrain(
 ) -> None:
     """Train an agent anew without waiting for its plan. Windows and limits of its policies hold all the same."""
     cluster = Cluster.connect(kubeconfig, context)
-    _give(
+    give(
         cluster,
         Action.RETRAIN,
         _about(name, selector),
@@ -208,16 +210,16 @@ def _about(name: str | None, selector: str) -> Object:
     return {"selector": {"matchLabels": labels}}
 
 
-def _give(
+def give(
     cluster: Cluster, action: Action, about: Object, reason: str, namespace: str, *, wait: bool, timeout: float
 ) -> None:
     """Creates the order, whose spec says `about` what it is, and, with `wait`, follows it; NEGATIVE where it fails or
     takes longer than `timeout` seconds."""
-    which = (about.get("agentRef") or {}).get("name", "agents")
+    which = (about.get("agentRef") or about.get("archiveRef") or {}).get("name", "agents")
     body: Object = {
         "apiVersion": meta.API_VERSION,
         "kind": "AgentAction",
-        "metadata": {"generateName": f"{action.value.lower()}-{which}-", "namespace": namespace},
+        "metadata": {"generateName": f"{action.value.lower()}-{which}-"[:_LONGEST_NAME], "namespace": namespace},
         "spec": {"action": action.value, "requestedBy": _myself(cluster), "reason": reason, **about},
     }
     order = cluster.create(path("agentactions", namespace), body, what=f"{action.value} of {namespace}/{which}")
