@@ -54,6 +54,41 @@ def test_who_may_only_suspend_cannot_resume(place: Workplace, terminal: Terminal
     assert "verb resume on aiagents/triage" in refused.err
 
 
+def test_an_agent_leaves_and_comes_again_by_who_may(place: Workplace, terminal: Terminal) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"))
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    user = commander(place, "offboard", "rehire")
+
+    looked = run(place, terminal, user, "offboard triage --why Replaced --reason 'triage-v2 is here' --dry-run")
+    assert looked.code == 0, looked
+    assert "nothing was changed" in looked.err
+    lines = {line.split(":")[0]: line.partition(":")[2].strip() for line in looked.out.splitlines()[1:]}
+    assert lines["Rights"] == "1 in 1 namespaces would end"
+    assert lines["Archive"].endswith("beside what its pods and volumes hold")
+    assert lines["Kept until"].endswith("as the default asks")
+    assert place.is_ready("triage")
+
+    left = run(place, terminal, user, "offboard triage --why Replaced --reason 'triage-v2 is here'")
+    assert left.code == 0, left
+    assert "triage is out" in left.err
+    assert place.rights(uid) == set()
+    later = run(place, terminal, user, "offboard triage --why Business --reason x --notice 1h")
+    assert (later.code, later.err) == (0, "")
+    admin = place.installed.cluster.kubeconfig
+    described = terminal.run(f"kubectl aiagent describe triage -n {place.namespace}", admin).out
+    assert "Retired" in described
+    assert "kubectl aiagent rehire NAME --reason WHY" in described
+
+    place.dismiss("triage")
+    place.until_gone("triage")
+    place.employ("triage", role, permission("refund"))
+    back = run(place, terminal, user, "rehire triage --reason 'It was better' --wait")
+    assert back.code == 0, back
+    assert "No order keeps triage out any more" in back.err
+    place.until_ready("triage")
+
+
 def test_several_are_named_by_their_labels_and_a_failure_is_the_exit_code(place: Workplace, terminal: Terminal) -> None:
     user = commander(place, "suspend", "resume")
     failed = run(place, terminal, user, "resume -l team=a --reason x")

@@ -194,6 +194,19 @@ def _deletion(rig: Rig, number: int) -> Run:
     return run
 
 
+def _offboarded(mode: str) -> Callable[[Rig, int], Run]:
+    """An order lets the agent go, which stays as an object."""
+
+    def begin(rig: Rig, number: int) -> Run:
+        run = _deletion(rig, number)
+        how: Object = {"reason": "Business", "mode": mode}
+        run.act = lambda: rig.place.order("Offboard", f"bye-{run.name}", run.name, offboarding=how)
+        run.arrived = lambda: rig.place.is_ordered(f"bye-{run.name}", "InForce")
+        return run
+
+    return begin
+
+
 def _suspension(rig: Rig, number: int) -> Run:
     run = _onboarding(rig, number)
     run.act()
@@ -390,6 +403,8 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "onboarding": _onboarding,
     "update": _update,
     "deletion": _deletion,
+    "planned": _offboarded("Planned"),
+    "emergency": _offboarded("Emergency"),
     "suspension": _suspension,
     "resumption": _resumption,
     "rollback": _rollback,
@@ -502,7 +517,7 @@ def _told(rig: Rig, run: Run) -> None:
     told = archive.told(run.uid)
     assert not {"Recovered", "Forked"} & set(told)
     assert told.count("Created") == 1
-    if agent is None:
+    if agent is None or agent["status"]["phase"] == "Retired":
         assert told[-1] == "Terminated"
         archive.verified(run.uid)
         name = index.name(AgentIdentity(rig.place.namespace, run.name, run.uid))

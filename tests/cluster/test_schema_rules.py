@@ -94,6 +94,7 @@ SEVERAL["spec"]["selector"] = {"matchLabels": {"team": "crm"}}
 del SEVERAL["spec"]["agentRef"]
 HOLD: Object = copy.deepcopy(ORDER)
 HOLD["spec"] |= {"action": "Hold", "ground": "LegalClaims"}
+LEAVING: Object = {"action": "Offboard", "offboarding": {"reason": "Business"}}
 ADOPTING = {**AGENT, "spec": {**AGENT["spec"], "workload": OWN}}
 HOW_ROUTED = {**ADOPTING["spec"]["retraining"], "rollout": ROUTED}
 BASES = {
@@ -104,6 +105,8 @@ BASES = {
     "AgentAction": ORDER,
     "AgentAction/several": SEVERAL,
     "AgentAction/hold": HOLD,
+    "AgentAction/leaving": {**ORDER, "spec": {**ORDER["spec"], **LEAVING}},
+    "AgentAction/all-leaving": {**SEVERAL, "spec": {**SEVERAL["spec"], **LEAVING}},
     "AgentPolicy": POLICY,
 }
 RECORDS = {"AgentEvaluation": RECORD}
@@ -136,6 +139,24 @@ RULES = [
     rule("spec.full", True, "full goes with Promote only", base="AgentAction"),
     rule("spec.activeDeadlineSeconds", 60, "and has no activeDeadlineSeconds", base="AgentAction"),
     rule("spec.ttlSecondsAfterFinished", 60, "and has no ttlSecondsAfterFinished", base="AgentAction"),
+    rule("spec.activeDeadlineSeconds", 60, "Offboard is in force while it exists", base="AgentAction/leaving"),
+    rule("spec.ttlSecondsAfterFinished", 60, "Offboard is in force while it exists", base="AgentAction/leaving"),
+    rule("spec.offboarding", {"reason": "Business"}, "offboarding goes with Offboard", base="AgentAction"),
+    rule("spec.offboarding", GONE, "offboarding goes with Offboard", base="AgentAction/leaving"),
+    rule(
+        "spec.offboarding.dryRun",
+        True,
+        "a dry run is about one agent",
+        "spec.agentRef",
+        "AgentAction/all-leaving",
+    ),
+    rule("spec.offboarding.noticePeriod", "0s", "must be a duration from 1s", base="AgentAction/leaving"),
+    rule(
+        "spec.retirement",
+        {"drainTimeout": "169h"},
+        "must be a duration from 0s to 168h",
+        "spec.retirement.drainTimeout",
+    ),
     rule("spec.connections.0.egress.cidr", "203.0.113.7/24", "without host bits"),
     rule("spec.connections.0.egress.cidr", "zendesk.example", "must be an address range such as 203.0.113.0/24"),
     rule("spec.connections.0.egress.cidr", "203.0.113.7", "must be an address range such as 203.0.113.0/24"),

@@ -4,6 +4,7 @@ import copy
 import re
 from typing import Any
 
+from aiagent_operator.core.objects import digest
 from support import agents
 from support.kube import Object
 
@@ -37,6 +38,9 @@ def lasting(obj: Object, name: str, uid: str) -> Object:
     (kept.get("status", {}).get("training") or {}).get("last", {}).pop("completionTime", None)
     (kept.get("spec", {}).get("order") or {}).pop("uid", None)
     (kept.get("status", {}).get("order") or {}).pop("uid", None)
+    (kept.get("status", {}).get("offboarding") or {}).get("order", {}).pop("uid", None)
+    # Who was cut off before the manifest was written has noted one more.
+    (kept.get("status", {}).get("archive") or {}).pop("manifests", None)
     revision = kept.get("status", {}).get("revision") or {}
     if "target" in revision:
         # The UID of the target, and a digest of what its owner says, in which its name stands.
@@ -54,4 +58,6 @@ def renamed(value: Any, name: str, uid: str) -> Any:
         return value
     value = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", value)
     value = re.sub(r"\.(analysis|step-\d+)-[0-9a-f]{8}", r".\1-TIME", value)
+    # The archive of an agent ends in a part of its UID's digest.
+    value = value.replace(digest(uid)[:8], "DIGEST")
     return value.replace(agents.foreign_name(name, uid), "ABROAD").replace(uid, "UID").replace(name, "NAME")

@@ -79,9 +79,9 @@ def test_every_fault_is_explained() -> None:
     assert {row[0] for row in table(PAGE, "fault")} == {fault.value for fault in Fault}
 
 
-def test_steps_are_those_of_each_course() -> None:
-    assert {row[0]: row[1].split(", ") for row in table(PAGE, "course")} == {
-        course.value: [step.value for step in steps] for course, steps in STEPS.items()
+def test_steps_are_those_of_each_mode() -> None:
+    assert {row[0]: row[1].split(", ") for row in table(PAGE, "mode")} == {
+        mode.value: [step.value for step in steps] for mode, steps in STEPS.items()
     }
 
 

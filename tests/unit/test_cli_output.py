@@ -24,7 +24,7 @@ from support.documents import ROOT
 
 COMMANDS = {
     "get", "describe", "can-i", "suspend", "resume", "lint", "history", "diff", "rollback", "rollout", "retrain",
-    "promote", "abort", "calendar", "journal", "archive", "hold", "release",
+    "promote", "abort", "offboard", "rehire", "calendar", "journal", "archive", "hold", "release",
 }  # fmt: skip
 
 
@@ -159,6 +159,12 @@ def test_help_names_all_commands_and_exit_codes() -> None:
         (["hold", "--reason", "x", "--ground", "LegalClaims"], "give the NAME of an agent, or --archive"),
         (["release", "triage", "--archive", "a", "--reason", "x"], "give the NAME of an agent, or --archive"),
         (["release", "triage"], "--reason"),
+        (["offboard", "triage", "--why", "Business"], "--reason"),
+        (["offboard", "triage", "--reason", "x"], "--why"),
+        (["offboard", "triage", "--why", "Bored", "--reason", "x"], "Invalid value for"),
+        (["offboard", "--why", "Business", "--reason", "x"], "give the NAME of one agent"),
+        (["offboard", "-l", "a=b", "--why", "Business", "--reason", "x", "--dry-run"], "--dry-run is about one agent"),
+        (["rehire", "triage"], "--reason"),
         (["rollback", "triage", "--to-revision", "0", "--reason", "x"], "Invalid value for"),
         (["rollout", "status"], "Missing argument"),
         (["rollout", "frob"], "No such command"),

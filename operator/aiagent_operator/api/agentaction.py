@@ -11,12 +11,16 @@ from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.fields import Label, Model, Text, cel, described, map_by, rules
 from aiagent_operator.api.holds import ArchiveRef, Ground
 from aiagent_operator.api.objectmeta import ObjectMeta
+from aiagent_operator.api.offboarding import Offboarding, OffboardingPreview
 
 # Seconds. An order that nobody could carry out for a day is a surprise rather than a wish.
 DEADLINE = 86_400
 # Seconds. A week is long enough to read what became of an order; the audit log keeps it for good.
 KEPT = 604_800
 YEAR = 31_536_000
+
+
+_DRY_RUN = "has(self.offboarding) && has(self.offboarding.dryRun) && self.offboarding.dryRun"
 
 
 class Action(StrEnum):
@@ -28,6 +32,8 @@ class Action(StrEnum):
     RETRAIN = "Retrain"
     PROMOTE = "Promote"
     ABORT = "Abort"
+    OFFBOARD = "Offboard"
+    REHIRE = "Rehire"
     HOLD = "Hold"
     RELEASE = "Release"
 
@@ -82,15 +88,27 @@ class AgentActionSpec(Model):
                 "Hold is in force while it exists and has no ttlSecondsAfterFinished: delete it, or order Release",
                 path=".ttlSecondsAfterFinished",
             ),
-            cel(
-                "self.action != 'Suspend' || !has(self.activeDeadlineSeconds)",
-                "Suspend is in force while it exists and has no activeDeadlineSeconds: delete it, or order Resume",
-                path=".activeDeadlineSeconds",
+            *(
+                cel(
+                    f"self.action != '{action}'{but} || !has(self.{field})",
+                    f"{action} is in force while it exists and has no {field}: delete it, or order {opposite}",
+                    path=f".{field}",
+                )
+                for action, but, opposite in (
+                    ("Suspend", "", "Resume"),
+                    ("Offboard", f" || {_DRY_RUN}", "Rehire"),
+                )
+                for field in ("activeDeadlineSeconds", "ttlSecondsAfterFinished")
             ),
             cel(
-                "self.action != 'Suspend' || !has(self.ttlSecondsAfterFinished)",
-                "Suspend is in force while it exists and has no ttlSecondsAfterFinished: delete it, or order Resume",
-                path=".ttlSecondsAfterFinished",
+                "(self.action == 'Offboard') == has(self.offboarding)",
+                "offboarding goes with Offboard, which needs it: it says why the agent leaves, and how",
+                path=".offboarding",
+            ),
+            cel(
+                f"!({_DRY_RUN}) || has(self.agentRef)",
+                "a dry run is about one agent: name it in agentRef",
+                path=".agentRef",
             ),
             cel(
                 "self.action != 'Rollback' || has(self.agentRef)",
@@ -117,8 +135,9 @@ class AgentActionSpec(Model):
             "Suspend takes the rights away, then scales the work down, for as long as the order exists. Resume ends "
             "such orders. Rollback lets another revision serve. Retrain trains anew, without waiting for the plan. "
             "Promote ends the pause at which a rollout stands, passes over evaluations that are Inconclusive, or lets "
-            "revisions take over in spite of what a review has found; Abort ends the rollout. Hold keeps archives from "
-            "being destroyed, for as long as the order exists. Release ends such orders."
+            "revisions take over in spite of what a review has found; Abort ends the rollout. Offboard lets it go: its "
+            "rights end, and it is archived; it stays out for as long as the order exists. Rehire ends such orders. "
+            "Hold keeps archives from being destroyed, for as long as the order exists. Release ends such orders."
         ),
     ]
     agent_ref: AgentRef | None = described("The agent that it is about.", default=None)
@@ -136,6 +155,7 @@ class AgentActionSpec(Model):
         default=None,
     )
     full: bool | None = described("Promote: pass over all steps that are left, not only over the pause.", default=None)
+    offboarding: Offboarding | None = described("Offboard: why the agent leaves, and how.", default=None)
     requested_by: Annotated[
         str,
         StringConstraints(min_length=1, max_length=253),
@@ -173,6 +193,7 @@ class AgentActionStatus(Model):
     completion_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)] | None = described(
         "When it was carried out, failed or expired.", default=None
     )
+    preview: OffboardingPreview | None = described("Of a dry run: what the order would do to the agent.", default=None)
     conditions: Annotated[
         tuple[Condition, ...], described("Conditions (metav1).", max_length=8, json_schema_extra=map_by("type"))
     ] = ()

@@ -12,6 +12,7 @@ from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.drift import DriftStatus
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Label, Model, ObjectName, described, map_by
 from aiagent_operator.api.journalstatus import JournalStatus
+from aiagent_operator.api.offboarding import OffboardingStatus
 from aiagent_operator.api.permissions import PolicyRule
 from aiagent_operator.api.retraining import MOST_EVALUATIONS
 from aiagent_operator.api.reviews import MOST_FORMER, MOST_KEPT, MOST_REVIEWS, ReviewStatus
@@ -36,6 +37,7 @@ class Phase(StrEnum):
     DEGRADED = "Degraded"
     SUSPENDED = "Suspended"
     OFFBOARDING = "Offboarding"
+    RETIRED = "Retired"
 
 
 class PermissionState(StrEnum):
@@ -151,6 +153,7 @@ class AIAgentStatus(Model):
     journal: JournalStatus | None = described(
         "How far its journal in the archive store is; absent where none is kept.", default=None
     )
+    offboarding: OffboardingStatus | None = described("How it leaves, and how far it is.", default=None)
     archive: ArchiveStatus | None = described("How far its archive is, once it leaves.", default=None)
     rollout: AgentRollout | None = described("How far the revision is that takes over.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)

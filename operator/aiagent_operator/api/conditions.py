@@ -43,6 +43,7 @@ class Reason(StrEnum):
     SUSPENDED = "Suspended"
     SUSPENDING = "Suspending"
     OFFBOARDING = "Offboarding"
+    RETIRED = "Retired"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     DEFINITION_TERMINATING = "DefinitionTerminating"
     # spec and role
@@ -106,6 +107,10 @@ class Reason(StrEnum):
     RESUMING = "Resuming"
     NO_AGENT = "NoAgent"
     STILL_SUSPENDED = "StillSuspended"
+    NOTICE = "NoticePeriod"
+    PREVIEWED = "Previewed"
+    REHIRING = "Rehiring"
+    STILL_OFFBOARDED = "StillOffboarded"
     ROLLING_BACK = "RollingBack"
     OVERTAKEN = "Overtaken"
     NO_REVISION = "NoRevision"

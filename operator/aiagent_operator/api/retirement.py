@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Annotated, Final
+
 from aiagent_operator.api.fields import Model, described
-from aiagent_operator.api.retraining import Interval
+from aiagent_operator.api.retraining import Interval, duration
+
+DRAIN: Final = timedelta(minutes=10)
+"""For an order that does not hurry, where the spec does not say how long."""
 
 
 class Retirement(Model):
     """What becomes of the agent when it leaves."""
+
+    drain_timeout: Annotated[str, duration("0s", "168h")] | None = described(
+        "How long it keeps its rights when it leaves by plan, for its pods to end what they have begun; they are asked "
+        "to end at once, and the rights end with the last one. Where it is left out, an order Offboard gives 10m, and "
+        "a deletion nothing: its rights end first.",
+        default=None,
+    )
 
     retention: Interval | None = described(
         "How long its archive is kept at least, such as 52560h. Of all that ask for something (this, the policies that "

@@ -66,7 +66,7 @@ def suspend(
     give(
         cluster,
         Action.SUSPEND,
-        _about(name, selector),
+        agents_of(name, selector),
         reason,
         namespace or cluster.namespace,
         wait=wait,
@@ -90,7 +90,7 @@ def resume(
     give(
         cluster,
         Action.RESUME,
-        _about(name, selector),
+        agents_of(name, selector),
         reason,
         namespace or cluster.namespace,
         wait=wait,
@@ -188,7 +188,7 @@ def retrain(
     give(
         cluster,
         Action.RETRAIN,
-        _about(name, selector),
+        agents_of(name, selector),
         reason,
         namespace or cluster.namespace,
         wait=wait,
@@ -196,7 +196,8 @@ def retrain(
     )
 
 
-def _about(name: str | None, selector: str) -> Object:
+def agents_of(name: str | None, selector: str) -> Object:
+    """What an order says of whom it is about: one agent by its name, or several by their labels."""
     if bool(name) == bool(selector):
         raise CliError("give the NAME of one agent, or --selector for several", ExitCode.USAGE)
     if name:
@@ -212,9 +213,9 @@ def _about(name: str | None, selector: str) -> Object:
 
 def give(
     cluster: Cluster, action: Action, about: Object, reason: str, namespace: str, *, wait: bool, timeout: float
-) -> None:
+) -> str:
     """Creates the order, whose spec says `about` what it is, and, with `wait`, follows it; NEGATIVE where it fails or
-    takes longer than `timeout` seconds."""
+    takes longer than `timeout` seconds. Returns its name."""
     which = (about.get("agentRef") or about.get("archiveRef") or {}).get("name", "agents")
     body: Object = {
         "apiVersion": meta.API_VERSION,
@@ -223,10 +224,11 @@ def give(
         "spec": {"action": action.value, "requestedBy": _myself(cluster), "reason": reason, **about},
     }
     order = cluster.create(path("agentactions", namespace), body, what=f"{action.value} of {namespace}/{which}")
-    its = order["metadata"]["name"]
+    its = str(order["metadata"]["name"])
     output.say(f"agentaction.{meta.GROUP}/{its} created")
     if wait:
         _follow(cluster, namespace, its, timeout)
+    return its
 
 
 def _myself(cluster: Cluster) -> str:

@@ -22,6 +22,7 @@ class Right(Enum):
 
     EDIT_AGENT = ("patch", "aiagents", meta.GROUP, True)
     RESUME = ("resume", "aiagents", meta.GROUP, True)
+    REHIRE = ("rehire", "aiagents", meta.GROUP, True)
     RETRAIN = ("retrain", "aiagents", meta.GROUP, True)
     ROLLBACK = ("rollback", "aiagents", meta.GROUP, True)
     PROMOTE = ("promote", "aiagents", meta.GROUP, True)
@@ -101,6 +102,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.SUSPENDING: (),
     Reason.OFFBOARDING: (
         Step("where the operator is gone for good, remove the finalizer workforce.dev/offboarding", Right.ABANDON),
+    ),
+    Reason.RETIRED: (
+        Step("to employ it again, end the order: kubectl aiagent rehire NAME --reason WHY; then apply it anew",
+             Right.REHIRE),
     ),
     Reason.NAMESPACE_TERMINATING: (_DROP_NAMESPACE,),
     Reason.DEFINITION_TERMINATING: (
@@ -238,6 +243,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.RESUMING: (),
     Reason.NO_AGENT: (),
     Reason.STILL_SUSPENDED: (),
+    Reason.NOTICE: (),
+    Reason.PREVIEWED: (),
+    Reason.REHIRING: (),
+    Reason.STILL_OFFBOARDED: (),
     Reason.ROLLING_BACK: (),
     Reason.OVERTAKEN: (),
     Reason.NO_REVISION: (),

@@ -1,20 +1,25 @@
-"""Decision about an agent that is being deleted.
+"""Decision about an agent that leaves: it is deleted, or an order offboards it.
 
 Order, each step only when the one before is observed: bindings; Roles, work and runs; accounts, handbook and, once no
-pod is left that they limit, the network policies; proof; archive; the records that are in it; finalizer. Nothing is
-created in its namespace, so that one that is terminating ends.
+pod is left that they limit, the network policies; proof; archive; the records that are in it; finalizer. Of one that
+leaves by plan the work and runs come first, until its pods have ended or its time is up. Nothing is created in its
+namespace, so that one that is terminating ends. Who is offboarded by order stays as an object that says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import Phase
+from aiagent_operator.api.archive import Mode
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import workload
+from aiagent_operator.core import leaving, retired, texts, workload
+from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.children import role
+from aiagent_operator.core.leaving import Leave
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Held, Observed, Plan, Verb, Write, delete
 from aiagent_operator.core.rights.ledger import MOST_RIGHTS, Ledger
@@ -24,64 +29,136 @@ from aiagent_operator.core.workload import traffic
 _WORK = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
 # Whatever has pods: it is there until they are gone.
 _PODS = (*_WORK, ChildKind.JOB)
+# Seconds between two looks at the pods of an agent that ends its work.
+_POLL: Final = 3.0
 
 
 def decide(o: Observed) -> Plan:
-    """The plan for an agent with a deletion timestamp."""
-    return _without_refused(o, _decide(o))
+    """The plan for an agent that leaves."""
+    leave = leaving.look(o)
+    return _without_refused(o, _Departure(o, leave).plan()) if leave else Plan()
 
 
-def _decide(o: Observed) -> Plan:
-    if meta.FINALIZER not in o.agent.metadata.finalizers:
-        return Plan()
-    if o.definition_terminating:
-        text = (
-            "The definition of AIAgent is being deleted, and nobody meant to offboard every agent by that: paused, all "
-            "rights in force. A definition that is being deleted cannot be kept: save this object, remove its "
-            "finalizer with the verb abandon, and apply definition and object again"
-        )
-        return _waiting(Reason.DEFINITION_TERMINATING, text, requeue=30.0)
+@dataclass(frozen=True, slots=True)
+class _Departure:
+    """One look at an agent that leaves."""
 
-    bindings = _of(o, ChildKind.ROLE_BINDING)
-    if bindings:
-        return _step(o, bindings, "revoking: waiting for the bindings to be gone")
-    work = workload.leave(o, ())
-    roles = _of(o, ChildKind.ROLE, ChildKind.JOB)
-    left = _of(o, *_PODS)
-    if roles or left:
-        plan = _step(o, roles, "removing: waiting for Roles, work and runs to be gone")
+    o: Observed
+    leave: Leave
+
+    def plan(self) -> Plan:
+        o = self.o
+        if not self.leave.deleted and not o.children and not leaving.employed(o.agent.status):
+            return retired.not_hired(self.leave)
+        if meta.FINALIZER not in o.agent.metadata.finalizers:
+            # Whoever took it off from one that is not deleted has left what the agent has.
+            return Plan() if self.leave.deleted else Plan(finalizer=Finalizer.ADD)
+        if o.definition_terminating:
+            text = (
+                "The definition of AIAgent is being deleted, and nobody meant to offboard every agent by that: paused, "
+                "all rights in force. A definition that is being deleted cannot be kept: save this object, remove its "
+                "finalizer with the verb abandon, and apply definition and object again"
+            )
+            return self._waiting(text, reason=Reason.DEFINITION_TERMINATING, requeue=30.0)
+        if leaving.completed(o.agent.status) and not o.children and not self.leave.deleted:
+            return self._ended()
+        bindings = _of(o, ChildKind.ROLE_BINDING)
+        if bindings:
+            return self._drain() or self._step(bindings, "revoking: waiting for the bindings to be gone")
+        return self._terminate()
+
+    def _drain(self) -> Plan | None:
+        """What ends its pods while it keeps its rights; None once they have ended, or the time is up."""
+        o = self.o
+        if self.leave.mode is Mode.EMERGENCY or o.moment >= self.leave.rights_end:
+            return None
+        ending = self._end_work(())
+        left = _of(o, *_PODS)
+        if not ending.writes and not ending.needs:
+            if o.running is None:
+                return Plan(needs_running=True)
+            if not left and not o.running:
+                return None
+        what = ", ".join(f"pod {name}" for name in o.running or ()) or ", ".join(map(str, sorted(left)[:16]))
+        text = f"draining until {texts.moment(self.leave.rights_end)}, with its rights: waiting for {what} to end"
+        again = min(_POLL, max(0.0, (self.leave.rights_end - o.moment).total_seconds()))
+        return self._waiting(text, plan=ending, requeue=again)
+
+    def _terminate(self) -> Plan:
+        """What is removed once no right is bound."""
+        o = self.o
+        roles = _of(o, ChildKind.ROLE, ChildKind.JOB)
+        if roles or _of(o, *_PODS):
+            return self._step(roles, "removing: waiting for Roles, work and runs to be gone", self._end_work(roles))
+        kept = _records(o)
+        if rest := [key for key in o.children if key not in kept]:
+            what = "account, handbook and network policy" if kept or o.journal is None else "what is archived"
+            return self._step(rest, f"removing: waiting for {what} to be gone")
+        lost = {key: uid for key, uid in _lost(o).items() if key not in kept}
+        if unread := frozenset(lost) - o.live.keys():
+            return Plan(needs=unread)
+        found = [write for key, uid in lost.items() if (write := _found(o, key, uid))]
+        if found:
+            return self._waiting("removing what lost its labels", plan=Plan(writes=tuple(found)), requeue=1.0)
+        return self._ended() if _archived(o) else self._proved()
+
+    def _proved(self) -> Plan:
+        """What comes once nothing of the agent's is left but its records."""
+        o = self.o
+        if o.proof is None:
+            return replace(self._waiting("Proving that no right remains"), needs_proof=rights_held(o))
+        if o.proof.remaining:
+            return self._waiting(f"Still in force, asking again: {'; '.join(o.proof.remaining)}", requeue=1.0)
+        if o.journal is None:
+            return self._ended()
+        # Its journal ends with its archive, and has to tell of these steps.
+        return Plan(archive=True, first={"offboarding": leaving.fields(o, self.leave, self._steps())})
+
+    def _ended(self) -> Plan:
+        """What comes once it has left."""
+        if self.leave.deleted:
+            return Plan(finalizer=Finalizer.REMOVE)
+        return retired.plan(self.o, self.leave, self._steps(ended=True))
+
+    def _end_work(self, beside: Iterable[ObjectKey]) -> Plan:
+        """The writes that end its work and its runs, and give back what was adopted."""
+        o = self.o
+        work = workload.leave(o, ())
         released = traffic.release(o)
         services = [write for write in released.writes if write.key not in o.failures]
-        return Plan(
-            writes=(*plan.writes, *work.writes, *services),
-            needs=work.needs | released.needs,
-            verdicts=plan.verdicts,
-            status=plan.status,
-            requeue_after=30.0,
-        )
-    kept = _records(o)
-    if rest := [key for key in o.children if key not in kept]:
-        what = "account, handbook and network policy" if kept or o.journal is None else "what is archived"
-        return _step(o, rest, f"removing: waiting for {what} to be gone")
-    lost = {key: uid for key, uid in _lost(o).items() if key not in kept}
-    if unread := frozenset(lost) - o.live.keys():
-        return Plan(needs=unread)
-    found = [write for key, uid in lost.items() if (write := _found(o, key, uid))]
-    if found:
-        plan = _waiting(Reason.OFFBOARDING, "removing what lost its labels", requeue=1.0)
-        return Plan(writes=tuple(found), verdicts=plan.verdicts, status=plan.status)
-    return Plan(finalizer=Finalizer.REMOVE) if _archived(o) else _proved(o)
+        own = {*beside, *_of(o, ChildKind.JOB)}
+        runs = (delete(o.children[key]) for key in sorted(own) if not o.children[key].deleting)
+        return Plan(writes=(*runs, *work.writes, *services), needs=work.needs | released.needs)
 
+    def _step(self, keys: Iterable[ObjectKey], waiting: str, plan: Plan | None = None) -> Plan:
+        waited = sorted(keys)
+        if plan is None:
+            own = self.o.children
+            plan = Plan(writes=tuple(delete(own[key]) for key in waited if not own[key].deleting))
+        return self._waiting(f"{waiting}: {', '.join(map(str, waited[:16]))}", plan=plan, requeue=30.0)
 
-def _proved(o: Observed) -> Plan:
-    """What comes once nothing of the agent's is left but its records."""
-    if o.proof is None:
-        plan = _waiting(Reason.OFFBOARDING, "Proving that no right remains")
-        return Plan(needs_proof=rights_held(o), verdicts=plan.verdicts, status=plan.status)
-    if o.proof.remaining:
-        text = f"Still in force, asking again: {'; '.join(o.proof.remaining)}"
-        return _waiting(Reason.OFFBOARDING, text, requeue=1.0)
-    return Plan(finalizer=Finalizer.REMOVE) if o.journal is None else Plan(archive=True)
+    def _waiting(
+        self, text: str, *, reason: Reason = Reason.OFFBOARDING, plan: Plan | None = None, requeue: float | None = None
+    ) -> Plan:
+        # The inventory stays as it was: it is how a child without its labels is still found.
+        status = {"phase": Phase.OFFBOARDING.value, "offboarding": leaving.fields(self.o, self.leave, self._steps())}
+        return replace(plan or Plan(), verdicts=_verdicts(reason, text), status=status, requeue_after=requeue)
+
+    def _steps(self, *, ended: bool = False) -> dict[Step, str]:
+        """The steps that are done, each with what is to be known of it."""
+        o, planned = self.o, self.leave.mode is Mode.PLANNED
+        revoked = not _of(o, ChildKind.ROLE_BINDING)
+        steps = {Step.CORDON: ""} if planned else {}
+        if planned and (revoked or o.moment >= self.leave.rights_end):
+            left = o.running or sorted(map(str, _of(o, *_PODS)))
+            steps[Step.DRAIN] = f"its time was up, and it had not ended: {texts.some(left)}" if left else ""
+        if revoked:
+            steps[Step.REVOKE] = ""
+        if revoked and not o.children.keys() - _records(o):
+            steps[Step.TERMINATE] = ""
+        if ended and o.journal is not None:
+            steps[Step.ARCHIVE] = ""
+        return steps
 
 
 def _archived(o: Observed) -> bool:
@@ -176,32 +253,15 @@ def _of(o: Observed, *kinds: ChildKind) -> list[ObjectKey]:
     return [key for key in o.children if key.kind in kinds]
 
 
-def _step(o: Observed, keys: Iterable[ObjectKey], waiting: str) -> Plan:
-    waited = sorted(keys)
-    writes: tuple[Write, ...] = tuple(delete(o.children[key]) for key in waited if not o.children[key].deleting)
-    plan = _waiting(Reason.OFFBOARDING, f"{waiting}: {', '.join(map(str, waited[:16]))}", requeue=30.0)
-    return Plan(writes=writes, verdicts=plan.verdicts, status=plan.status, requeue_after=plan.requeue_after)
-
-
 def _without_refused(o: Observed, plan: Plan) -> Plan:
     """Leaves out what the API server has refused a moment ago, and says so; it is tried again later."""
     refused = [failure for write in plan.writes if (failure := o.refusal(write))]
     if not refused:
         return plan
     text = f"Refused, and tried again: {'; '.join(failure.message for failure in refused[:4])}"
-    told = _waiting(refused[0].reason, text, requeue=30.0)
     writes = tuple(write for write in plan.writes if o.failures.get(write.key) not in refused)
-    return replace(plan, writes=writes, verdicts=told.verdicts, status=told.status, requeue_after=told.requeue_after)
+    return replace(plan, writes=writes, verdicts=_verdicts(refused[0].reason, text), requeue_after=30.0)
 
 
-def _waiting(reason: Reason, text: str, requeue: float | None = None) -> Plan:
-    verdicts = (
-        Verdict(Type.READY, False, reason, text),
-        Verdict(Type.RECONCILING, True, reason, text),
-    )
-    return Plan(
-        verdicts=verdicts,
-        # The inventory stays as it was: it is how a child without its labels is still found.
-        status={"phase": Phase.OFFBOARDING.value},
-        requeue_after=requeue,
-    )
+def _verdicts(reason: Reason, text: str) -> tuple[Verdict, ...]:
+    return Verdict(Type.READY, False, reason, text), Verdict(Type.RECONCILING, True, reason, text)

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from aiagent_operator.api import durations
 from aiagent_operator.api.agentaction import DEADLINE, Action, ActionPhase, AgentActionSpec
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
@@ -53,8 +54,29 @@ class Order:
 
     @property
     def suspends(self) -> bool:
-        """Whether it is a standing order that takes rights away."""
+        """Whether it is a standing order to suspend."""
         return self.spec.action is Action.SUSPEND
+
+    @property
+    def offboards(self) -> bool:
+        """Whether it is a standing order to offboard."""
+        return self.spec.action is Action.OFFBOARD and not self.previews
+
+    @property
+    def previews(self) -> bool:
+        """Whether it asks what would be, and changes nothing."""
+        return self.spec.offboarding is not None and bool(self.spec.offboarding.dry_run)
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is in force for as long as it exists."""
+        return self.suspends or self.offboards
+
+    @property
+    def begins(self) -> dt.datetime:
+        """When an order to offboard is in force: at once, or after its notice."""
+        notice = self.spec.offboarding.notice_period if self.spec.offboarding else None
+        return self.created + (durations.parse(notice, "spec.offboarding.noticePeriod") if notice else dt.timedelta())
 
     def __str__(self) -> str:
         return f"AgentAction {self.name} by {self.spec.requested_by} ({self.spec.reason})"
@@ -68,6 +90,7 @@ class AgentFacts:
     `by_policy`: what wants it so. `adopted`: its work is a target of somebody else's, with all its images; `container`:
     the one of a target whose image is its work. `revisions`: those that exist. `newest`: the newest Rollback about it.
     `trainable`: its spec says how it is trained. `carried`: what its rollout has done about orders, by their UIDs.
+    `out`: it is offboarded, or was not hired because of such an order; `retired`: its identity has ended with it.
     """
 
     name: str
@@ -82,6 +105,8 @@ class AgentFacts:
     newest: Order | None = None
     trainable: bool = False
     carried: Mapping[str, RolloutOrderStatus] = field(default_factory=dict)
+    out: bool = False
+    retired: bool = False
 
     def trained_by(self, order: Order) -> Child | None:
         """The revision that is or was trained by the order."""
@@ -98,7 +123,8 @@ class AgentFacts:
 class OrderPlan:
     """What to do about an order, and what is true of it.
 
-    `ends`: orders to delete. `remove`: the order itself has been kept long enough. `requeue_after` is in seconds.
+    `ends`: orders to delete. `remove`: the order itself has been kept long enough. `previews`: name of the agent of
+    which its status is to say what it would do. `requeue_after` is in seconds.
     """
 
     phase: ActionPhase
@@ -107,6 +133,7 @@ class OrderPlan:
     done: int = 0
     ends: tuple[Order, ...] = ()
     remove: bool = False
+    previews: str = ""
     requeue_after: float | None = None
 
 

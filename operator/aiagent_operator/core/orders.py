@@ -1,7 +1,8 @@
 """Orders about agents: which of them are in force, and what becomes of each.
 
-A Suspend is in force while the object exists. Nothing about it is remembered elsewhere, so an AIAgent that is restored,
-or applied anew, stays suspended. A Resume ends the Suspends that it is about by deleting them, and is then done with.
+A Suspend, and an Offboard, is in force while the object exists. Nothing about it is remembered elsewhere, so an AIAgent
+that is restored, or applied anew, stays suspended, or out. A Resume ends the Suspends that it is about by deleting
+them, and is then done with; so does a Rehire with Offboards.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 from aiagent_operator.api.agentaction import KEPT, Action, ActionPhase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.core import offboarding_orders as leaving
 from aiagent_operator.core import texts
 from aiagent_operator.core.order_facts import (
     FINISHED,
@@ -41,11 +43,13 @@ def decide(
     *,
     held: OrderPlan | None = None,
 ) -> OrderPlan:
-    """The plan for one order. `agents` are those that it covers; `standing` all Suspends of its namespace; `held`: what
-    archives have to say of a Hold or Release."""
+    """The plan for one order. `agents` are those that it covers; `standing` all of its namespace that stand; `held`:
+    what archives have to say of a Hold or Release."""
     about = sorted(agents, key=lambda agent: agent.name)
     if order.suspends:
         return _suspend(about, order)
+    if order.offboards:
+        return leaving.offboard(order, about, now)
     if order.spec.action is Action.HOLD and held is not None:
         return held
     if order.phase in FINISHED:
@@ -69,8 +73,12 @@ def _pending(order: Order, about: list[AgentFacts], standing: tuple[Order, ...],
             return retrain_orders.decide(order, about, late=late)
         case Action.PROMOTE | Action.ABORT:
             return _steer(order, about)
+        case Action.OFFBOARD:
+            return leaving.preview(order, about)
+        case Action.REHIRE:
+            return leaving.rehire(order, about, _ended(order, about, standing))
         case _:
-            return _resume(order, about, standing)
+            return _resume(order, about, _ended(order, about, standing))
 
 
 def _suspend(about: list[AgentFacts], order: Order) -> OrderPlan:
@@ -91,9 +99,14 @@ def _suspend(about: list[AgentFacts], order: Order) -> OrderPlan:
     return OrderPlan(ActionPhase.IN_FORCE, verdicts, len(about), done)
 
 
-def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) -> OrderPlan:
+def _ended(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) -> tuple[Order, ...]:
+    """The standing orders that the order ends."""
     names = frozenset(agent.name for agent in about)
-    ends = lifted(order, standing, names)
+    wanted = Action.OFFBOARD if order.spec.action is Action.REHIRE else Action.SUSPEND
+    return lifted(order, (other for other in standing if other.spec.action is wanted), names)
+
+
+def _resume(order: Order, about: list[AgentFacts], ends: tuple[Order, ...]) -> OrderPlan:
     if ends:
         verdicts = reconciling(Reason.RESUMING, f"Ending {texts.some([other.name for other in ends], NAMED)}")
         return OrderPlan(ActionPhase.PENDING, verdicts, len(about), 0, ends)
@@ -111,7 +124,7 @@ def _resume(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) 
             Reason.WAITING_FOR_AGENTS, f"Waiting for {texts.some(waiting, NAMED)} to get rights and pods back"
         )
         return OrderPlan(ActionPhase.PENDING, verdicts, len(about), len(about) - len(waiting))
-    text = f"No order suspends {texts.some(sorted(names), NAMED)} any more"
+    text = f"No order suspends {texts.some([agent.name for agent in about], NAMED)} any more"
     if by_spec := [agent.name for agent in about if agent.by_spec]:
         text += f"; spec.suspended is true for {texts.some(by_spec, NAMED)}: their author sets it to false"
     if by_policy := [agent.name for agent in about if agent.by_policy]:
@@ -179,7 +192,7 @@ def lifted(order: Order, standing: Iterable[Order], names: frozenset[str] = froz
 
 
 def _lifts(order: Order, other: Order, names: frozenset[str]) -> bool:
-    """Whether a Resume ends a Suspend: it names the same, or selects the agent that the other one names."""
+    """Whether it ends the standing order: it names the same, or selects the agent that the other one names."""
     if order.spec.agent_ref is None and other.spec.agent_ref is not None:
         return other.spec.agent_ref.name in names
     said, wanted = order.spec, other.spec
@@ -187,9 +200,9 @@ def _lifts(order: Order, other: Order, names: frozenset[str]) -> bool:
 
 
 def _before(other: Order, order: Order) -> bool:
-    """Whether a Suspend was given before a Resume. What came later is a new decision, and stays.
+    """Whether the standing order was given before. What came later is a new decision, and stays.
 
-    Times have whole seconds. In the same second, versions tell: that of the Suspend can only have grown since.
+    Times have whole seconds. In the same second, versions tell: that of the standing one can only have grown since.
     """
     return (other.created, other.version) < (order.created, order.version)
 

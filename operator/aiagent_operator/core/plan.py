@@ -163,7 +163,8 @@ class Observed:
     others leave it room to be trained now. `slot`: else for which it waits, where that is known. `steering`: orders
     about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in
     `children`; `measured` what Prometheus has answered. `journal`: whether it takes another event; None where there is
-    none.
+    none. `offboards`: orders to offboard it, those too whose notice is not over. `running`: names of its pods that have
+    not ended; None where nobody has looked.
     """
 
     agent: AIAgent
@@ -197,6 +198,8 @@ class Observed:
     drift: Seen | None = None
     held: str = ""
     journal: Room | None = None
+    offboards: tuple[Order, ...] = ()
+    running: tuple[str, ...] | None = None
 
     @property
     def suspended(self) -> bool:
@@ -237,10 +240,12 @@ class Plan:
     `writes` may all be sent at once; what must come after them is in the next plan, made from what was observed then.
     `revokes`: they take rights away, and what comes after them is less urgent than other agents' revocations.
     `needs` are objects to read whole before anything can be decided about them, `needs_pods` Jobs whose pods are to be
-    read before. `measure` is asked while the pass goes on to its end; the answers are in `measured` of the next one.
+    read before, `needs_running` the agent's own pods. `measure` is asked while the pass goes on to its end; the answers
+    are in `measured` of the next one.
     `status` holds the fields of the status other than conditions. `first` are those of them that must stand there
     before any write is sent: a crash in between leaves the same decision. `training`: what it rests on. `archive`: all
-    that it held is proved gone, and what it leaves behind is to be archived.
+    that it held is proved gone, and what it leaves behind is to be archived. `outside`: it is not employed, and nothing
+    of it is told in a journal.
     `requeue_after` is in seconds.
     """
 
@@ -249,11 +254,13 @@ class Plan:
     needs: frozenset[ObjectKey] = frozenset()
     needs_pods: frozenset[ObjectKey] = frozenset()
     needs_proof: tuple[Held, ...] | None = None
+    needs_running: bool = False
     measure: tuple[Asking, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)
     revokes: bool = False
     archive: bool = False
+    outside: bool = False
     training: View | None = None
     requeue_after: float | None = None

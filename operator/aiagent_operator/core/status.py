@@ -244,6 +244,9 @@ def _fields(
         "selector": f"{meta.LABEL_AGENT_UID}={o.identity.uid}",
         "replicas": work.rollout.replicas if work.rollout else None,
         "readyReplicas": work.rollout.ready if work.rollout else None,
+        # It was called back.
+        "offboarding": None,
+        "archive": None,
     }
     return fields
 

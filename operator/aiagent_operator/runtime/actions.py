@@ -6,21 +6,28 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from aiagent_operator.api.agentaction import Action
+from aiagent_operator.api.agentaction import Action, ActionPhase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import orders
+from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.objects import Child, ChildKind
+from aiagent_operator.core.order_facts import reconciling
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan
 from aiagent_operator.core.rollout import standing
 from aiagent_operator.runtime import holds, paths, report
+from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.orders import ActionKey, OrderRecord
+from aiagent_operator.runtime.previews import Previews
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 # Seconds between two reports of how far an order about many agents has come: a report for each agent would cost as
 # much as the work itself.
 _PROGRESS_EVERY = 1.0
+# Seconds after which a preview is tried again.
+_PREVIEW_AGAIN = 30.0
 
 
 def _at_work(child: Child) -> bool:
@@ -33,8 +40,8 @@ def _at_work(child: Child) -> bool:
 class ActionReconciler:
     """Carries out orders, as far as that is not done by the agents' own passes, and says what became of them."""
 
-    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key]) -> None:
-        self._api, self._store, self._queue = api, store, queue
+    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], previews: Previews) -> None:
+        self._api, self._store, self._queue, self._previews = api, store, queue, previews
         self._holds = holds.Holds(api, store)
         self._reported: dict[ActionKey, dt.datetime] = {}
 
@@ -72,12 +79,16 @@ class ActionReconciler:
         record = self._store.agents[key]
         # Only these ask what suspends the agent, which may say so itself later; for a Suspend about many, asking would
         # cost their square.
-        asks = order.spec.action in (Action.RESUME, Action.ROLLBACK)
-        over = self._store.orders.over(key.namespace, key.name, dict(record.labels)) if asks else ()
+        labels, book = dict(record.labels), self._store.orders
+        over: tuple[Order, ...] = ()
+        if order.spec.action in (Action.RESUME, Action.ROLLBACK):
+            over = book.over(key.namespace, key.name, labels)
+        elif order.spec.action is Action.REHIRE:
+            over = book.offboards(key.namespace, key.name, labels)
         children = self._store.children(record.uid)
         stopped = not any(_at_work(child) for child in children.values())
         by = (record.suspended_by_spec, over, record.suspended_by_policy)
-        facts = AgentFacts(key.name, stopped, record.suspended, *by)
+        facts = AgentFacts(key.name, stopped, record.suspended, *by, out=record.out, retired=record.retired)
         if order.spec.action in orders.STEERING:
             return replace(facts, carried=standing.carried(record.load().get("status") or {}))
         if order.spec.action not in (Action.ROLLBACK, Action.RETRAIN):
@@ -104,6 +115,17 @@ class ActionReconciler:
             self._queue.add_after(key, _PROGRESS_EVERY - since)
             return
         fields: dict[str, Any] = {"phase": plan.phase.value, "agents": plan.agents, "done": plan.done}
+        if plan.previews:
+            try:
+                fields["preview"] = await self._previews.of(AgentKey(key.namespace, plan.previews))
+            except (StoreError, DisputedError, ArchiveError, WaitsError) as error:
+                plan = OrderPlan(
+                    ActionPhase.PENDING,
+                    reconciling(Reason.STORE_UNAVAILABLE, f"What would be archived cannot be looked at: {error}"),
+                    plan.agents,
+                )
+                fields["phase"] = plan.phase.value
+                self._queue.add_after(key, _PREVIEW_AGAIN)
         if plan.phase in orders.FINISHED:
             fields["completionTime"] = report.now()
         if await self._write(key, record, fields, plan.verdicts):

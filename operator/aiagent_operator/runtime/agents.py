@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type
-from aiagent_operator.core import offboarding, onboarding
+from aiagent_operator.core import leaving, offboarding, onboarding
 from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
@@ -20,7 +20,14 @@ from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.departure import Departures
 from aiagent_operator.runtime.execute import Executor
-from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError, live_objects, pod_problems
+from aiagent_operator.runtime.gather import (
+    Gatherer,
+    InvalidSpecError,
+    NotYetSeenError,
+    live_objects,
+    pod_problems,
+    running_pods,
+)
 from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.memory import PODS_MOST, Memory
 from aiagent_operator.runtime.prove import account_uid, certify, prove
@@ -70,6 +77,7 @@ class AgentReconciler:
     async def _rounds(self, key: AgentKey, memory: Memory) -> None:
         live: dict[ObjectKey, Manifest | None] = {}
         proof: Proof | None = None
+        running: tuple[str, ...] | None = None
         pods = PodsOfRuns(self._api)
         began = time.monotonic()
         sent: set[ObjectKey] = set()
@@ -91,6 +99,7 @@ class AgentReconciler:
                     pods=pods.current,
                     measured=self._measuring.answers(key),
                     pod_problems=memory.problems,
+                    running=running,
                     since=began,
                 )
             except InvalidSpecError as error:
@@ -99,14 +108,14 @@ class AgentReconciler:
                 return
             plan = decide(observed)
             self._fleet.seen(key, plan.training, observed.policies.names)
-            if plan.archive or plan.finalizer is not Finalizer.KEEP:
+            if plan.archive or plan.outside or plan.finalizer is not Finalizer.KEEP:
                 if not await self._arrive_or_leave(key, record, observed, plan):
                     return
                 continue
             if await self._read(plan, observed, live, pods):
                 continue
-            if plan.needs_proof is not None:
-                proof = await self._prove(observed, plan)
+            if plan.needs_proof is not None or plan.needs_running:
+                proof, running = await self._ask(observed, plan)
                 continue
             if not plan.writes:
                 break
@@ -115,7 +124,7 @@ class AgentReconciler:
             await self._send(observed.identity, record, plan.writes, memory, urgent=plan.revokes)
             repairs.count(observed, plan.writes, sent)
             live = _untouched(live, plan.writes)
-            proof = None
+            proof = running = None
             if plan.revokes and len(self._queue):
                 self._queue.add(key)
                 return
@@ -185,7 +194,16 @@ class AgentReconciler:
             raise errors[0]
 
     async def _arrive_or_leave(self, key: AgentKey, record: AgentRecord, observed: Observed, plan: Plan) -> bool:
-        """Has the agent archived, adds or removes the finalizer; False where it waits, or the agent is gone then."""
+        """Has the agent archived, adds or removes the finalizer; False where it waits, or the agent is gone then.
+
+        Of one that is not employed it is said that it is not, and nothing else is done about it.
+        """
+        if plan.outside:
+            await self._statuses.waits(key, record.uid, plan.verdicts)
+            self._fleet.finished(key)
+            return False
+        if await self._statuses.first(key, record, observed.agent.status, plan.first):
+            return True
         if plan.archive:
             return await self._departures.archived(key, record, observed)
         metadata = observed.agent.metadata
@@ -202,11 +220,15 @@ class AgentReconciler:
         self._store.observe_agent(answer, notify=False)
         return True
 
-    async def _prove(self, observed: Observed, plan: Plan) -> Proof:
-        held = plan.needs_proof or ()
-        return await prove(
-            self._api, observed.identity, held, offboarding.namespaces_held(observed), account_uid(observed)
-        )
+    async def _ask(self, o: Observed, plan: Plan) -> tuple[Proof | None, tuple[str, ...] | None]:
+        """What only the API server can say: whether a right remains, and which pods run. What is known stays."""
+        proof, running = o.proof, o.running
+        if plan.needs_proof is not None:
+            held = offboarding.namespaces_held(o)
+            proof = await prove(self._api, o.identity, plan.needs_proof, held, account_uid(o))
+        if plan.needs_running:
+            running = await running_pods(self._api, o.identity)
+        return proof, running
 
     async def _look_at_pods(self, key: AgentKey, observed: Observed, plan: Plan, memory: Memory) -> None:
         """After a grace, finds out why pods do not become ready, for the next pass to say."""
@@ -232,11 +254,13 @@ class AgentReconciler:
 
 def decide(observed: Observed) -> Plan:
     """What to do about the agent, and what is true of it."""
-    if observed.agent.metadata.deletion_timestamp:
+    if leaving.look(observed):
         return replace(offboarding.decide(observed), training=facts.leaving(observed))
     if meta.FINALIZER not in observed.agent.metadata.finalizers:
         return Plan(finalizer=Finalizer.ADD, training=facts.leaving(observed))
-    return onboarding.decide(observed)
+    plan = onboarding.decide(observed)
+    ahead = leaving.notice(observed.offboards, observed.moment)
+    return plan if ahead is None else replace(plan, requeue_after=min(filter(None, (ahead, plan.requeue_after))))
 
 
 def _untouched(live: Mapping[ObjectKey, Manifest | None], writes: Iterable[Write]) -> dict[ObjectKey, Manifest | None]:

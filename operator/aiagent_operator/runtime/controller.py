@@ -22,6 +22,7 @@ from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.orphans import OrphanReconciler
 from aiagent_operator.runtime.policies import PolicyKey
+from aiagent_operator.runtime.previews import Previews
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, JournalKey, Key, OrphanKey, RoleKey, Store
 
@@ -45,7 +46,7 @@ class Controller:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
         self._agents = AgentReconciler(api, store, queue, gatherer, executor, measuring, self._statuses)
-        self._actions = ActionReconciler(api, store, queue)
+        self._actions = ActionReconciler(api, store, queue, Previews(api, store, gatherer, journal))
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._custodian = custodian
         self._orphans = OrphanReconciler(api, store, executor)

@@ -46,7 +46,7 @@ _AGAIN: Final = 30.0
 _REFUSED: Final = (400, 403, 404, 422)
 
 
-class _WaitsError(Exception):
+class WaitsError(Exception):
     """The archive cannot be completed now; the message says why, and what to do about it."""
 
 
@@ -64,7 +64,7 @@ class Departures:
             return False
         try:
             await self._complete(key, archive, o)
-        except (StoreError, DisputedError, ArchiveError, _WaitsError) as error:
+        except (StoreError, DisputedError, ArchiveError, WaitsError) as error:
             text = f"Its rights have ended, and its archive waits: {error}"
             log.warning("AIAgent %s/%s: %s", key.namespace, key.name, text)
             ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
@@ -81,7 +81,7 @@ class Departures:
 
         raw = self._current(key, o.identity.uid).load()
         known = book.read(raw.get("status") or {})
-        keeper = _keeper(archive, known.store)
+        keeper = keeper_of(archive, known.store)
         where = Layout(o.identity.uid, index.name(o.identity))
         try:
             told = await leavings.told(keeper.store, o.identity.uid, known.head)
@@ -130,7 +130,7 @@ class Departures:
         namespaces = offboarding.namespaces_held(o) | {namespace for namespace, _ in asked}
         proof = await prove(self._api, o.identity, asked, namespaces, account_uid(o))
         if proof.remaining:
-            raise _WaitsError(f"still in force: {'; '.join(proof.remaining)}: it is asked again")
+            raise WaitsError(f"still in force: {'; '.join(proof.remaining)}: it is asked again")
         return proof
 
     async def _on_record(self, body: Manifest, status: Manifest) -> None:
@@ -142,7 +142,7 @@ class Departures:
                 there = await self._api.request("POST", paths.ARCHIVES, body=body)
             except ApiError as error:
                 if error.status in _REFUSED:
-                    raise _WaitsError(f"AgentArchive {name} cannot be made: {error}") from error
+                    raise WaitsError(f"AgentArchive {name} cannot be made: {error}") from error
                 raise
         if there["spec"]["manifest"]["digest"] != wanted:
             raise DisputedError(
@@ -161,14 +161,15 @@ class Departures:
         return record
 
 
-def _keeper(archive: Archive, name: str) -> Keeper:
+def keeper_of(archive: Archive, name: str) -> Keeper:
+    """The store of that name, which can be used now. Raises WaitsError."""
     keeper = archive.keepers.get(name)
     if keeper is None:
-        raise _WaitsError(
+        raise WaitsError(
             f'there is no archive store "{name}", where its journal is: describe it (values archive.stores)'
         )
     if not keeper.usable:
-        raise _WaitsError(keeper.problem)
+        raise WaitsError(keeper.problem)
     return keeper
 
 

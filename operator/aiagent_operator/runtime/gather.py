@@ -18,6 +18,7 @@ from aiagent_operator.api.fields import unreadable
 from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.core.children import handbook
 from aiagent_operator.core.evaluation.asking import Measured
+from aiagent_operator.core.leaving import in_force
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey, TrafficKind
 from aiagent_operator.core.plan import Environment, Failure, Observed, Proof, Room
 from aiagent_operator.core.rights.exposure import Exposure
@@ -93,17 +94,22 @@ class Gatherer:
         pods: ReadPods,
         measured: Measured,
         pod_problems: tuple[str, ...],
+        running: tuple[str, ...] | None,
         since: float,
     ) -> Observed:
         """What is known of the agent. `since` is the monotonic time after which facts must have been read."""
+        moment = dt.datetime.now(dt.UTC)
+        offboards = self._store.orders.offboards(key.namespace, key.name, dict(record.labels))
+        goes = bool(in_force(offboards, moment))
         try:
             raw, agent = parse(record.raw)
         except InvalidSpecError:
             raw = record.load()
-            if "deletionTimestamp" not in raw["metadata"]:
+            if not goes and "deletionTimestamp" not in raw["metadata"]:
                 raise
             agent = without_spec(raw)
-        leaving = agent.metadata.deletion_timestamp is not None
+        deleted = agent.metadata.deletion_timestamp is not None
+        leaving = deleted or goes
         role = None if leaving and not agent.spec.model_fields_set else await self._role(agent.spec.role_ref.name)
         text, missing = (None, "") if leaving or role is None else await self._instructions(key, agent, role)
         identity = AgentIdentity(key.namespace, key.name, record.uid)
@@ -136,10 +142,12 @@ class Gatherer:
             admitted=self.fleet.admitted(record.uid, demands),
             steering=self._store.orders.steering(key.namespace, key.name),
             time=now(),
-            moment=dt.datetime.now(dt.UTC),
+            moment=moment,
+            offboards=offboards,
+            running=running,
             orders=self._store.orders.over(key.namespace, key.name, agent.metadata.labels),
             journal=self._room(agent.status),
-            definition_terminating=leaving and await self._definition_terminating(since),
+            definition_terminating=deleted and await self._definition_terminating(since),
         )
 
     async def _role(self, name: str) -> CompiledRole | None:
@@ -199,6 +207,17 @@ async def _live(api: Api, key: ObjectKey) -> Manifest | None:
         # Of a kind that it does not serve the API server says so in plain text, and not in a Status.
         unserved = isinstance(key.kind, TrafficKind) and error.body.get("kind") != "Status"
         return {} if unserved else None
+
+
+async def running_pods(api: Api, agent: AgentIdentity) -> tuple[str, ...]:
+    """Names of pods of the agent that have not ended, the first few of them."""
+    selector = {
+        "labelSelector": f"{meta.LABEL_AGENT_UID}={agent.uid}",
+        "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed",
+        "limit": "16",
+    }
+    pods = await api.request("GET", f"/api/v1/namespaces/{agent.namespace}/pods", params=selector)
+    return tuple(pod["metadata"]["name"] for pod in pods.get("items") or ())
 
 
 async def pod_problems(api: Api, agent: AgentIdentity) -> tuple[str, ...]:

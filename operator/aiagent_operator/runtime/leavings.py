@@ -19,6 +19,7 @@ from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.journal.head import Head
 from aiagent_operator.core.journal.record import Record, RecordError, read
 from aiagent_operator.core.journal.recorded import JUDGED
+from aiagent_operator.core.leaving import look
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Held, Observed
 from aiagent_operator.runtime import paths
@@ -110,8 +111,9 @@ class Leavings:
             )
             gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
         head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None
-        # A deletion gives no reason, and the rights have ended first.
-        leaving = Leaving(contents.agent(raw, agent), LeaveReason.BUSINESS, Mode.EMERGENCY, journal=head)
+        how = look(o)
+        reason, mode = (how.reason, how.mode) if how else (LeaveReason.BUSINESS, Mode.EMERGENCY)
+        leaving = Leaving(contents.agent(raw, agent), reason, mode, journal=head)
         return Parcel(leaving, tuple(files), tuple(gaps), _claims(raw, o))
 
     async def _children(self, o: Observed, kind: ChildKind) -> list[Manifest]:

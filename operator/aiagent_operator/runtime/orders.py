@@ -18,10 +18,10 @@ from aiagent_operator.core.orders import FINISHED, STEERING, Order
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
-# Orders that agents' own passes carry out.
-_CONCERN: Final = (Action.SUSPEND, Action.ROLLBACK, Action.RETRAIN, Action.HOLD, Action.RELEASE, *STEERING)
 # Orders that are about archives.
 _ARCHIVES: Final = (Action.HOLD, Action.RELEASE)
+# Orders of which those hear that they are about, agents or archives.
+_CONCERN: Final = (Action.SUSPEND, Action.OFFBOARD, Action.ROLLBACK, Action.RETRAIN, *_ARCHIVES, *STEERING)
 _PHASES: Final = {phase.value: phase for phase in ActionPhase}
 
 
@@ -97,19 +97,26 @@ class OrderBook:
             del self._inside[namespace]
         self._forget_archive(key, known)
         self._tell(known)
-        # A Resume may have waited for this one to go.
+        # A Resume or Rehire may have waited for this one to go.
         for other in self._inside.get(namespace, ()):
             self._changed(other)
 
     def standing(self, namespace: str) -> tuple[Order, ...]:
-        """The Suspends of a namespace, sorted by name."""
-        return tuple(sorted((o for o in self._orders(namespace) if o.suspends), key=lambda order: order.name))
+        """The standing orders of a namespace, sorted by name."""
+        return tuple(sorted((o for o in self._orders(namespace) if o.stands), key=lambda order: order.name))
 
     def over(self, namespace: str, name: str, labels: Mapping[str, str]) -> tuple[Order, ...]:
         """The Suspends that an agent is under, sorted by name."""
         if namespace not in self._inside:
             return ()
         found = (order for order in self._orders(namespace) if order.suspends and order.covers(name, labels))
+        return tuple(sorted(found, key=lambda order: order.name))
+
+    def offboards(self, namespace: str, name: str, labels: Mapping[str, str]) -> tuple[Order, ...]:
+        """The orders to offboard an agent, those too whose notice is not over, sorted by name."""
+        if namespace not in self._inside:
+            return ()
+        found = (order for order in self._orders(namespace) if order.offboards and order.covers(name, labels))
         return tuple(sorted(found, key=lambda order: order.name))
 
     def rollback(self, namespace: str, name: str) -> RollbackOrder | None:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from aiagent_operator.api.agentaction import Action
+from aiagent_operator.api.agentstatus import Phase
+from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
@@ -76,11 +78,18 @@ class AgentRecord:
     suspended_by_policy: bool = False
     carried: tuple[str, ...] = ()
     leaving: bool = False
+    out: bool = False
 
     @property
     def standing(self) -> tuple[object, ...]:
         """What orders about the agent go by."""
-        return self.uid, self.labels, self.suspended, self.suspended_by_spec, self.suspended_by_policy, self.carried
+        by = (self.suspended, self.suspended_by_spec, self.suspended_by_policy)
+        return self.uid, self.labels, *by, self.carried, self.out, self.retired
+
+    @property
+    def retired(self) -> bool:
+        """Whether its identity has ended, and its object says so."""
+        return self.phase == Phase.RETIRED
 
     def load(self) -> Manifest:
         """The object itself."""
@@ -149,6 +158,7 @@ class Store:
             role=intern((spec.get("roleRef") or {}).get("name") or ""),
             carried=tuple(order.get("uid", "") for order in (status.get("rollout") or {}).get("orders") or ()),
             leaving="deletionTimestamp" in metadata,
+            out=ready.get("reason") == Reason.RETIRED,
         )
         self.agents[key] = record
         self._agent_of[metadata["uid"]] = key

@@ -25,7 +25,9 @@ Status = Mapping[str, Any]
 TOLD_FROM: Final = frozenset({Type.TRAINING_CURRENT.value, Type.DRIFT_DETECTED.value, Type.IDENTITY_EXPOSED.value})
 """Types of the conditions from which events are told."""
 
-_NOT_RESUMED: Final = frozenset({Phase.SUSPENDED.value, Phase.OFFBOARDING.value})
+_LEFT: Final = frozenset({Phase.OFFBOARDING.value, Phase.RETIRED.value})
+_NOT_RESUMED: Final = frozenset({Phase.SUSPENDED.value, *_LEFT})
+_STEPS: Final = {"Cordon": Kind.CORDONED, "Drain": Kind.DRAINED}
 _OVERDUE: Final = frozenset({Reason.OVERDUE.value, Reason.OVERDUE_BEYOND_GRACE.value, Reason.SUSPENDED_FOR_AGE.value})
 
 
@@ -79,8 +81,15 @@ def _policies(turn: Turn) -> Iterator[Event]:
 
 
 def _leaving(turn: Turn) -> Iterator[Event]:
+    was, now = (_part(status, "offboarding") for status in (turn.before, turn.after))
     if turn.after.get("phase") == Phase.OFFBOARDING != turn.before.get("phase"):
-        yield turn.event(Kind.OFFBOARDING_STARTED, "offboarding", {})
+        order = {"order": now["order"]["uid"]} if "order" in now else {}
+        said = {name: now[name] for name in ("reason", "mode") if name in now}
+        yield turn.event(Kind.OFFBOARDING_STARTED, "offboarding", {**said, **order})
+    known = {step["name"] for step in was.get("steps") or ()}
+    for step in now.get("steps") or ():
+        if step["name"] in _STEPS and step["name"] not in known:
+            yield turn.event(_STEPS[step["name"]], f"step/{step['name']}", {"timedOut": "message" in step})
 
 
 def _rights_lost(turn: Turn) -> Iterator[Event]:
@@ -122,7 +131,7 @@ def _suspension(turn: Turn) -> Iterator[Event]:
     if now == Phase.SUSPENDED and was != Phase.SUSPENDED:
         policies = _part(turn.after, "training").get("suspendedBy") or []
         yield turn.event(Kind.SUSPENDED, "suspended", {"orders": list(turn.orders), "policies": policies})
-    elif was == Phase.SUSPENDED and now not in _NOT_RESUMED:
+    elif was in _NOT_RESUMED and now not in _NOT_RESUMED:
         yield turn.event(Kind.RESUMED, "resumed", {})
 
 
@@ -182,7 +191,7 @@ def _training(turn: Turn) -> Iterator[Event]:
 
 
 def _conditions(turn: Turn) -> Iterator[Event]:
-    if turn.after.get("phase") == Phase.OFFBOARDING or _reason(turn.after, Type.READY) == Reason.INVALID_SPEC:
+    if turn.after.get("phase") in _LEFT or _reason(turn.after, Type.READY) == Reason.INVALID_SPEC:
         # Only some conditions are looked at then: that the others are not there does not say that they are over.
         return
     overdue = _reason(turn.after, Type.TRAINING_CURRENT)
