@@ -9,6 +9,7 @@ import pytest
 
 from aiagent_operator.api import meta
 from support import archiverecords
+from support.agents import order
 from support.archiverecords import PLURAL
 from support.kube import ApiError, Kube, Object, wait_for
 from support.tenancy import RBAC, Office, refused, unauthorized
@@ -19,6 +20,7 @@ DEFINITIONS = ("apiextensions.k8s.io/v1", "customresourcedefinitions", f"{PLURAL
 ALL = {"apiGroups": [meta.GROUP], "resources": [PLURAL, f"{PLURAL}/status"], "verbs": ["*"]}
 FORGED = {"status": {"phase": "Certified"}}
 GROUP = "rbac.authorization.k8s.io"
+STOPS = {"apiGroups": [meta.GROUP], "resources": ["aiagents"], "verbs": ["suspend", "resume"]}
 
 
 @pytest.fixture
@@ -161,6 +163,114 @@ def test_rewriting_it_past_a_loosened_definition(office: Office, name: str, loos
         with refused("agent-archives", "change metadata only"):
             office.admin.patch(meta.API_VERSION, PLURAL, name, patch)
     archiverecords.mark(office.admin, name, "not yet")
+
+
+# Holding and releasing -----------------------------------------------------------------------------------------------
+
+ORDERS = {"apiGroups": [meta.GROUP], "resources": ["agentactions", "agentactions/status"], "verbs": ["*"]}
+BOTH = {"apiGroups": [meta.GROUP], "resources": ["aiagents", PLURAL], "verbs": ["hold", "release"]}
+HOLDS = {"apiGroups": [meta.GROUP], "resources": ["aiagents", PLURAL], "verbs": ["hold"]}
+LISTED = {
+    "uid": "u", "namespace": "legal", "order": "keep", "by": "ann", "since": "2026-11-22T10:00:00Z",
+    "ground": "LegalClaims", "reason": "A case",
+}  # fmt: skip
+
+
+def hold(office: Office, by: str, name: str = "keep", action: str = "Hold", **about: Any) -> Object:
+    ground = {"ground": "LegalClaims"} if action == "Hold" else {}
+    about = {f"{key}Ref": {"name": value} for key, value in about.items()}
+    return order(office.namespace, name, action, by, **ground, **about)
+
+
+@pytest.fixture
+def held(office: Office) -> Object:
+    """A Hold on what there is of the agent, which the operator guards."""
+    office.admin.create(hold(office, office.admin.whoami(), agent="triage"))
+    patch = {"metadata": {"finalizers": [meta.HOLD_FINALIZER]}}
+    return office.operator.patch(meta.API_VERSION, "agentactions", "keep", patch, namespace=office.namespace)
+
+
+@pytest.mark.parametrize("action", ["Hold", "Release"])
+def test_holding_and_releasing_without_the_verb(office: Office, name: str, action: str) -> None:
+    clerk = office.person(ORDERS)
+    verb = action.lower()
+    with refused("order-verbs", f"ask for the verb {verb} on aiagents/triage"):
+        clerk.create(hold(office, clerk.whoami(), action=action, agent="triage"))
+    with refused("order-verbs", f"ask for the verb {verb} on agentarchives/{name} in the whole cluster"):
+        clerk.create(hold(office, clerk.whoami(), action=action, archive=name))
+
+
+def test_holding_in_anothers_name(office: Office) -> None:
+    clerk = office.person(ORDERS, BOTH)
+    with refused("order-verbs", f"spec.requestedBy must be {clerk.whoami()}"):
+        clerk.create(hold(office, "counsel@corp.example", agent="triage"))
+
+
+@pytest.mark.parametrize("action", ["Hold", "Release"])
+def test_naming_an_archive_with_rights_in_ones_own_namespace(office: Office, name: str, action: str) -> None:
+    """Whoever's archive it is: its name stands for no namespace."""
+    clerk = office.person(ORDERS, BOTH)
+    assert clerk.create(hold(office, clerk.whoami(), "own", action, agent="triage"))
+    for archive in (name, "no-such-archive"):
+        with refused("order-verbs", f"on agentarchives/{archive} in the whole cluster"):
+            clerk.create(hold(office, clerk.whoami(), action=action, archive=archive))
+
+
+def test_naming_an_archive_with_the_verb_on_all(office: Office, name: str) -> None:
+    user = f"counsel-{office.namespace}"
+    for role in ("workforce-archives-hold", "workforce-archives-release"):
+        give(office, {"kind": "User", "name": user, "apiGroup": GROUP}, role)
+    wait_for(lambda: office.admin.allowed(user, "release", PLURAL, group=meta.GROUP), what="counsel to hold the verb")
+    counsel = office.admin.as_user(user)
+    assert counsel.create(hold(office, user, archive=name))
+    assert counsel.create(hold(office, user, "end", "Release", archive=name))
+    counsel.delete(meta.API_VERSION, "agentactions", "keep", namespace=office.namespace)
+
+
+def test_lifting_a_hold_without_the_verb_release(office: Office, held: Object) -> None:
+    clerk = office.person(ORDERS, HOLDS, STOPS)
+    what = (meta.API_VERSION, "agentactions", "keep")
+    with refused("order-lifting", "ask for the verb release on aiagents"):
+        clerk.delete(*what, namespace=office.namespace)
+    with refused("order-lifting", "may not lift the order keep"):
+        clerk.raw("DELETE", clerk.path(meta.API_VERSION, "agentactions", office.namespace, None))
+    for finalizers in (None, ["somebody.example/else"]):
+        with refused("order-finalizer", "the finalizer workforce.dev/hold is the operator's"):
+            clerk.patch(*what, {"metadata": {"finalizers": finalizers}}, namespace=office.namespace)
+    with pytest.raises(ApiError, match="an order is never changed"):
+        clerk.patch(*what, {"spec": {"agentRef": {"name": "other"}}}, namespace=office.namespace)
+    assert "deletionTimestamp" not in office.admin.get(*what, namespace=office.namespace)["metadata"]
+
+
+def test_lifting_a_hold_on_an_archive_with_rights_in_ones_own_namespace(office: Office, name: str) -> None:
+    office.admin.create(hold(office, office.admin.whoami(), archive=name))
+    clerk = office.person(ORDERS, BOTH)
+    with refused("order-lifting", f"ask for the verb release on agentarchives/{name} in the whole cluster"):
+        clerk.delete(meta.API_VERSION, "agentactions", "keep", namespace=office.namespace)
+
+
+def test_lifting_a_hold_with_its_namespace_leaves_the_order_until_the_operator_has_noted_it(
+    office: Office, held: Object
+) -> None:
+    controller = office.admin.as_serviceaccount("kube-system", "namespace-controller")
+    controller.delete(meta.API_VERSION, "agentactions", "keep", namespace=office.namespace)
+    there = office.admin.get(meta.API_VERSION, "agentactions", "keep", namespace=office.namespace)
+    assert there["metadata"]["finalizers"] == [meta.HOLD_FINALIZER]
+    office.admin.patch(
+        meta.API_VERSION, "agentactions", "keep", {"metadata": {"finalizers": None}}, namespace=office.namespace
+    )
+
+
+def test_deleting_the_record_of_an_archive_that_is_held(office: Office, name: str, clerk: Kube) -> None:
+    where = (meta.API_VERSION, PLURAL, name)
+    office.operator.patch(*where, {"status": {"holds": [LISTED]}}, subresource="status")
+    archiverecords.mark(clerk, name, name)
+    for person in (clerk, office.admin):
+        with refused("agent-archives", "is under legal hold"):
+            person.delete(*where)
+    with refused("agent-status", "only the operator writes the status"):
+        clerk.patch(*where, {"status": {"holds": None}}, subresource="status")
+    office.operator.patch(*where, {"status": {"holds": None}}, subresource="status")
 
 
 # Removing ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import pytest
 
+from aiagent_operator.core.archive import index
+from aiagent_operator.core.objects import AgentIdentity
 from support import agents
 from support.agents import permission
 from support.terminal import Answer, Terminal
@@ -109,3 +111,33 @@ def test_wrong_usage_is_said(place: Workplace, terminal: Terminal, words: str, r
     answer = run(place, terminal, place.name("nobody"), words)
     assert answer.code == 2
     assert remedy in answer.err
+
+
+def test_an_archive_is_held_and_released_by_who_may(place: Workplace, terminal: Terminal) -> None:
+    place.employ("triage", place.new_role(), permission("refund"))
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.dismiss("triage")
+    place.until_gone("triage")
+    name = index.name(AgentIdentity(place.namespace, "triage", uid))
+    user = place.name("counsel")
+    for verb in ("hold", "release"):
+        place.let(user, verb, place.namespace, f"workforce-archives-{verb}")
+
+    held = run(place, terminal, user, "hold triage --ground LegalClaims --reason 'Case 4711'")
+    assert held.code == 0, held
+    assert held.out.startswith("agentaction.workforce.dev/hold-triage-")
+    assert f"AgentArchive {name} is held" in held.err
+    (entry,) = place.admin.get(agents.API, "agentarchives", name)["status"]["holds"]
+    assert (entry["by"], entry["ground"], entry["reason"]) == (user, "LegalClaims", "Case 4711")
+
+    refused = run(place, terminal, user, f"release --archive {name} --reason 'It is mine'")
+    assert refused.code == 3
+    assert f"verb release on agentarchives/{name} in the whole cluster" in refused.err
+
+    free = run(place, terminal, user, "release triage --reason 'The case is closed'")
+    assert free.code == 0, free
+    assert f"No order holds {name} any more" in free.err
+    assert "holds" not in place.admin.get(agents.API, "agentarchives", name)["status"]
+    missing = run(place, terminal, user, "release nobody --reason 'A slip'")
+    assert missing.code == 1
+    assert "There is no archive of an AIAgent" in missing.err

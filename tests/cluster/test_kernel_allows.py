@@ -31,7 +31,7 @@ from aiagent_operator.core.targets import adoption, release, seen
 from aiagent_operator.core.targets.seen import Patch
 from support import chart
 from support.kube import ApiError, Kube, Object, wait_for
-from support.tenancy import APPS, RBAC, READ_CONFIG, Office, injected, unauthorized
+from support.tenancy import APPS, RBAC, READ_CONFIG, Office, injected, refused, unauthorized
 
 pytestmark = pytest.mark.cluster
 
@@ -102,6 +102,22 @@ def test_the_operator_holds_the_finalizer_and_writes_status(office: Office) -> N
     office.editor.delete(meta.API_VERSION, "aiagents", "triage", **where)
     office.operator.patch(meta.API_VERSION, "aiagents", "triage", {"metadata": {"finalizers": None}}, **where)
     office.admin.wait_gone(meta.API_VERSION, "aiagents", "triage", **where)
+
+
+def test_the_operator_holds_the_finalizer_of_an_order_and_changes_nothing_else_of_it(office: Office) -> None:
+    spec = {"action": "Hold", "ground": "LegalClaims", "agentRef": {"name": "triage"}, "reason": "A case"}
+    office.admin.create(
+        office.obj(meta.API_VERSION, "AgentAction", "keep", spec=spec | {"requestedBy": office.admin.whoami()})
+    )
+    what = (meta.API_VERSION, "agentactions", "keep")
+    where = {"namespace": office.namespace}
+    with refused("operator-agents", "nothing of an AIAgent or AgentAction but its own finalizer"):
+        office.operator.patch(*what, {"metadata": {"labels": {"note": "changed"}}}, **where)
+    held = {"metadata": {"finalizers": [meta.HOLD_FINALIZER]}}
+    assert office.operator.patch(*what, held, **where)["metadata"]["finalizers"] == [meta.HOLD_FINALIZER]
+    office.operator.delete(*what, **where)
+    office.operator.patch(*what, {"metadata": {"finalizers": None}}, **where)
+    office.admin.wait_gone(*what, **where)
 
 
 def test_the_operator_takes_part_in_leader_election(office: Office) -> None:

@@ -227,7 +227,10 @@ def _troubles(place: Workplace) -> None:
     place.order("Suspend", "stop", "stuck")
     place.until_ordered("stop", "InForce", "InForce")
     place.order("Resume", "go-on", "stuck", ttlSecondsAfterFinished=0)
-    for name in ("stop", "go-on"):
+    place.order("Hold", "keep", "stuck", ground="LegalObligation")
+    place.until_ordered("keep", "InForce", "NoArchive")
+    place.order("Release", "let-go", "stuck", ttlSecondsAfterFinished=0)
+    for name in ("stop", "go-on", "keep", "let-go"):
         place.admin.wait_gone(agents.API, "agentactions", name, namespace=place.namespace)
     place.dismiss("stuck")
     place.until_gone("stuck")

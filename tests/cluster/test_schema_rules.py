@@ -92,6 +92,8 @@ ORDER: Object = {
 SEVERAL: Object = copy.deepcopy(ORDER)
 SEVERAL["spec"]["selector"] = {"matchLabels": {"team": "crm"}}
 del SEVERAL["spec"]["agentRef"]
+HOLD: Object = copy.deepcopy(ORDER)
+HOLD["spec"] |= {"action": "Hold", "ground": "LegalClaims"}
 LEAVING: Object = {"action": "Offboard", "offboarding": {"reason": "Business"}}
 ADOPTING = {**AGENT, "spec": {**AGENT["spec"], "workload": OWN}}
 HOW_ROUTED = {**ADOPTING["spec"]["retraining"], "rollout": ROUTED}
@@ -102,6 +104,7 @@ BASES = {
     "AgentRole": ROLE,
     "AgentAction": ORDER,
     "AgentAction/several": SEVERAL,
+    "AgentAction/hold": HOLD,
     "AgentAction/leaving": {**ORDER, "spec": {**ORDER["spec"], **LEAVING}},
     "AgentAction/all-leaving": {**SEVERAL, "spec": {**SEVERAL["spec"], **LEAVING}},
     "AgentPolicy": POLICY,
@@ -126,6 +129,13 @@ RULES = [
     rule("spec.revision", 3, "revision goes with Rollback only", base="AgentAction"),
     rule("spec.action", "Promote", "name it in agentRef", "spec.agentRef", "AgentAction/several"),
     rule("spec.action", "Abort", "name it in agentRef", "spec.agentRef", "AgentAction/several"),
+    rule("spec.archiveRef", {"name": "a"}, "name one agent in agentRef", "spec", "AgentAction/hold"),
+    rule("spec.archiveRef", {"name": "a"}, "archiveRef goes with Hold and Release only", base="AgentAction"),
+    rule("spec.action", "Release", "Hold and Release are about one agent", "spec.selector", "AgentAction/several"),
+    rule("spec.ground", GONE, "ground goes with Hold, which needs it", base="AgentAction/hold"),
+    rule("spec.ground", "LegalClaims", "ground goes with Hold, which needs it", base="AgentAction"),
+    rule("spec.activeDeadlineSeconds", 60, "Hold is in force while it exists", base="AgentAction/hold"),
+    rule("spec.ttlSecondsAfterFinished", 60, "Hold is in force while it exists", base="AgentAction/hold"),
     rule("spec.full", True, "full goes with Promote only", base="AgentAction"),
     rule("spec.activeDeadlineSeconds", 60, "and has no activeDeadlineSeconds", base="AgentAction"),
     rule("spec.ttlSecondsAfterFinished", 60, "and has no ttlSecondsAfterFinished", base="AgentAction"),

@@ -108,6 +108,8 @@ VARIANTS: Mapping[str, Values] = {
         "archive": {
             "default": "vault",
             "proofInterval": 60,
+            "verificationInterval": 86400,
+            "purge": "AfterRetention",
             "signingSecret": "signing",
             "directory": {"existingClaim": "journals"},
             "stores": [

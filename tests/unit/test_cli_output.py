@@ -24,7 +24,7 @@ from support.documents import ROOT
 
 COMMANDS = {
     "get", "describe", "can-i", "suspend", "resume", "lint", "history", "diff", "rollback", "rollout", "retrain",
-    "promote", "abort", "offboard", "rehire", "calendar", "journal", "archive",
+    "promote", "abort", "offboard", "rehire", "calendar", "journal", "archive", "hold", "release",
 }  # fmt: skip
 
 
@@ -154,6 +154,11 @@ def test_help_names_all_commands_and_exit_codes() -> None:
         (["rollback", "triage"], "--reason"),
         (["promote", "triage"], "--reason"),
         (["abort", "triage"], "--reason"),
+        (["hold", "triage", "--reason", "x"], "--ground"),
+        (["hold", "triage", "--reason", "x", "--ground", "Whim"], "Invalid value for"),
+        (["hold", "--reason", "x", "--ground", "LegalClaims"], "give the NAME of an agent, or --archive"),
+        (["release", "triage", "--archive", "a", "--reason", "x"], "give the NAME of an agent, or --archive"),
+        (["release", "triage"], "--reason"),
         (["offboard", "triage", "--why", "Business"], "--reason"),
         (["offboard", "triage", "--reason", "x"], "--why"),
         (["offboard", "triage", "--why", "Bored", "--reason", "x"], "Invalid value for"),

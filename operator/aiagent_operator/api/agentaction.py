@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.fields import Label, Model, Text, cel, described, map_by, rules
+from aiagent_operator.api.holds import ArchiveRef, Ground
 from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.api.offboarding import Offboarding, OffboardingPreview
 
@@ -33,6 +34,8 @@ class Action(StrEnum):
     ABORT = "Abort"
     OFFBOARD = "Offboard"
     REHIRE = "Rehire"
+    HOLD = "Hold"
+    RELEASE = "Release"
 
 
 class AgentRef(Model):
@@ -57,8 +60,33 @@ class AgentActionSpec(Model):
         json_schema_extra=rules(
             cel("self == oldSelf", "an order is never changed: delete it, and give another one"),
             cel(
-                "has(self.agentRef) != has(self.selector)",
-                "name one agent in agentRef, or several by their labels in selector",
+                "[has(self.agentRef), has(self.selector), has(self.archiveRef)].filter(named, named).size() == 1",
+                "name one agent in agentRef, or several by their labels in selector, or an archive in archiveRef",
+            ),
+            cel(
+                "!has(self.archiveRef) || self.action in ['Hold', 'Release']",
+                "archiveRef goes with Hold and Release only",
+                path=".archiveRef",
+            ),
+            cel(
+                "!has(self.selector) || !(self.action in ['Hold', 'Release'])",
+                "Hold and Release are about one agent or one archive: name it in agentRef or archiveRef",
+                path=".selector",
+            ),
+            cel(
+                "(self.action == 'Hold') == has(self.ground)",
+                "ground goes with Hold, which needs it: LegalClaims, LegalObligation or PublicInterest",
+                path=".ground",
+            ),
+            cel(
+                "self.action != 'Hold' || !has(self.activeDeadlineSeconds)",
+                "Hold is in force while it exists and has no activeDeadlineSeconds: delete it, or order Release",
+                path=".activeDeadlineSeconds",
+            ),
+            cel(
+                "self.action != 'Hold' || !has(self.ttlSecondsAfterFinished)",
+                "Hold is in force while it exists and has no ttlSecondsAfterFinished: delete it, or order Release",
+                path=".ttlSecondsAfterFinished",
             ),
             *(
                 cel(
@@ -108,12 +136,19 @@ class AgentActionSpec(Model):
             "such orders. Rollback lets another revision serve. Retrain trains anew, without waiting for the plan. "
             "Promote ends the pause at which a rollout stands, passes over evaluations that are Inconclusive, or lets "
             "revisions take over in spite of what a review has found; Abort ends the rollout. Offboard lets it go: its "
-            "rights end, and it is archived; it stays out for as long as the order exists. Rehire ends such orders."
+            "rights end, and it is archived; it stays out for as long as the order exists. Rehire ends such orders. "
+            "Hold keeps archives from being destroyed, for as long as the order exists. Release ends such orders."
         ),
     ]
     agent_ref: AgentRef | None = described("The agent that it is about.", default=None)
     selector: AgentSelector | None = described(
         "The agents that it is about, those that come later too while the order is in force.", default=None
+    )
+    archive_ref: ArchiveRef | None = described(
+        "Hold and Release: the one archive that it is about, of an agent of any namespace.", default=None
+    )
+    ground: Ground | None = described(
+        "Hold: why, by the rule that it is evidence for (GDPR, Art. 17(3)).", default=None
     )
     revision: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = described(
         "Rollback: number of the revision that is to serve; the one that served before where it is left out.",
@@ -151,8 +186,10 @@ class AgentActionStatus(Model):
 
     observed_generation: int | None = described("Generation of the spec last acted upon.", default=None)
     phase: ActionPhase | None = described("Summary for people.", default=None)
-    agents: Annotated[int, Field(ge=0)] | None = described("Agents that the order is about.", default=None)
-    done: Annotated[int, Field(ge=0)] | None = described("Agents of these for which it is carried out.", default=None)
+    agents: Annotated[int, Field(ge=0)] | None = described(
+        "Agents that the order is about; archives of Hold and Release.", default=None
+    )
+    done: Annotated[int, Field(ge=0)] | None = described("Those of these for which it is carried out.", default=None)
     completion_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)] | None = described(
         "When it was carried out, failed or expired.", default=None
     )

@@ -25,6 +25,7 @@ from aiagent_operator.api.archive import (
 )
 from aiagent_operator.api.conditions import Condition
 from aiagent_operator.api.fields import AS_SET, Digest, Model, cel, described, map_by, rules
+from aiagent_operator.api.holds import MOST_HOLDS, HoldEntry
 from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.objectmeta import ObjectMeta
 
@@ -92,6 +93,7 @@ class ArchivePhase(StrEnum):
 
     SEALED = "Sealed"
     CERTIFIED = "Certified"
+    PURGED = "Purged"
 
 
 class Verification(Model):
@@ -113,6 +115,13 @@ class CertificateSummary(Model):
     completion_time: Annotated[Moment, described("When the decommission was complete, as it certifies.")]
 
 
+class PurgeStatus(Model):
+    """The end of an archive: all of it is removed but manifest, certificate and tombstone."""
+
+    start_time: Annotated[Moment, described("When that was decided: after this it cannot be held any more.")]
+    completion_time: Moment | None = described("When all of it was removed.", default=None)
+
+
 class AgentArchiveStatus(Model):
     """What is known of the archive in its store."""
 
@@ -124,11 +133,21 @@ class AgentArchiveStatus(Model):
     certificate: CertificateSummary | None = described(
         "The certificate of decommission, once it is in the store.", default=None
     )
+    purge: PurgeStatus | None = described("The end of the archive, once its retention is over.", default=None)
+    holds: Annotated[
+        tuple[HoldEntry, ...],
+        described(
+            "Legal holds, the oldest first. While there is one, nothing of the archive is destroyed, and the "
+            "AgentArchive cannot be deleted.",
+            max_length=MOST_HOLDS,
+            json_schema_extra=map_by("uid"),
+        ),
+    ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
         described(
             "Conditions (metav1). Verified: it was read back and is what was sealed. Certified: its certificate is in "
-            "the store.",
+            "the store. Held: somebody holds it.",
             max_length=8,
             json_schema_extra=map_by("type"),
         ),

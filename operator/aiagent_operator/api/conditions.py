@@ -30,6 +30,7 @@ class Type(StrEnum):
     # of an AgentArchive
     VERIFIED = "Verified"
     CERTIFIED = "Certified"
+    HELD = "Held"
 
 
 class Reason(StrEnum):
@@ -117,6 +118,10 @@ class Reason(StrEnum):
     NO_RETRAINING = "NoRetraining"
     TRAINING_FAILED = "TrainingFailed"
     NO_ROLLOUT = "NoRollout"
+    WAITING_FOR_ARCHIVES = "WaitingForArchives"
+    RELEASING = "Releasing"
+    NO_ARCHIVE = "NoArchive"
+    STILL_HELD = "StillHeld"
     EXPIRED = "Expired"
     # policies
     POLICY_UNREADABLE = "PolicyUnreadable"
@@ -147,6 +152,10 @@ class Reason(StrEnum):
     READ_BACK = "ReadBack"
     CERTIFIED = "Certified"
     NO_SIGNING_KEY = "NoSigningKey"
+    ALTERED = "Altered"
+    PURGING = "Purging"
+    PURGED = "Purged"
+    HELD = "Held"
 
 
 Status = Annotated[

@@ -11,6 +11,7 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 MANAGER: Final = "aiagent-operator"
 FINALIZER: Final = f"{GROUP}/offboarding"
+HOLD_FINALIZER: Final = f"{GROUP}/hold"
 
 LABEL_AGENT: Final = f"{GROUP}/agent"
 LABEL_AGENT_NAMESPACE: Final = f"{GROUP}/agent-namespace"

@@ -14,6 +14,8 @@ from aiagent_operator.cli import options, output, view, waiting
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
 from aiagent_operator.cli.kube import Cluster, Object, path
 
+# The API server adds five characters to what it is given, and no name has more than 253.
+_LONGEST_NAME: Final = 248
 _OVER: Final = {ActionPhase.FAILED.value, ActionPhase.EXPIRED.value}
 
 Name = Annotated[
@@ -214,11 +216,11 @@ def give(
 ) -> str:
     """Creates the order, whose spec says `about` what it is, and, with `wait`, follows it; NEGATIVE where it fails or
     takes longer than `timeout` seconds. Returns its name."""
-    which = (about.get("agentRef") or {}).get("name", "agents")
+    which = (about.get("agentRef") or about.get("archiveRef") or {}).get("name", "agents")
     body: Object = {
         "apiVersion": meta.API_VERSION,
         "kind": "AgentAction",
-        "metadata": {"generateName": f"{action.value.lower()}-{which}-", "namespace": namespace},
+        "metadata": {"generateName": f"{action.value.lower()}-{which}-"[:_LONGEST_NAME], "namespace": namespace},
         "spec": {"action": action.value, "requestedBy": _myself(cluster), "reason": reason, **about},
     }
     order = cluster.create(path("agentactions", namespace), body, what=f"{action.value} of {namespace}/{which}")

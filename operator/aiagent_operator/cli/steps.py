@@ -254,6 +254,11 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.NO_RETRAINING: (),
     Reason.TRAINING_FAILED: (),
     Reason.NO_ROLLOUT: (),
+    # Of orders about archives, which the command does not show.
+    Reason.WAITING_FOR_ARCHIVES: (),
+    Reason.RELEASING: (),
+    Reason.NO_ARCHIVE: (),
+    Reason.STILL_HELD: (),
     Reason.EXPIRED: (),
     Reason.POLICY_UNREADABLE: (Step("correct the field of the AgentPolicy that the message names", Right.EDIT_POLICY),),
     Reason.UP_TO_DATE: (),
@@ -286,6 +291,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.READ_BACK: (),
     Reason.CERTIFIED: (),
     Reason.NO_SIGNING_KEY: (),
+    Reason.ALTERED: (),
+    Reason.PURGING: (),
+    Reason.PURGED: (),
+    Reason.HELD: (),
 }  # fmt: skip
 
 HELD_BACK: Final = (

@@ -22,7 +22,7 @@ FINISHED = (ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An AgentAction as it was last seen; `version` is its resourceVersion."""
+    """An AgentAction as it was last seen; `version` is its resourceVersion; `guarded`: it has its finalizer."""
 
     namespace: str
     name: str
@@ -32,6 +32,8 @@ class Order:
     spec: AgentActionSpec
     finished: dt.datetime | None = None
     phase: ActionPhase | None = None
+    deleting: bool = False
+    guarded: bool = False
 
     def covers(self, agent: str, labels: Mapping[str, str]) -> bool:
         """Whether it is about the agent of that name and labels in its namespace."""

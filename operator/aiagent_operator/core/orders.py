@@ -35,13 +35,23 @@ from aiagent_operator.core.versions.revisions import RollbackOrder
 __all__ = ["FINISHED", "STEERING", "AgentFacts", "Order", "OrderPlan", "decide"]
 
 
-def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order], now: dt.datetime) -> OrderPlan:
-    """The plan for one order. `agents` are those that it covers; `standing` all of its namespace that stand."""
+def decide(
+    order: Order,
+    agents: Iterable[AgentFacts],
+    standing: Iterable[Order],
+    now: dt.datetime,
+    *,
+    held: OrderPlan | None = None,
+) -> OrderPlan:
+    """The plan for one order. `agents` are those that it covers; `standing` all of its namespace that stand; `held`:
+    what archives have to say of a Hold or Release."""
     about = sorted(agents, key=lambda agent: agent.name)
     if order.suspends:
         return _suspend(about, order)
     if order.offboards:
         return leaving.offboard(order, about, now)
+    if order.spec.action is Action.HOLD and held is not None:
+        return held
     if order.phase in FINISHED:
         return _keep(order, order.phase, now)
     late = now >= order.deadline
@@ -49,7 +59,7 @@ def decide(order: Order, agents: Iterable[AgentFacts], standing: Iterable[Order]
         seconds = (order.deadline - order.created).total_seconds()
         text = f"Not carried out within {seconds:.0f} s: give the order again"
         return ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
-    plan = _pending(order, about, tuple(standing), late=late)
+    plan = held or _pending(order, about, tuple(standing), late=late)
     if plan.phase is ActionPhase.PENDING and not late:
         return replace(plan, requeue_after=(order.deadline - now).total_seconds())
     return plan
@@ -93,8 +103,7 @@ def _ended(order: Order, about: list[AgentFacts], standing: tuple[Order, ...]) -
     """The standing orders that the order ends."""
     names = frozenset(agent.name for agent in about)
     wanted = Action.OFFBOARD if order.spec.action is Action.REHIRE else Action.SUSPEND
-    found = (other for other in standing if other.spec.action is wanted)
-    return tuple(other for other in found if _lifts(order, other, names) and _before(other, order))
+    return lifted(order, (other for other in standing if other.spec.action is wanted), names)
 
 
 def _resume(order: Order, about: list[AgentFacts], ends: tuple[Order, ...]) -> OrderPlan:
@@ -177,11 +186,17 @@ def _no_revision(order: Order, agent: AgentFacts) -> str:
     return f"AIAgent {agent.name} has no revision {order.spec.revision}: name one of {numbers} in spec.revision"
 
 
+def lifted(order: Order, standing: Iterable[Order], names: frozenset[str] = frozenset()) -> tuple[Order, ...]:
+    """Those of the standing orders that the order ends. `names` are those of the agents that it is about."""
+    return tuple(other for other in standing if _lifts(order, other, names) and _before(other, order))
+
+
 def _lifts(order: Order, other: Order, names: frozenset[str]) -> bool:
     """Whether it ends the standing order: it names the same, or selects the agent that the other one names."""
     if order.spec.agent_ref is None and other.spec.agent_ref is not None:
         return other.spec.agent_ref.name in names
-    return (order.spec.agent_ref, order.spec.selector) == (other.spec.agent_ref, other.spec.selector)
+    said, wanted = order.spec, other.spec
+    return (said.agent_ref, said.selector, said.archive_ref) == (wanted.agent_ref, wanted.selector, wanted.archive_ref)
 
 
 def _before(other: Order, order: Order) -> bool:

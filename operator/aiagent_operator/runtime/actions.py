@@ -14,7 +14,7 @@ from aiagent_operator.core.objects import Child, ChildKind
 from aiagent_operator.core.order_facts import reconciling
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan
 from aiagent_operator.core.rollout import standing
-from aiagent_operator.runtime import paths, report
+from aiagent_operator.runtime import holds, paths, report
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.departure import WaitsError
@@ -42,6 +42,7 @@ class ActionReconciler:
 
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], previews: Previews) -> None:
         self._api, self._store, self._queue, self._previews = api, store, queue, previews
+        self._holds = holds.Holds(api, store)
         self._reported: dict[ActionKey, dt.datetime] = {}
 
     async def reconcile(self, key: ActionKey) -> None:
@@ -58,10 +59,15 @@ class ActionReconciler:
             await self._write(key, record, {}, verdicts)
             return
         now = dt.datetime.now(dt.UTC)
+        held = None
+        if record.order.spec.action in holds.ACTIONS:
+            if await self._holds.guard(record, record.order):
+                return
+            held = self._holds.plan(record.order)
         # A finished order looks at nothing but the clock.
         about = () if record.order.phase in orders.FINISHED else self._store.covered(record.order)
         facts = [self._facts(agent, record.order) for agent in about]
-        plan = orders.decide(record.order, facts, self._store.orders.standing(key.namespace), now)
+        plan = orders.decide(record.order, facts, self._store.orders.standing(key.namespace), now, held=held)
         for order in plan.ends:
             await self._delete(order)
         if plan.remove:

@@ -11,8 +11,10 @@ from aiagent_operator.runtime import metrics, paths, report
 from aiagent_operator.runtime.actions import ActionReconciler
 from aiagent_operator.runtime.agents import AgentReconciler
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.archives import ArchiveKey, CareKey
 from aiagent_operator.runtime.captures import AT_ONCE, Captures
 from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.custody import Custodian
 from aiagent_operator.runtime.execute import Executor, LeaseExpiringError
 from aiagent_operator.runtime.gather import Gatherer, NotYetSeenError
 from aiagent_operator.runtime.governance import PolicyReconciler
@@ -44,6 +46,7 @@ class Controller:
         journal: Journal,
         settings: Settings,
         memories: Memories,
+        custodian: Custodian,
     ) -> None:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
@@ -61,6 +64,7 @@ class Controller:
         )
         self._actions = ActionReconciler(api, store, queue, Previews(api, store, gatherer, journal))
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
+        self._custodian = custodian
         self._orphans = OrphanReconciler(api, store, executor)
 
     async def run(self, workers: int) -> None:
@@ -108,6 +112,10 @@ class Controller:
                 await self._policies.reconcile(key)
             case ActionKey():
                 await self._actions.reconcile(key)
+            case ArchiveKey():
+                await self._custodian.reconcile(key)
+            case CareKey():
+                await self._custodian.care(key)
             case OrphanKey():
                 await self._orphans.reconcile(key)
 
@@ -134,5 +142,9 @@ def _name(key: Key) -> str:
             return f"AgentPolicy {name}"
         case ActionKey(namespace, name):
             return f"AgentAction {namespace}/{name}"
+        case ArchiveKey(name):
+            return f"AgentArchive {name}"
+        case CareKey(name):
+            return f"archive {name}"
         case OrphanKey(uid):
             return f"children of the former agent {uid}"

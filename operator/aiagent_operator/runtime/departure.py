@@ -136,11 +136,12 @@ class Departures:
 
     async def _on_record(self, body: Manifest, status: Manifest) -> None:
         try:
-            await on_record(self._api, body, status)
+            there = await on_record(self._api, body, status)
         except ApiError as error:
             if error.status in _REFUSED:
                 raise WaitsError(f"AgentArchive {body['metadata']['name']} cannot be made: {error}") from error
             raise
+        self._store.archives.observe(there)
 
     def _current(self, key: AgentKey, uid: str) -> AgentRecord:
         record = self._store.agents.get(key)

@@ -59,6 +59,14 @@ def registry(store: Store) -> kopf.OperatorRegistry:
         else:
             store.orders.observe(body)
 
+    @kopf.on.event(meta.GROUP, meta.VERSION, "agentarchives", registry=handlers)
+    async def archives(event: kopf.RawEvent, **_: Any) -> None:
+        body: Any = event["object"]
+        if event["type"] == "DELETED":
+            store.archives.forget(body["metadata"]["name"], body["metadata"]["uid"])
+        else:
+            store.archives.observe(body)
+
     return handlers
 
 

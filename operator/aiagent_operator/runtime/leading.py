@@ -23,6 +23,7 @@ from aiagent_operator.runtime.archive.described import Described
 from aiagent_operator.runtime.archive.keeper import Archive
 from aiagent_operator.runtime.client import Api, ApiError, pages
 from aiagent_operator.runtime.controller import Controller
+from aiagent_operator.runtime.custody import Custodian
 from aiagent_operator.runtime.execute import Executor
 from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.gather import Gatherer
@@ -51,6 +52,8 @@ _PROOFS = 5.0
 
 T = TypeVar("T")
 
+# What is counted of archives, by the status of the condition Verified, or that they were purged.
+_FOUND = {"Whole": "True", "Altered": "False", "Unknown": "Unknown", "Purged": "Purged"}
 _PHASES = (*(phase.value for phase in Phase), "Unknown")
 
 
@@ -92,6 +95,7 @@ class Leading:
         )
         self._measuring = Measuring(self._prometheus, self.queue.add)
         self._memories = Memories(api, self.store, self.queue, settings, self._journal)
+        custodian = Custodian(api, self.store, self.queue, settings, lambda: self._journal.archive)
         self._controller = Controller(
             api,
             self.store,
@@ -102,6 +106,7 @@ class Leading:
             self._journal,
             settings,
             self._memories,
+            custodian,
         )
         self._waiting = "watches"
         # Read at each scrape, in another thread: lengths only.
@@ -175,12 +180,14 @@ class Leading:
         while missing := unsynced(self._watches):
             self._waiting = f"lists of {', '.join(missing)}"
             await asyncio.sleep(_LOOK_EVERY)
-        self._waiting = "the number of agents, roles, policies and orders"
+        self._waiting = "the number of agents, roles, policies, orders and archives"
         expected = await self._retried(self._number)
         grown = time.monotonic()
         known = self._known()
         while known < expected:
-            self._waiting = f"{expected - known} of {expected} agents, roles, policies and orders to be listed"
+            self._waiting = (
+                f"{expected - known} of {expected} agents, roles, policies, orders and archives to be listed"
+            )
             await asyncio.sleep(_LOOK_EVERY)
             if self._known() > known:
                 known, grown = self._known(), time.monotonic()
@@ -189,7 +196,7 @@ class Leading:
                 missing = await self._retried(self._undelivered)
                 if not missing:
                     break
-                self._waiting = f"{len(missing)} agents, roles, policies and orders, {missing[0]} among them"
+                self._waiting = f"{len(missing)} agents, roles, policies, orders and archives, {missing[0]} among them"
         self._waiting = "the scan of foreign bindings"
         await scan
         await self._until_proved()
@@ -203,7 +210,8 @@ class Leading:
 
     def _known(self) -> int:
         store = self.store
-        return len(store.agents) + len(store.roles) + len(store.policies.records) + len(store.orders.records)
+        records = (store.policies.records, store.orders.records, store.archives.records)
+        return len(store.agents) + len(store.roles) + sum(len(each) for each in records)
 
     async def _number(self) -> int:
         """How many objects of our kinds there are, by a page of one each: the rest is counted, not sent."""
@@ -232,7 +240,9 @@ class Leading:
         policies = await self._listed("agentpolicies")
         missing += [f"AgentPolicy {name}" for _, name in policies if name not in self.store.policies.records]
         actions, known = await self._listed("agentactions"), self.store.orders.records
-        return missing + [f"AgentAction {ns}/{name}" for ns, name in actions if ActionKey(ns, name) not in known]
+        missing += [f"AgentAction {ns}/{name}" for ns, name in actions if ActionKey(ns, name) not in known]
+        archives = await self._listed("agentarchives")
+        return missing + [f"AgentArchive {name}" for _, name in archives if name not in self.store.archives.records]
 
     def _paths(self, *plurals: str) -> list[str]:
         """Collections of our kinds, in the namespaces that are watched."""
@@ -243,6 +253,7 @@ class Leading:
             "agentroles": [f"{root}/agentroles"],
             "agentpolicies": [f"{root}/agentpolicies"],
             "agentactions": [f"{scope}/agentactions" for scope in scopes],
+            "agentarchives": [f"{root}/agentarchives"],
         }
         return [path for plural in plurals or found for path in found[plural]]
 
@@ -297,6 +308,11 @@ class Leading:
         for name, policy in rules:
             if policies.get(("", name)) != policy.uid:
                 self.store.policies.forget(name, policy.uid)
+        kept = list(self.store.archives.records.items())
+        archives = await self._listed("agentarchives")
+        for name, archive in kept:
+            if archives.get(("", name)) != archive.uid:
+                self.store.archives.forget(name, archive.uid)
         for uid in self.store.orphans():
             self.queue.add(OrphanKey(uid))
 
@@ -314,4 +330,7 @@ class Leading:
             for state in some:
                 states[state] += agents
         metrics.set_counts(metrics.PERMISSIONS, states, tuple(PermissionState))
+        verified = Counter(record.verified for record in self.store.archives.records.values())
+        found = {name: verified[status] for name, status in _FOUND.items()}
+        metrics.set_counts(metrics.ARCHIVES, found, tuple(_FOUND))
         metrics.IDENTITY_EXPOSED.set(sum(record.exposed for record in self.store.agents.values()))

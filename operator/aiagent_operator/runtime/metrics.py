@@ -59,6 +59,19 @@ JOURNAL_FOUND_TOTAL: Final = Counter(
     registry=REGISTRY,
 )
 
+ARCHIVES: Final = Gauge(
+    "aiagent_archives",
+    "AgentArchives, by what was found when the archive was last read: Whole, Altered, Unknown, or Purged.",
+    ["found"],
+    registry=REGISTRY,
+)
+ARCHIVE_READS_TOTAL: Final = Counter(
+    "aiagent_archive_reads_total",
+    "Archives that were read again, by what was found: Whole, Altered, or Unread where the store was away.",
+    ["found"],
+    registry=REGISTRY,
+)
+
 QUEUE_DEPTH: Final = Gauge("aiagent_queue_depth", "Objects that wait for a pass now.", registry=REGISTRY)
 QUEUE_WORKING: Final = Gauge("aiagent_queue_working", "Objects that a pass is over now.", registry=REGISTRY)
 QUEUE_DUE: Final = Gauge("aiagent_queue_due", "Objects that have a pass due at a later time.", registry=REGISTRY)

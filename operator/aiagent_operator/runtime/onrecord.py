@@ -8,7 +8,7 @@ from aiagent_operator.runtime.archive.errors import DisputedError
 from aiagent_operator.runtime.client import Api, ApiError
 
 
-async def on_record(api: Api, body: Manifest, status: Manifest) -> None:
+async def on_record(api: Api, body: Manifest, status: Manifest) -> Manifest:
     """The AgentArchive with its status, made where there is none; nothing is written where all is as it should be.
 
     Raises DisputedError where one of that name is of another archive, and ApiError.
@@ -17,7 +17,8 @@ async def on_record(api: Api, body: Manifest, status: Manifest) -> None:
     there = await api.find(paths.archive(name)) or await _made(api, body)
     check_same(there, body)
     if patch := report.differences(there.get("status") or {}, status):
-        await report.write(api, paths.archive(name), there["metadata"]["uid"], patch)
+        there = await report.write(api, paths.archive(name), there["metadata"]["uid"], patch) or there
+    return there
 
 
 def check_same(there: Manifest, body: Manifest) -> None:

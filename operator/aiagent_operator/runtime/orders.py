@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from aiagent_operator.api import meta
 from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.core import texts
@@ -17,8 +18,10 @@ from aiagent_operator.core.orders import FINISHED, STEERING, Order
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
-# Orders that agents' own passes carry out.
-_CONCERN: Final = (Action.SUSPEND, Action.OFFBOARD, Action.ROLLBACK, Action.RETRAIN, *STEERING)
+# Orders that are about archives.
+_ARCHIVES: Final = (Action.HOLD, Action.RELEASE)
+# Orders of which those hear that they are about, agents or archives.
+_CONCERN: Final = (Action.SUSPEND, Action.OFFBOARD, Action.ROLLBACK, Action.RETRAIN, *_ARCHIVES, *STEERING)
 _PHASES: Final = {phase.value: phase for phase in ActionPhase}
 
 
@@ -40,6 +43,12 @@ class OrderRecord:
     status: Mapping[str, Any]
     order: Order | None
     problem: str = ""
+    finalizers: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> tuple[bool, bool]:
+        """Whether it is over, and whether it is being deleted: whoever it is about hears of both."""
+        return self.finished, self.order is not None and self.order.deleting
 
     @property
     def finished(self) -> bool:
@@ -54,6 +63,8 @@ class OrderBook:
         self._changed, self._concerned = changed, concerned
         self.records: dict[ActionKey, OrderRecord] = {}
         self._inside: dict[str, set[ActionKey]] = defaultdict(set)
+        # Orders about an archive may be given in any namespace.
+        self._about_archive: dict[str, set[ActionKey]] = defaultdict(set)
 
     def observe(self, body: Mapping[str, Any]) -> None:
         """Takes in an order, unless it is older than what is known."""
@@ -65,7 +76,11 @@ class OrderBook:
             return
         self.records[key] = new
         self._inside[key.namespace].add(key)
-        if known is None or known.uid != new.uid or known.finished != new.finished:
+        if known:
+            self._forget_archive(key, known)
+        if archive := _archive(new):
+            self._about_archive[archive].add(key)
+        if known is None or known.uid != new.uid or known.passed != new.passed:
             self._tell(known)
             self._tell(new)
         self._changed(key)
@@ -80,6 +95,7 @@ class OrderBook:
         self._inside[namespace].discard(key)
         if not self._inside[namespace]:
             del self._inside[namespace]
+        self._forget_archive(key, known)
         self._tell(known)
         # A Resume or Rehire may have waited for this one to go.
         for other in self._inside.get(namespace, ()):
@@ -132,6 +148,37 @@ class OrderBook:
         mine = sorted((order for order in found if order.covers(name, {})), key=lambda order: order.age)
         return tuple(RolloutOrder(order.uid, _kind(order), str(order), texts.moment(order.created)) for order in mine)
 
+    def holds(self, namespace: str, agent: str, archive: str) -> tuple[Order, ...]:
+        """The Holds about an archive, by the name of its agent there or by its own, sorted by age."""
+        inside = self._orders(namespace) if namespace in self._inside else ()
+        found = [o for o in inside if o.spec.agent_ref is not None and o.spec.agent_ref.name == agent]
+        found += self._about(archive)
+        return tuple(sorted((o for o in found if o.spec.action is Action.HOLD), key=lambda order: order.age))
+
+    def alike(self, order: Order) -> tuple[Order, ...]:
+        """The Holds that name what a Release names, sorted by age."""
+        if order.spec.archive_ref is not None:
+            return tuple(o for o in self.holds("", "", order.spec.archive_ref.name))
+        return self.holds(order.namespace, order.spec.agent_ref.name, "") if order.spec.agent_ref else ()
+
+    def releases(self, archive: str) -> tuple[Order, ...]:
+        """The Releases that name an archive and are not carried out yet."""
+        return tuple(o for o in self._about(archive) if o.spec.action is Action.RELEASE and o.phase not in FINISHED)
+
+    def archive_changed(self, namespace: str, agent: str, archive: str) -> None:
+        """An AgentArchive came, went, or says something else: orders about it say so."""
+        for key in (*self._inside.get(namespace, ()), *self._about_archive.get(archive, ())):
+            order = self.records[key].order
+            if order and order.spec.action in _ARCHIVES and order.phase not in FINISHED:
+                its = order.spec.agent_ref
+                if its is None or its.name == agent:
+                    self._changed(key)
+
+    def _about(self, archive: str) -> Iterator[Order]:
+        for key in self._about_archive.get(archive, ()):
+            if (order := self.records[key].order) is not None:
+                yield order
+
     def recall(self) -> None:
         """Tells of all orders that are not carried out yet, as if they had just been given."""
         for record in self.records.values():
@@ -145,9 +192,16 @@ class OrderBook:
             if (
                 order
                 and order.phase not in FINISHED
+                and order.spec.archive_ref is None
                 and (order.spec.agent_ref is None or order.spec.agent_ref.name == name)
             ):
                 self._changed(key)
+
+    def _forget_archive(self, key: ActionKey, record: OrderRecord) -> None:
+        if archive := _archive(record):
+            self._about_archive[archive].discard(key)
+            if not self._about_archive[archive]:
+                del self._about_archive[archive]
 
     def _orders(self, namespace: str) -> Iterator[Order]:
         for key in self._inside.get(namespace, ()):
@@ -167,6 +221,7 @@ def _kind(order: Order) -> OrderKind:
 
 def _record(body: Mapping[str, Any]) -> OrderRecord:
     metadata, status = body["metadata"], body.get("status") or {}
+    finalizers = tuple(metadata.get("finalizers") or ())
     head = (metadata["uid"], int(metadata["resourceVersion"]), metadata.get("generation", 0), status)
     try:
         action = AgentAction.model_validate(body)
@@ -179,7 +234,15 @@ def _record(body: Mapping[str, Any]) -> OrderRecord:
             action.spec,
             dt.datetime.fromisoformat(status["completionTime"]) if "completionTime" in status else None,
             _PHASES.get(status.get("phase", "")),
+            deleting="deletionTimestamp" in metadata,
+            guarded=meta.HOLD_FINALIZER in finalizers,
         )
     except ValidationError as error:
-        return OrderRecord(*head, None, unreadable(error))
-    return OrderRecord(*head, order)
+        return OrderRecord(*head, None, unreadable(error), finalizers)
+    return OrderRecord(*head, order, finalizers=finalizers)
+
+
+def _archive(record: OrderRecord) -> str:
+    """Name of the archive that an order is about; empty where it is about none."""
+    named = record.order.spec.archive_ref if record.order else None
+    return named.name if named else ""

@@ -44,6 +44,13 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+class Purge(StrEnum):
+    """What becomes of an archive when its retention is over."""
+
+    NEVER = "Never"
+    AFTER_RETENTION = "AfterRetention"
+
+
 class LogLevel(StrEnum):
     """The least severe level that is written."""
 
@@ -258,6 +265,18 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: str) -> str:
         return str(ipaddress.ip_address(value)) if value else ""
+
+    archive_verification_interval: Annotated[float, Field(gt=0, le=31_536_000)] = Field(
+        default=604_800.0,
+        description="Seconds within which each archive is read again and compared with its digests, a week by default. "
+        "Shorter finds damage sooner, and reads all archives more often: two at a time, spread over a quarter of it.",
+    )
+
+    archive_purge: Purge = Field(
+        default=Purge.NEVER,
+        description="`AfterRetention` removes archives whose retention is over and that nobody holds, together with "
+        "the journals of their agents. `Never` removes nothing: what is over its retention stays.",
+    )
 
     @field_validator("prometheus_addresses")
     @classmethod

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from aiagent_operator.api.agentaction import Action
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
@@ -21,6 +22,7 @@ from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
+from aiagent_operator.runtime.archives import ArchiveBook, ArchiveKey, ArchiveRecord, CareKey
 from aiagent_operator.runtime.index import Index, dependencies
 from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from aiagent_operator.runtime.policies import PolicyBook, PolicyKey
@@ -55,7 +57,7 @@ class OrphanKey(NamedTuple):
     uid: str
 
 
-Key = AgentKey | JournalKey | RoleKey | PolicyKey | ActionKey | OrphanKey
+Key = AgentKey | JournalKey | RoleKey | PolicyKey | ActionKey | ArchiveKey | CareKey | OrphanKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Store:
         self.roles: dict[str, RoleRecord] = {}
         self.orders = OrderBook(notify, self._order_concerns)
         self.policies = PolicyBook(notify, self._policies_concern)
+        self.archives = ArchiveBook(self._archive_changed)
         self.namespaces: dict[str, NamespaceFacts] = {}
         self.dependents: Index[AgentKey] = Index()
         self._children: dict[str, dict[ObjectKey, Child]] = {}
@@ -167,7 +170,7 @@ class Store:
         return True
 
     def forget_agent(self, namespace: str, name: str, uid: str) -> None:
-        """The agent is gone. Concerned: what is remembered of it, and children it may have left."""
+        """The agent is gone. Concerned: what is remembered of it, children it may have left, and its archive."""
         key = AgentKey(namespace, name)
         known = self.agents.get(key)
         self._agent_of.pop(uid, None)
@@ -176,6 +179,9 @@ class Store:
             self.dependents.set(key, ())
             self.orders.agent_changed(namespace, name)
         self.notify(key)
+        for archive in self.archives.of(namespace, name):
+            # It may have waited for the agent to go.
+            self.notify(ArchiveKey(archive))
         if self._children.get(uid):
             self.notify(OrphanKey(uid))
 
@@ -190,7 +196,26 @@ class Store:
             if key.namespace == order.namespace and order.covers(key.name, dict(record.labels))
         ]
 
+    def archives_of(self, order: Order) -> list[str]:
+        """Names of the AgentArchives that an order is about."""
+        if order.spec.archive_ref is not None:
+            name = order.spec.archive_ref.name
+            return [name] if self.archives.own(name) else []
+        return self.archives.of(order.namespace, order.spec.agent_ref.name) if order.spec.agent_ref else []
+
+    def concern_archives(self, order: Order) -> None:
+        """Has the archives that an order is about looked at anew."""
+        for name in self.archives_of(order):
+            self.notify(ArchiveKey(name))
+
+    def _archive_changed(self, record: ArchiveRecord) -> None:
+        self.orders.archive_changed(record.namespace, record.agent, record.name)
+        self.notify(ArchiveKey(record.name))
+
     def _order_concerns(self, order: Order) -> None:
+        if order.spec.action in (Action.HOLD, Action.RELEASE):
+            self.concern_archives(order)
+            return
         for key in self.covered(order):
             self._hurry(key)
 
@@ -295,6 +320,7 @@ class Store:
             *(PolicyKey(name) for name in self.policies.records),
             *self.agents,
             *self.orders.records,
+            *(ArchiveKey(name) for name in self.archives.records),
             *(OrphanKey(uid) for uid in self.orphans()),
         ]
 

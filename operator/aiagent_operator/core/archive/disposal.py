@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from aiagent_operator.api.holds import Ground
 from aiagent_operator.api.tombstone import Destroyed
 from aiagent_operator.core import texts
 from aiagent_operator.core.archive.errors import ArchiveError
@@ -20,14 +21,6 @@ from aiagent_operator.core.archive.retention import Retention
 from aiagent_operator.core.untrusted import line
 
 _LONGEST_REASON: Final = 200
-
-
-class Ground(StrEnum):
-    """Why an archive is held."""
-
-    LEGAL_CLAIMS = "LegalClaims"
-    LEGAL_OBLIGATION = "LegalObligation"
-    PUBLIC_INTEREST = "PublicInterest"
 
 
 # GDPR, Art. 17(3): paragraphs 1 and 2 shall not apply to the extent that processing is necessary for these.

@@ -56,24 +56,36 @@ def status(
     manifest: Manifest, verified_at: datetime, certificate: CertificateSummary | None, now: datetime
 ) -> dict[str, Any]:
     """What is true of it once all was read back; `certificate`: where there is a key."""
-    read = Verdict(Type.VERIFIED, True, Reason.READ_BACK, "All files were read back, and their digests agree")
-    if certificate:
-        certified = Verdict(Type.CERTIFIED, True, Reason.CERTIFIED, "The certificate of decommission is in the store")
-        ready = Verdict(Type.READY, True, Reason.CERTIFIED, "Archived, read back and certified")
-    else:
-        text = (
-            "No certificate of decommission: the operator had no key to sign it with. Give it one for the agents that "
-            "leave later (values archive.signingSecret)"
-        )
-        certified = Verdict(Type.CERTIFIED, False, Reason.NO_SIGNING_KEY, text)
-        ready = Verdict(Type.READY, True, Reason.READ_BACK, "Archived and read back; there is no certificate")
     found = AgentArchiveStatus(
         observed_generation=1,
         phase=ArchivePhase.CERTIFIED if certificate else ArchivePhase.SEALED,
         verification=Verification(last_time=verified_at, files=len(manifest.items), size=_size(manifest)),
         certificate=certificate,
     )
-    return {**_dumped(found), "conditions": merge((), (ready, read, certified), 1, texts.moment(now))}
+    # Who holds it, and its end, are not said here.
+    said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds", "purge"})
+    return {
+        **said,
+        "conditions": merge((), standing(certified=certificate is not None), 1, texts.moment(now)),
+    }
+
+
+def standing(*, certified: bool) -> tuple[Verdict, Verdict, Verdict]:
+    """Ready, Verified and Certified of an archive that was read whole; `certified`: where there was a key."""
+    read = Verdict(Type.VERIFIED, True, Reason.READ_BACK, "All files were read back, and their digests agree")
+    if certified:
+        signed = Verdict(Type.CERTIFIED, True, Reason.CERTIFIED, "The certificate of decommission is in the store")
+        return Verdict(Type.READY, True, Reason.CERTIFIED, "Archived, read back and certified"), read, signed
+    text = (
+        "No certificate of decommission: the operator had no key to sign it with. Give it one for the agents that "
+        "leave later (values archive.signingSecret)"
+    )
+    unsigned = Verdict(Type.CERTIFIED, False, Reason.NO_SIGNING_KEY, text)
+    return (
+        Verdict(Type.READY, True, Reason.READ_BACK, "Archived and read back; there is no certificate"),
+        read,
+        unsigned,
+    )
 
 
 def _size(manifest: Manifest) -> int:

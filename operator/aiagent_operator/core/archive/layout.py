@@ -91,6 +91,24 @@ class Layout(Folder):
 
 
 @dataclass(frozen=True, slots=True)
+class Place(Folder):
+    """A folder that is known by its key."""
+
+    root: str
+
+    @property
+    def prefix(self) -> str:
+        """Key of the folder, without a slash at the end."""
+        return self.root
+
+
+def at(prefix: str) -> Folder:
+    """The place of an archive by what its AgentArchive says. Raises PathError for an unsafe one."""
+    check_path(prefix)
+    return Place(prefix)
+
+
+@dataclass(frozen=True, slots=True)
 class Kept(Folder):
     """The place of what is kept of one agent while it is at work, for its archive."""
 

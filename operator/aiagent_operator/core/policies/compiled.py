@@ -62,6 +62,14 @@ class Scope:
             return True
         return selects(self.namespaces, subject.namespace_labels)
 
+    def might(self, role: str, namespace_labels: Mapping[str, str] | None) -> bool:
+        """Whether it may have selected an agent of that role whose labels nobody knows any more."""
+        if self.roles and role not in self.roles:
+            return False
+        if self.namespaces is None or namespace_labels is None:
+            return True
+        return selects(self.namespaces, namespace_labels)
+
 
 @dataclass(frozen=True, slots=True)
 class Freshness:

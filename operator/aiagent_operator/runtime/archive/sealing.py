@@ -21,14 +21,11 @@ from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Layout
 from aiagent_operator.core.archive.manifest import Stored
 from aiagent_operator.core.archive.retention import decide
-from aiagent_operator.core.archive.verify import Fault, Verifier
 from aiagent_operator.core.plan import Proof
+from aiagent_operator.runtime.archive import reading
 from aiagent_operator.runtime.archive.errors import DisputedError, Kind, StoreError
 from aiagent_operator.runtime.archive.putting import own
 from aiagent_operator.runtime.archive.store import Put, Store
-
-# What somebody else has put beside an archive is no reason to keep an agent: the manifest does not know it.
-_HARMLESS = (Fault.LEFT_OVER, Fault.UNLISTED, Fault.UNSAFE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +82,8 @@ async def sums(store: Store, where: Layout, sealed: Sealed) -> None:
 
 async def read_back(store: Store, where: Layout, sealed: Sealed) -> None:
     """Reads every file of the archive and compares it with the manifest. Raises DisputedError, StoreError."""
-    verifier = Verifier(sealed.data, certified=False)
-    async for page in store.pages(where.prefix):
-        for name in page:
-            check = verifier.begin(name.removeprefix(f"{where.prefix}/"))
-            async for chunk in store.chunks(name):
-                check.update(chunk)
-            check.close()
-    report = verifier.report()
-    wrong = [finding for finding in report.findings if finding.fault not in _HARMLESS]
-    if wrong:
-        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        raise DisputedError(f"archive store {store.name}: {where.prefix}: {wrong[0]}{more}")
+    if findings := reading.wrong(await reading.read(store, where, sealed.data)):
+        raise DisputedError(f"archive store {store.name}: {where.prefix}: {reading.told(findings)}")
 
 
 def ended(proof: Proof, removed: tuple[Removed, ...], location: str, verified_at: datetime) -> Ended:
