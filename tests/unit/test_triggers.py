@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from aiagent_operator.api.agentpolicy import AgentPolicy
@@ -645,6 +645,7 @@ class Model:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS)
+@example(["order", "teach 2", "learn", "edit a", "learn"])
 def test_any_course_of_events_trains_what_has_changed_once(events: list[str]) -> None:
     found, model = Class(triggers=["KnowledgeChange", "PolicyChange"]), Model()
     for number, event in enumerate(events):

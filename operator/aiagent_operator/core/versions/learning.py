@@ -1,7 +1,7 @@
 """What trainings have taught an agent, laid over what its spec says.
 
 The work of an agent is that of its spec, in which the last training's image, model and artifact stand instead, field by
-field. An edit of a field in the spec drops what was learned in its place. What the newest revision has that was not
+field. An edit of a field in the spec drops what was learned in its place. What the last training has left that was not
 rejected is in force; so a training that failed, or was refused, changes nothing.
 """
 
@@ -23,9 +23,12 @@ _FAILURES = 8
 
 
 def source(revisions: Iterable[Child]) -> Child | None:
-    """The revision whose learning is in force: the newest that has any, and was not rejected."""
+    """The revision whose learning is in force: the newest that has that of the last training, and was not rejected.
+
+    An edit while a training is under way makes a newer revision, which still has what was learned before.
+    """
     known = [c for c in revisions if facts(c).learned and facts(c).state not in _NOT_IN_FORCE]
-    return max(known, key=lambda child: facts(child).number, default=None)
+    return max(known, key=lambda child: (_by(child), facts(child).number), default=None)
 
 
 def in_force(revisions: Iterable[Child]) -> Learned | None:
