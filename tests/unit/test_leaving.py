@@ -121,6 +121,7 @@ def test_what_is_archived_as_ended_does_not_come_back() -> None:
     for status in (
         {"journal": {"closed": True}},
         {"archive": {"name": "a", "manifests": ["sha256:1"]}},
+        {"archive": {"name": "a", "capturing": "then"}},
         {"offboarding": {"completionTime": "then"}},
     ):
         found = look(agent(status={"offboarding": known} | status))
