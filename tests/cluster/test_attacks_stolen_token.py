@@ -323,7 +323,7 @@ def test_rewriting_what_an_agent_is(office: Office) -> None:
     # Else the policy on the use of roles may be the one that answers.
     office.let_use(chart.USERNAME)
     patch = {"spec": {"permissions": [{"name": "everything"}]}}
-    with refused("operator-agents", "its author changes the rest"):
+    with refused("operator-agents", "the author changes the rest"):
         office.operator.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
 
 
@@ -331,7 +331,7 @@ def test_handing_an_agent_to_the_garbage_collector(office: Office) -> None:
     office.editor.create(office.agent())
     ghost = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "00000000-0000-0000-0000-000000000000"}
     patch = {"metadata": {"ownerReferences": [ghost]}}
-    with refused("operator-agents", "changes nothing of an AIAgent but its own finalizer"):
+    with refused("operator-agents", "changes nothing of an AIAgent or AgentAction but its own finalizer"):
         office.operator.patch(meta.API_VERSION, "aiagents", "triage", patch, namespace=office.namespace)
 
 

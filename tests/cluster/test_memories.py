@@ -17,7 +17,7 @@ from support.agents import permission
 from support.archivefolder import ArchiveFolder
 from support.kube import Object
 from support.memories import CLAIM, MEMORY, Sender, claim
-from support.operator import Installation
+from support.operator import Installation, OperatorProcess
 from support.tenancy import refused, unauthorized
 from support.workplace import Workplace
 
@@ -146,6 +146,19 @@ def test_in_a_namespace_that_is_being_deleted_it_is_named(place: Workplace, arch
     uid = place.until_ready("triage")["metadata"]["uid"]
     place.admin.delete("v1", "namespaces", place.namespace)
     place.until_gone("triage")
+    assert gaps(archive.verified(uid))["memory.tar"][0] == "NamespaceTerminating"
+
+
+def test_one_that_no_operator_has_seen_goes_with_its_namespace(
+    place: Workplace, archive: ArchiveFolder, operator: OperatorProcess
+) -> None:
+    role = place.new_role()
+    operator.kill9()
+    uid = place.employ("triage", role, permission("refund"), retirement=MEMORY)["metadata"]["uid"]
+    place.admin.delete("v1", "namespaces", place.namespace)
+    place.until("triage", lambda agent: "deletionTimestamp" in agent["metadata"], what="the agent to be deleted")
+    operator.restart()
+    place.admin.wait_gone("v1", "namespaces", place.namespace)
     assert gaps(archive.verified(uid))["memory.tar"][0] == "NamespaceTerminating"
 
 

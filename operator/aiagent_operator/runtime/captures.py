@@ -19,12 +19,10 @@ from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
 from aiagent_operator.core import capturing
 from aiagent_operator.core.archive import index, layout
 from aiagent_operator.core.capturing import Missed
-from aiagent_operator.core.journal import book
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import StoreError
-from aiagent_operator.runtime.archive.keeper import Keeper
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.gather import NotYetSeenError
 from aiagent_operator.runtime.queue import WorkQueue
@@ -139,9 +137,9 @@ class Captures:
         # What encrypts takes 3 MB, which an operator from which nobody leaves does without.
         from aiagent_operator.runtime import podlogs  # noqa: PLC0415
 
-        keeper = self._keeper(record)
-        if keeper is None or not keeper.usable:
-            text = keeper.problem if keeper else "its journal has no archive store yet"
+        keeper = self._statuses.journal.keeper(wanted.key, record)
+        if isinstance(keeper, str) or not keeper.usable:
+            text = keeper if isinstance(keeper, str) else keeper.problem
             return (_all(GapReason.UNREACHABLE, text),)
         left = 0.0 if wanted.terminating else wanted.ends - time.monotonic()
         reader = podlogs.PodLogs(self._api, self._namespace, self._reading)
@@ -153,11 +151,6 @@ class Captures:
         if wanted.terminating and not taken.logs:
             return (_all(GapReason.NAMESPACE_TERMINATING, capturing.GONE),)
         return taken.missed
-
-    def _keeper(self, record: AgentRecord) -> Keeper | None:
-        archive = self._statuses.journal.archive
-        name = book.read(record.load().get("status") or {}).store
-        return archive.keepers.get(name) if archive else None
 
     async def _say(self, wanted: _Wanted, gaps: tuple[Gap, ...]) -> None:
         record = self._current(wanted)

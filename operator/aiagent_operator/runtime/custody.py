@@ -97,6 +97,8 @@ class Custodian:
             await (self._purge(record) if self._purge_at(record) <= datetime.now(UTC) else self._look(record))
         finally:
             self._busy.discard(key)
+            # What was found may be what was found before, and then nothing is written of which anybody would hear.
+            self._queue.add(ArchiveKey(key.name))
             if self._waiting:
                 following = next(iter(self._waiting))
                 del self._waiting[following]

@@ -179,6 +179,18 @@ class Journal:
         journal = found.fields() if found != known else None
         return Told(journal, verdict, waits=bool(found.waiting.events), finding=step.finding)
 
+    def keeper(self, key: AgentKey, record: AgentRecord) -> Keeper | str:
+        """The store in which the agent's journal is, or will begin; else why there is none, and what to do about it.
+
+        Raises StoredError for a status that cannot be read.
+        """
+        if self.archive is None:
+            return "there is no archive store (value archive.enabled)"
+        known = book.read(record.load().get("status") or {})
+        demanded = self._store.demands(key, record).stores
+        place = choose(known.store, demanded, self.archive.default, self.archive.keepers)
+        return self.archive.keepers.get(place.store) or place.problem
+
     async def _recorded(
         self, archive: Archive, key: AgentKey, record: AgentRecord, known: Book, *, wanted: bool
     ) -> _Step:

@@ -20,7 +20,7 @@ from aiagent_operator.core.archive.layout import Layout
 from aiagent_operator.core.archive.manifest import Stored
 from aiagent_operator.core.archive.sending import Received
 from aiagent_operator.core.children.memory import Intake
-from aiagent_operator.core.journal import book
+from aiagent_operator.core.journal.stored import StoredError
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest
 from aiagent_operator.core.plan import Observed, Plan
 from aiagent_operator.runtime import archivekeys
@@ -54,7 +54,7 @@ class Memories:
 
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], settings: Settings, journal: Journal) -> None:
         self._api, self._store, self._queue, self._settings = api, store, queue, settings
-        self._archive = journal.archive
+        self._archive, self._journal = journal.archive, journal
         self._endpoint: Endpoint | None = None
         # Whether it listens, or never will: before that nothing is decided.
         self._known = asyncio.Event()
@@ -104,8 +104,9 @@ class Memories:
         endpoint, chosen = self._endpoint, self._settings
         if endpoint is None:
             return Intake(problem=self._problem)
-        if (keeper := self._keeper(o.agent.status)) is None or not keeper.usable:
-            return Intake(waits=_unusable(keeper))
+        keeper = self._keeper(AgentKey(o.identity.namespace, o.identity.name), o.identity.uid)
+        if isinstance(keeper, str):
+            return Intake(waits=keeper)
         try:
             key = (await self._encryption(o.identity)).key_id
         except ArchiveError as error:
@@ -114,7 +115,7 @@ class Memories:
 
     async def over(self, key: AgentKey, o: Observed, gap: Gap, statuses: AgentStatusWriter) -> bool:
         """Notes that it is missing, unless it is there; False where the store has to be waited for."""
-        if waits := await self._noted(self._keeper(o.agent.status), o.identity, gap):
+        if waits := await self._noted(self._keeper(key, o.identity.uid), o.identity, gap):
             text = f"Its rights have ended, and its archive waits: {waits}"
             log.warning("AIAgent %s/%s: %s", key.namespace, key.name, text)
             ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
@@ -124,10 +125,10 @@ class Memories:
         await self._done(key, o.identity, statuses)
         return True
 
-    async def _noted(self, keeper: Keeper | None, agent: AgentIdentity, gap: Gap) -> str:
+    async def _noted(self, keeper: Keeper | str, agent: AgentIdentity, gap: Gap) -> str:
         """For what it has to wait; empty once it is noted."""
-        if keeper is None or not keeper.usable:
-            return _unusable(keeper)
+        if isinstance(keeper, str):
+            return keeper
         try:
             if await _became(keeper.store, agent.uid) is None:
                 log.warning("AIAgent %s/%s: its memory is not archived: %s", agent.namespace, agent.name, gap.message)
@@ -215,21 +216,24 @@ class Memories:
         return None
 
     def _usable(self, agent: AgentIdentity) -> Keeper:
-        record = self._store.agents.get(AgentKey(agent.namespace, agent.name))
-        keeper = self._keeper(record.load().get("status") or {}) if record else None
-        if keeper is None or not keeper.usable:
+        keeper = self._keeper(AgentKey(agent.namespace, agent.name), agent.uid)
+        if isinstance(keeper, str):
             raise RefusedError(503, "its archive store does not take records now: send it again")
         return keeper
 
     async def _encryption(self, agent: AgentIdentity) -> Encryption:
         return await archivekeys.encryption(self._api, self._settings.namespace, agent)
 
-    def _keeper(self, status: Manifest) -> Keeper | None:
-        return self._archive.keepers.get(book.read(status).store) if self._archive else None
-
-
-def _unusable(keeper: Keeper | None) -> str:
-    return keeper.problem if keeper else "its archive store is not described (values archive.stores)"
+    def _keeper(self, key: AgentKey, uid: str) -> Keeper | str:
+        """The store of its archive, if it can be used now; else for what that waits."""
+        record = self._store.agents.get(key)
+        if record is None or record.uid != uid:
+            return "it has gone"
+        try:
+            found = self._journal.keeper(key, record)
+        except StoredError as error:
+            return str(error)
+        return found if isinstance(found, str) or found.usable else found.problem
 
 
 async def _became(store: ArchiveStore, uid: str) -> Stored | Gap | None:

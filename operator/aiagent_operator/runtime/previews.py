@@ -12,9 +12,8 @@ from aiagent_operator.core.archive import retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.journal import book
 from aiagent_operator.core.plan import Observed
-from aiagent_operator.runtime.archive.keeper import Archive
 from aiagent_operator.runtime.client import Api
-from aiagent_operator.runtime.departure import keeper_of
+from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError
 from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.leavings import Leavings, Told
@@ -38,8 +37,8 @@ class Previews:
         o = await self._observed(key, record)
         held = dict.fromkeys(offboarding.rights_held(o))
         files, size, kept = 0, 0, None
-        if (archive := self._journal.archive) is not None:
-            told, parcel = await self._parcel(archive, record, o)
+        if self._journal.archive is not None:
+            told, parcel = await self._parcel(record, o)
             held |= dict.fromkeys(told.rights())
             files, size = len(parcel.files), sum(len(file.data) for file in parcel.files)
             kept = retention.decide(parcel.claims, datetime.now(UTC))
@@ -73,9 +72,11 @@ class Previews:
         except InvalidSpecError as error:
             raise NotYetSeenError(str(error)) from error
 
-    async def _parcel(self, archive: Archive, record: AgentRecord, o: Observed) -> tuple[Told, Parcel]:
+    async def _parcel(self, record: AgentRecord, o: Observed) -> tuple[Told, Parcel]:
         raw = record.load()
         known = book.read(raw.get("status") or {})
-        keeper = keeper_of(archive, known.store or archive.default)
+        keeper = self._journal.keeper(AgentKey(o.identity.namespace, o.identity.name), record)
+        if isinstance(keeper, str) or not keeper.usable:
+            raise WaitsError(keeper if isinstance(keeper, str) else keeper.problem)
         told = await told_in(keeper.store, o.identity.uid, known.head)
         return told, await self._leavings.parcel(keeper.store, raw, o, told)
