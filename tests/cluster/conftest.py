@@ -70,6 +70,7 @@ def office(installed: Installation, namespace: str) -> Iterator[Office]:
     office = open_office(installed.admin, namespace)
     yield office
     office.leave()
+    installed.vacated.add(namespace)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +15,8 @@ import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
 from aiagent_operator import __version__
-from support import chart
+from aiagent_operator.api import meta
+from support import archiverecords, chart
 from support.archivefolder import ArchiveFolder
 from support.cluster import Cluster
 from support.forked import Forked
@@ -268,6 +269,8 @@ class Installation:
         self.archive = ArchiveFolder(Path(self._folder.name) / "archive")
         self._shared: OperatorProcess | None = None
         self._probe = "default"
+        self.vacated: set[str] = set()
+        """Namespaces of tests that are over. What is left in them is nothing to an operator of a test's own."""
 
     @property
     def admin(self) -> Kube:
@@ -333,8 +336,24 @@ class Installation:
 
     def alone(self, kubeconfig: Path | None = None, **settings: str) -> OperatorProcess:
         """An operator of the caller's own, not started yet; the shared one is ended, and starts again when wanted."""
+        self._sweep()
         self.end_shared()
         return self.process(kubeconfig, **settings)
+
+    def _sweep(self) -> None:
+        """Have the agents of earlier tests gone, by the shared operator, and then the records of their archives."""
+
+        def left(plural: str, home: Callable[[Object], str]) -> list[Object]:
+            return [found for found in self.admin.list(meta.API_VERSION, plural) if home(found) in self.vacated]
+
+        def staying() -> list[Object]:
+            return left("aiagents", lambda agent: str(agent["metadata"]["namespace"]))
+
+        if staying():
+            self.operator()
+            wait_for(lambda: not staying(), what="the agents of earlier tests to be gone", timeout=120, state=staying)
+        for found in left("agentarchives", lambda record: str(record["spec"]["agent"]["namespace"])):
+            archiverecords.clear(self.admin, found["metadata"]["name"])
 
     def end_shared(self) -> None:
         """End the shared operator, as at a rollout."""

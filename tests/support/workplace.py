@@ -88,6 +88,7 @@ class Workplace:
 
     def clean(self) -> None:
         """Ask for the removal of everything; agents first, so that their finalizers meet a working operator."""
+        self.installed.vacated.update(name for _, plural, name in self._made if plural == "namespaces")
         for api_version, plural, name in reversed(self._made):
             self._delete(api_version, plural, name)
 
@@ -112,16 +113,13 @@ class Workplace:
         return bool(found and found["status"] == "True" and order["status"].get("phase") == phase)
 
     def until_ordered(self, name: str, phase: str, reason: str, *texts: str) -> Object:
-        """Wait until an order has a phase and Ready has a reason, and check that its message holds the texts."""
+        """Wait until an order has a phase, and Ready has a reason and a message with these texts."""
 
         def holds(order: Object) -> bool:
-            found = agents.condition(order, "Ready")
-            return bool(found and found["reason"] == reason and order["status"].get("phase") == phase)
+            return order.get("status", {}).get("phase") == phase and _says(order, "Ready", reason, texts)
 
-        what = f"order {name} to be {phase}, {reason}"
-        order = self.admin.wait_object(agents.API, "agentactions", name, holds, what=what, namespace=self.namespace)
-        _check_message(agents.condition(order, "Ready"), texts)
-        return order
+        what = f"order {name} to be {phase}, {_wanted(reason, texts)}"
+        return self.admin.wait_object(agents.API, "agentactions", name, holds, what=what, namespace=self.namespace)
 
     # Agents -----------------------------------------------------------------------------------------------------------
 
@@ -167,15 +165,12 @@ class Workplace:
         return self.until(name, _ready, what=f"agent {name} to be onboarded")
 
     def until_reason(self, name: str, kind: str, reason: str, *texts: str) -> Object:
-        """Wait until a condition has a reason, and check that its message holds the texts."""
+        """Wait until a condition has a reason and a message with these texts; it may say something else before."""
 
         def holds(agent: Object) -> bool:
-            found = agents.condition(agent, kind)
-            return bool(found and found["reason"] == reason and _current(agent))
+            return _current(agent) and _says(agent, kind, reason, texts)
 
-        agent = self.until(name, holds, what=f"condition {kind} of agent {name} to have reason {reason}")
-        _check_message(agents.condition(agent, kind), texts)
-        return agent
+        return self.until(name, holds, what=f"condition {kind} of agent {name} to be {_wanted(reason, texts)}")
 
     def touch(self, obj: Object) -> None:
         """Set a label that means nothing to anybody, so that every watch tells of the object."""
@@ -313,6 +308,10 @@ def _current(agent: Object) -> bool:
     return bool(agent["status"].get("observedGeneration") == agent["metadata"]["generation"])
 
 
-def _check_message(condition: Object | None, texts: tuple[str, ...]) -> None:
-    missing = [text for text in texts if text not in (condition or {}).get("message", "")]
-    assert not missing, f"the message lacks {missing}: {condition}"
+def _says(obj: Object, kind: str, reason: str, texts: tuple[str, ...]) -> bool:
+    found = agents.condition(obj, kind)
+    return bool(found and found["reason"] == reason and all(text in found.get("message", "") for text in texts))
+
+
+def _wanted(reason: str, texts: tuple[str, ...]) -> str:
+    return f"{reason}, with {', '.join(map(repr, texts))}" if texts else reason
