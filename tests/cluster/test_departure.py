@@ -43,10 +43,11 @@ def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Work
         retirement={"retention": "8760h"},
     )
     uid = place.until_ready("triage")["metadata"]["uid"]
-    place.order("Suspend", "stop", "triage")
+    stop = place.order("Suspend", "stop", "triage")["metadata"]["uid"]
     place.until_reason("triage", "Ready", "Suspended")
-    place.order("Resume", "go-on", "triage")
+    go_on = place.order("Resume", "go-on", "triage", ttlSecondsAfterFinished=1)["metadata"]["uid"]
     place.until_settled("triage")
+    place.admin.wait_gone(agents.API, "agentactions", "go-on", namespace=place.namespace)
     place.change("triage", handbook={"instructions": {"inline": "Be brief."}}, permissions=[])
     place.until_settled("triage")
     owner = place.get("triage")["spec"]["owners"][0]["subject"]["name"]
@@ -58,8 +59,9 @@ def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Work
     manifest = archive.verified(uid)
     # The logs of its pods are payload, and have a test of their own.
     assert {path for path in files if not layout.is_payload(path)} == {
-        # The order that Resume has ended is gone.
-        "actions/go-on.json", "certificate.json", "journal.jsonl", "manifest.json",
+        # The order that Resume has ended is gone, and so is that one, after its time.
+        f"actions/{stop}/stop.json", f"actions/{go_on}/go-on.json",
+        "certificate.json", "journal.jsonl", "manifest.json",
         "revisions/1.json", "revisions/2.json", "rights.jsonl", "sha256sums", "spec.json",
     }  # fmt: skip
     assert "notCaptured" not in manifest or manifest["notCaptured"] == []
@@ -67,6 +69,12 @@ def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Work
     assert manifest["retention"]["sources"] == [f"AIAgent {place.namespace}/triage spec.retirement.retention"]
     assert files["journal.jsonl"].splitlines() == [raw for _, raw in archive.entries(uid)]
     assert orjson.loads(files["journal.jsonl"].splitlines()[-1])["type"].endswith("Terminated")
+    kept = {name: orjson.loads(files[f"actions/{uid}/{name}.json"]) for uid, name in ((stop, "stop"), (go_on, "go-on"))}
+    assert {name: order["spec"]["requestedBy"] for name, order in kept.items()} == {
+        "stop": place.admin.whoami(), "go-on": place.admin.whoami()
+    }  # fmt: skip
+    assert "status" not in kept["stop"], "it was in force to its end"
+    assert kept["go-on"]["status"]["phase"] == "Complete"
     # Each permission was in force twice: it was suspended in between.
     held = [orjson.loads(line) for line in files["rights.jsonl"].splitlines()]
     assert sorted(interval["permission"] for interval in held) == 2 * ["read-tickets"] + 2 * ["refund"]
@@ -80,7 +88,7 @@ def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Work
 
     found = record(place.admin, place.namespace, "triage", uid)
     assert found["spec"]["manifest"]["items"] == len(manifest["items"])
-    assert len([item for item in manifest["items"] if not item["personal"]]) == 6
+    assert len([item for item in manifest["items"] if not item["personal"]]) == 7
     assert found["spec"]["path"] == f"archives/{uid}/{manifest['archive']}"
     assert found["status"]["phase"] == "Certified"
     assert conditions(found) == {

@@ -96,7 +96,7 @@ def test_by_plan_it_keeps_its_rights_until_its_pods_have_ended(
     order = place.admin.get(agents.API, "agentactions", "bye", namespace=place.namespace)
     assert started == {"reason": "Replaced", "mode": "Planned", "order": order["metadata"]["uid"]}
     files = archive.archived(uid)
-    assert "actions/bye.json" in files
+    assert f"actions/{order['metadata']['uid']}/bye.json" in files
     found = place.admin.get(agents.API, "agentarchives", index.name(AgentIdentity(place.namespace, "triage", uid)))
     assert (found["spec"]["reason"], found["spec"]["mode"]) == ("Replaced", "Planned")
 

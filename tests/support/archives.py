@@ -61,7 +61,9 @@ FILES: Mapping[str, bytes] = {
     layout.SPEC: b'{"kind":"AIAgent","metadata":{"name":"triage"}}\n',
     layout.revision(1): REVISION,
     layout.evaluation("triage-1-eval-held-out"): b'{"kind":"AgentEvaluation","status":{"phase":"Successful"}}\n',
-    layout.action("suspend-triage"): b'{"kind":"AgentAction","spec":{"action":"Suspend"}}\n',
+    layout.action(
+        "3c1d2b7e-5b1f-4d0a-8a55-0a4f6c1f2e11", "suspend-triage"
+    ): b'{"kind":"AgentAction","spec":{"action":"Suspend"}}\n',
     layout.RIGHTS: b'{"at":"2026-01-05T08:00:00Z","namespace":"crm","verbs":["get","list"],"resources":["tickets"]}\n',
     layout.JOURNAL: b"".join(raw + b"\n" for _, raw in RECORDS),
     layout.KPIS: b'{"name":"resolved","at":"2026-11-22T09:00:00Z","value":"0.93"}\n',

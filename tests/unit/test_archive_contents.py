@@ -1,12 +1,17 @@
 """What goes into an archive of the objects of an agent: all that tells of it, and no name of a person."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+import pytest
 
+from aiagent_operator.api.agentaction import ActionPhase, AgentActionSpec
 from aiagent_operator.api.archive import GapReason
 from aiagent_operator.core.archive import contents, layout, wire
 from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.order_facts import Order
 
 AGENT = AgentIdentity("crm", "triage", "5b6a0b9c-0c0e-4f5e-9a51-6d1f6a7f2f10")
 PERSON = "anna@corp.example"
@@ -90,8 +95,48 @@ def test_evaluations_are_missing_where_a_verdict_is_told() -> None:
 def test_records_come_with_their_status() -> None:
     (file,) = contents.revisions([revision(1)], {}, 1, terminating=False)[0]
     assert orjson.loads(file.data)["status"] == {"state": "Stable"}
-    (file,) = contents.actions([{"metadata": {"name": "Stop/it"}, "spec": {"action": "Suspend"}}])
-    assert file.path == "actions/_53top_2fit.json"
+
+
+ORDER = "3c1d2b7e-5b1f-4d0a-8a55-0a4f6c1f2e11"
+
+
+def ordered(**changes: Any) -> Order:
+    spec = AgentActionSpec.model_validate(
+        {"action": "Resume", "agentRef": {"name": "triage"}, "requestedBy": "ops@corp.example", "reason": "it is well"}
+    )
+    return replace(Order("crm", "go-on", ORDER, 7, datetime(2026, 11, 22, 9, tzinfo=UTC), spec), **changes)
+
+
+def test_orders_are_those_that_are_there_and_those_that_were_kept() -> None:
+    raw = {"metadata": {"name": "Stop/it", "uid": "u2"}, "spec": {"action": "Suspend"}}
+    kept = {f"actions/{ORDER}/go-on.json": b"kept", "actions/u2/_53top_2fit.json": b"as it was", "spec.json": b"no"}
+    files, gaps = contents.actions([raw], kept, [ORDER, "u2"], terminating=False)
+    content = {file.path: file.data for file in files}
+    assert sorted(content) == [f"actions/{ORDER}/go-on.json", "actions/u2/_53top_2fit.json"]
+    assert content[f"actions/{ORDER}/go-on.json"] == b"kept"
+    assert orjson.loads(content["actions/u2/_53top_2fit.json"])["spec"] == {"action": "Suspend"}
+    assert gaps == []
+
+
+@pytest.mark.parametrize("terminating", [False, True])
+def test_orders_that_the_journal_names_and_nobody_has_are_missing(terminating: bool) -> None:
+    files, gaps = contents.actions([], {"actions/u1/a.json": b"{}"}, ["u1", "u2"], terminating=terminating)
+    assert [file.path for file in files] == ["actions/u1/a.json"]
+    reason = GapReason.NAMESPACE_TERMINATING if terminating else GapReason.NOT_FOUND
+    assert [(gap.path, gap.reason) for gap in gaps] == [("actions", reason)]
+    assert gaps[0].message.startswith("1 of 2 AgentActions that the journal names, u2: ")
+
+
+def test_an_order_is_kept_with_what_became_of_it_once_that_is_known() -> None:
+    status = {"phase": "Complete"}
+    file = contents.order(ordered(), status)
+    told = orjson.loads(file.data)
+    assert file.path == f"actions/{ORDER}/go-on.json"
+    assert told["metadata"]["creationTimestamp"] == "2026-11-22T09:00:00Z"
+    assert told["spec"]["requestedBy"] == "ops@corp.example"
+    assert "status" not in told
+    over = contents.order(ordered(phase=ActionPhase.COMPLETE), status)
+    assert (over.path, orjson.loads(over.data)["status"]) == (file.path, status)
 
 
 def test_the_journal_is_one_record_a_line() -> None:

@@ -100,7 +100,7 @@ def test_paths_of_the_page_are_those_of_the_layout() -> None:
     for made in (
         layout.revision(7),
         layout.evaluation("x"),
-        layout.action("x"),
+        layout.action("u", "x"),
         layout.log("p", "c"),
         layout.decision("d"),
     ):

@@ -186,7 +186,7 @@ def test_whatever_is_taken_stays_in_its_folder(path: str) -> None:
 @given(NAMES, NAMES, NAMES)
 def test_no_name_leads_out_of_the_archive(uid: str, archive: str, name: str) -> None:
     place = Layout(uid, archive)
-    for path in (layout.evaluation(name), layout.action(name), layout.log(name, uid), layout.decision(name)):
+    for path in (layout.evaluation(name), layout.action(uid, name), layout.log(name, uid), layout.decision(name)):
         key = place.key(layout.encrypted(path))
         assert key.startswith(f"archives/{part(uid)}/{part(archive)}/")
         assert place.path(key) == layout.encrypted(path)
@@ -197,8 +197,10 @@ def test_no_name_leads_out_of_the_archive(uid: str, archive: str, name: str) -> 
 def test_items_of_two_names_are_two_items(one: str, other: str, pod: str, container: str) -> None:
     if one == other:
         return
-    for of in (layout.evaluation, layout.action, layout.decision):
+    for of in (layout.evaluation, layout.decision):
         assert of(one) != of(other)
+    assert layout.action(pod, one) != layout.action(pod, other)
+    assert layout.action(one, pod) != layout.action(other, pod)
     assert layout.log(one, container) != layout.log(other, container)
     assert layout.log(pod, one) != layout.log(pod, other)
     assert Layout(one, pod).prefix != Layout(other, pod).prefix

@@ -7,7 +7,7 @@ import pytest
 
 from aiagent_operator.core.journal.event import Event
 from aiagent_operator.core.journal.kinds import Kind
-from aiagent_operator.core.journal.recorded import records
+from aiagent_operator.core.journal.recorded import orders, records
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
 
 AGENT = AgentIdentity("crm", "triage", "uid")
@@ -36,3 +36,12 @@ def test_nothing_else_is() -> None:
         event(kind, revision=1) for kind in Kind if kind not in (Kind.REVISED, Kind.TRAINED, Kind.TRAINING_FAILED)
     ]
     assert records(AGENT, others, ()) == frozenset()
+
+
+def test_the_orders_are_those_that_events_name() -> None:
+    told = [{"orders": ["u1", "u2"], "policies": ["p"]}, {"order": "u2"}, {"overruled": ["u3"], "revision": 2}, {}]
+    assert orders(told) == ("u1", "u2", "u3")
+
+
+def test_what_names_no_order_is_passed_over() -> None:
+    assert orders([{"order": None}, {"order": 7}, {"orders": "u1"}, {"overruled": [None, {"uid": "u2"}, ""]}]) == ()

@@ -18,6 +18,7 @@ from aiagent_operator.runtime import holds, paths, report
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.departure import WaitsError
+from aiagent_operator.runtime.keeporders import OrderKeeper
 from aiagent_operator.runtime.orders import ActionKey, OrderRecord
 from aiagent_operator.runtime.previews import Previews
 from aiagent_operator.runtime.queue import WorkQueue
@@ -28,6 +29,8 @@ from aiagent_operator.runtime.store import AgentKey, Key, Store
 _PROGRESS_EVERY = 1.0
 # Seconds after which a preview is tried again.
 _PREVIEW_AGAIN = 30.0
+# Seconds after which an order that is over, and could not be kept for the archives of its agents, is tried again.
+_KEEP_AGAIN = 60.0
 
 
 def _at_work(child: Child) -> bool:
@@ -40,8 +43,8 @@ def _at_work(child: Child) -> bool:
 class ActionReconciler:
     """Carries out orders, as far as that is not done by the agents' own passes, and says what became of them."""
 
-    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], previews: Previews) -> None:
-        self._api, self._store, self._queue, self._previews = api, store, queue, previews
+    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], previews: Previews, keeper: OrderKeeper) -> None:
+        self._api, self._store, self._queue, self._previews, self._keeper = api, store, queue, previews, keeper
         self._holds = holds.Holds(api, store)
         self._reported: dict[ActionKey, dt.datetime] = {}
 
@@ -69,8 +72,13 @@ class ActionReconciler:
         facts = [self._facts(agent, record.order) for agent in about]
         plan = orders.decide(record.order, facts, self._store.orders.standing(key.namespace), now, held=held)
         for order in plan.ends:
+            # What its archive misses is said there: nobody is kept from work for it.
+            await self._keeper.keep(order, {})
             await self._delete(order)
         if plan.remove:
+            if await self._keeper.keep(record.order, record.status):
+                self._queue.add_after(key, _KEEP_AGAIN)
+                return
             await self._delete(record.order)
             return
         await self._report(key, record, record.order, plan, now)
@@ -130,6 +138,14 @@ class ActionReconciler:
             fields["completionTime"] = report.now()
         if await self._write(key, record, fields, plan.verdicts):
             self._reported[key] = now
+            if plan.phase in orders.FINISHED:
+                await self._keep(key)
+
+    async def _keep(self, key: ActionKey) -> None:
+        """Keeps what is over, since somebody may delete it; it is tried again before it is removed for its age."""
+        record = self._store.orders.records.get(key)
+        if record is not None and record.order is not None:
+            await self._keeper.keep(record.order, record.status)
 
     async def _write(
         self, key: ActionKey, record: OrderRecord, fields: dict[str, Any], verdicts: tuple[Verdict, ...]

@@ -19,6 +19,7 @@ from aiagent_operator.runtime.execute import Executor, LeaseExpiringError
 from aiagent_operator.runtime.gather import Gatherer, NotYetSeenError
 from aiagent_operator.runtime.governance import PolicyReconciler
 from aiagent_operator.runtime.journal import Journal
+from aiagent_operator.runtime.keeporders import OrderKeeper
 from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.memories import Memories
 from aiagent_operator.runtime.orders import ActionKey
@@ -62,7 +63,8 @@ class Controller:
         self._agents = AgentReconciler(
             api, store, queue, gatherer, executor, measuring, self._statuses, self._captures, memories
         )
-        self._actions = ActionReconciler(api, store, queue, Previews(api, store, gatherer, journal))
+        previews, keeper = Previews(api, store, gatherer, journal), OrderKeeper(store, journal)
+        self._actions = ActionReconciler(api, store, queue, previews, keeper)
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._custodian = custodian
         self._orphans = OrphanReconciler(api, store, executor)

@@ -25,7 +25,7 @@ from aiagent_operator.core.journal.happened import Turn
 from aiagent_operator.core.journal.head import Head
 from aiagent_operator.core.journal.pending import NOTHING
 from aiagent_operator.core.journal.place import choose
-from aiagent_operator.core.journal.recorded import records
+from aiagent_operator.core.journal.recorded import orders, records
 from aiagent_operator.core.journal.stored import StoredError
 from aiagent_operator.core.objects import AgentIdentity, ObjectKey
 from aiagent_operator.core.plan import Room
@@ -51,7 +51,7 @@ _FOUND: Final = (Outcome.RECOVERED, Outcome.FORKED, Outcome.STUCK)
 Status = Mapping[str, Any]
 
 
-Keep = Callable[[ArchiveStore, AgentIdentity, Iterable[ObjectKey]], Awaitable[None]]
+Keep = Callable[[ArchiveStore, AgentIdentity, Iterable[ObjectKey], Iterable[str]], Awaitable[None]]
 
 
 class NoRoomError(Exception):
@@ -270,8 +270,9 @@ class Journal:
         try:
             async with asyncio.timeout(_PATIENCE):
                 agent = AgentIdentity(*key, uid)
-                if self.keep is not None and (made := records(agent, wanted, self._training(uid))):
-                    await self.keep(keeper.store, agent, made)
+                made, named = records(agent, wanted, self._training(uid)), orders(each.data for each in wanted)
+                if self.keep is not None and (made or named):
+                    await self.keep(keeper.store, agent, made, named)
                 done = await settle(keeper.store, agent, told, wanted, datetime.now(UTC), confirmed=confirmed)
         except TimeoutError as error:
             what = f"its records were not written within {_PATIENCE:.0f} s"

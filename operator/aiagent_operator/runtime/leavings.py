@@ -20,11 +20,12 @@ from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.journal.head import Head
 from aiagent_operator.core.journal.record import Record, RecordError, read
 from aiagent_operator.core.journal.recorded import JUDGED
+from aiagent_operator.core.journal.recorded import orders as orders_in
 from aiagent_operator.core.leaving import look
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.plan import Held, Observed
 from aiagent_operator.runtime import paths
-from aiagent_operator.runtime.archive import captured, records
+from aiagent_operator.runtime.archive import captured, ordered, records
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.putting import put
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
@@ -39,12 +40,13 @@ _LARGEST = 8 * 1024**2
 @dataclass(frozen=True, slots=True)
 class Told:
     """A journal as it is in the store: its head, its records, what was held when, AgentEvaluations whose verdicts it
-    tells, and what is missing of it."""
+    tells, UIDs of AgentActions that it names, and what is missing of it."""
 
     head: Head
     raw: tuple[bytes, ...]
     intervals: tuple[held.Interval, ...]
     evaluated: tuple[str, ...] = ()
+    ordered: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
 
     def rights(self) -> tuple[Held, ...]:
@@ -69,7 +71,8 @@ async def told(store: ArchiveStore, uid: str, head: Head) -> Told:
             # It is archived as it is: whoever verifies the journal is told which record is none.
             continue
     judged = dict.fromkeys(str(each.data.get("evaluation", "")) for each in found if each.kind in JUDGED)
-    return Told(head, raw, held.over_time(found), tuple(filter(None, judged)))
+    named = orders_in(each.data for each in found)
+    return Told(head, raw, held.over_time(found), tuple(filter(None, judged)), named)
 
 
 class Leavings:
@@ -78,9 +81,11 @@ class Leavings:
     def __init__(self, api: Api, store: Store) -> None:
         self._api, self._store = api, store
 
-    async def keep(self, store: ArchiveStore, agent: AgentIdentity, records: Iterable[ObjectKey]) -> None:
-        """Keeps AgentRevisions and AgentEvaluations in the store while they are there: no namespace that is torn down
-        takes them along, and no short history.
+    async def keep(
+        self, store: ArchiveStore, agent: AgentIdentity, records: Iterable[ObjectKey], orders: Iterable[str]
+    ) -> None:
+        """Keeps AgentRevisions, AgentEvaluations, and AgentActions by their UIDs, in the store while they are there: no
+        namespace that is torn down takes them along, no short history, and no Resume.
 
         Raises StoreError, DisputedError, and ApiError where one cannot be read.
         """
@@ -92,6 +97,8 @@ class Leavings:
             if raw and raw["metadata"].get("labels", {}).get(meta.LABEL_AGENT_UID) == agent.uid
         ]
         await put(store, Kept(agent.uid), own)
+        for order, status in self._store.orders.of(agent.namespace, frozenset(orders)):
+            await ordered.keep(store, agent.uid, order, status)
 
     async def parcel(self, store: ArchiveStore, raw: Manifest, o: Observed, journal: Told) -> Parcel:
         """All that is archived of the agent. `raw`: the agent as it is now; `store`: where its archive will be."""
@@ -103,8 +110,10 @@ class Leavings:
         kept = await _kept(store, Kept(agent.uid))
         files, gaps = contents.revisions(revisions, kept, latest, terminating=o.terminating)
         judged, unknown = contents.evaluations(evaluations, kept, journal.evaluated, terminating=o.terminating)
-        files += [contents.spec(raw), *judged, *contents.actions(await self._actions(raw, o))]
-        gaps += [*unknown, *journal.gaps]
+        standing = await self._actions(raw, o, frozenset(journal.ordered))
+        given, forgotten = contents.actions(standing, kept, journal.ordered, terminating=o.terminating)
+        files += [contents.spec(raw), *judged, *given]
+        gaps += [*unknown, *forgotten, *journal.gaps]
         if journal.raw:
             files += [contents.journal(journal.raw), contents.rights(journal.intervals)]
         if (count := sum(len(tuple(rule.rights())) for _, rule in journal.rights())) > MOST_RIGHTS:
@@ -124,8 +133,8 @@ class Leavings:
         selector = f"{meta.LABEL_AGENT_UID}={o.identity.uid}"
         return await self._listed(paths.collection(kind, o.identity.namespace), {"labelSelector": selector})
 
-    async def _actions(self, raw: Manifest, o: Observed) -> list[Manifest]:
-        """The orders that were given about it since it is there."""
+    async def _actions(self, raw: Manifest, o: Observed, told: frozenset[str]) -> list[Manifest]:
+        """The orders that were given about it since it is there, and those before that its journal names."""
         agent, since = o.identity, raw["metadata"]["creationTimestamp"]
         wanted = {
             record.uid
@@ -140,7 +149,8 @@ class Leavings:
         return [
             order
             for order in found
-            if order["metadata"]["uid"] in wanted and order["metadata"]["creationTimestamp"] >= since
+            if order["metadata"]["uid"] in told
+            or (order["metadata"]["uid"] in wanted and order["metadata"]["creationTimestamp"] >= since)
         ]
 
     async def _listed(self, path: str, params: Mapping[str, str]) -> list[Manifest]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -100,6 +100,13 @@ class OrderBook:
         # A Resume or Rehire may have waited for this one to go.
         for other in self._inside.get(namespace, ()):
             self._changed(other)
+
+    def of(self, namespace: str, uids: Collection[str]) -> tuple[tuple[Order, Mapping[str, Any]], ...]:
+        """The orders of a namespace that have these UIDs, each with its status."""
+        if not uids:
+            return ()
+        found = (self.records[key] for key in self._inside.get(namespace, ()))
+        return tuple((record.order, record.status) for record in found if record.order and record.uid in uids)
 
     def standing(self, namespace: str) -> tuple[Order, ...]:
         """The standing orders of a namespace, sorted by name."""

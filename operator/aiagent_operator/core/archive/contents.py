@@ -16,6 +16,7 @@ from aiagent_operator.core.archive.held import Interval
 from aiagent_operator.core.archive.manifest import Leaving, Stored
 from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest
+from aiagent_operator.core.order_facts import FINISHED, Order
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _KEPT: Final = ("name", "namespace", "uid", "labels", "annotations", "generation", "creationTimestamp")
@@ -104,10 +105,14 @@ def _records(
     missing = [name for path, name in wanted.items() if path not in files]
     if not missing:
         return list(files.values()), []
+    text = f"{len(missing)} of {len(wanted)} {kind.value}s, {texts.some(missing)}"
+    return list(files.values()), [_gone(next(iter(wanted)).split("/")[0], text, terminating=terminating)]
+
+
+def _gone(path: str, what: str, *, terminating: bool) -> Gap:
     why = "the namespace was being deleted" if terminating else "they were gone before the operator could keep them"
     reason = GapReason.NAMESPACE_TERMINATING if terminating else GapReason.NOT_FOUND
-    text = f"{len(missing)} of {len(wanted)} {kind.value}s, {texts.some(missing)}: {why}"
-    return list(files.values()), [manifest.gap(next(iter(wanted)).split("/")[0], reason, text)]
+    return manifest.gap(path, reason, f"{what}: {why}")
 
 
 def missing(gaps: Iterable[Gap], stored: Iterable[Stored]) -> list[Gap]:
@@ -116,9 +121,36 @@ def missing(gaps: Iterable[Gap], stored: Iterable[Stored]) -> list[Gap]:
     return list({gap.path: gap for gap in gaps if gap.path not in there}.values())
 
 
-def actions(found: Iterable[Manifest]) -> list[File]:
-    """The AgentActions that were about it."""
-    return [File(layout.action(raw["metadata"]["name"]), _object(raw, "AgentAction")) for raw in found]
+def order(given: Order, status: Mapping[str, Any]) -> File:
+    """An AgentAction as it is kept before it goes: its status only once it is over, and stays as it is."""
+    metadata = {
+        "name": given.name,
+        "namespace": given.namespace,
+        "uid": given.uid,
+        "creationTimestamp": texts.moment(given.created),
+    }
+    told = {"spec": given.spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    if given.phase in FINISHED:
+        told["status"] = dict(status)
+    return File(layout.action(given.uid, given.name), _json({**_head({"metadata": metadata}, "AgentAction"), **told}))
+
+
+def actions(
+    found: Iterable[Manifest], kept: Mapping[str, bytes], told: Iterable[str], *, terminating: bool
+) -> tuple[list[File], list[Gap]]:
+    """The AgentActions that were about it, and which are missing of those that its journal names, by their UIDs.
+    `kept`: as for revisions."""
+    files = {path: File(path, data) for path, data in kept.items() if layout.ordered(path)}
+    for raw in found:
+        path = layout.action(raw["metadata"]["uid"], raw["metadata"]["name"])
+        files[path] = File(path, _object(raw, "AgentAction"))
+    known = {layout.ordered(path) for path in files}
+    wanted = list(told)
+    missing = [uid for uid in wanted if uid not in known]
+    if not missing:
+        return list(files.values()), []
+    text = f"{len(missing)} of {len(wanted)} AgentActions that the journal names, {texts.some(missing)}"
+    return list(files.values()), [_gone(layout.ACTIONS, text, terminating=terminating)]
 
 
 def rights(intervals: Iterable[Interval]) -> File:

@@ -24,6 +24,7 @@ KPIS: Final = "kpis.jsonl"
 MEMORY: Final = "memory.tar"
 ESCALATIONS: Final = "escalations.jsonl"
 LOGS: Final = "logs"
+ACTIONS: Final = "actions"
 
 SUMS: Final = "sha256sums"
 MANIFEST: Final = "manifest.json"
@@ -34,7 +35,7 @@ TOMBSTONE: Final = "tombstone.json"
 RESERVED: Final = frozenset({SUMS, MANIFEST, CERTIFICATE, ERASURE, TOMBSTONE})
 """Files that are about the archive, and no items of it."""
 
-RECORDS: Final = ("evaluations", "revisions")
+RECORDS: Final = (ACTIONS, "evaluations", "revisions")
 """Folders of what is kept while the agent is still at work."""
 
 CAPTURED: Final = "captured"
@@ -44,7 +45,7 @@ ENCRYPTED: Final = ".age"
 """Ends the path of an encrypted item, so that people see by which tool it is read."""
 
 _ATTEMPT: Final = re.compile(r"[0-9a-f]{32}")
-_EVALUATIONS, _REVISIONS = RECORDS
+_, _EVALUATIONS, _REVISIONS = RECORDS
 _DECISIONS: Final = "decisions"
 _MOST_REVISIONS: Final = 2**31 - 1
 _MEDIA_TYPES: Final = {
@@ -132,9 +133,15 @@ def evaluation(name: str) -> str:
     return f"{_EVALUATIONS}/{part(name)}.json"
 
 
-def action(name: str) -> str:
-    """Path of an AgentAction."""
-    return f"actions/{part(name)}.json"
+def action(uid: str, name: str) -> str:
+    """Path of an AgentAction, of which several may have had one name, one after the other."""
+    return f"{ACTIONS}/{part(uid)}/{part(name)}.json"
+
+
+def ordered(path: str) -> str | None:
+    """UID of the AgentAction that has this path; None where it is of something else."""
+    folder, _, rest = path.partition("/")
+    return rest.split("/")[0] if folder == ACTIONS else None
 
 
 def log(pod: str, container: str) -> str:
