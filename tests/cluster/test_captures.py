@@ -38,6 +38,8 @@ def logs(archive: ArchiveFolder, agent: AgentIdentity, manifest: Object, key: st
         if not layout.is_payload(item["path"]):
             continue
         assert item["personal"]
+        if item["path"].startswith("handbook/"):
+            continue
         clear = bytearray()
         payload.decrypt([files[item["path"]]], clear.extend, key, Encryption.model_validate(item["encrypted"]))
         found[layout.item(item["path"])] = bytes(clear)
@@ -186,7 +188,6 @@ def test_without_the_setting_no_log_is_read(vacant: Workplace, installed: Instal
         place.until_gone("triage")
     gaps = archive.verified(agent.uid)["notCaptured"]
     assert [(gap["path"], gap["reason"]) for gap in gaps] == [("logs", "ExcludedByPolicy")]
-    assert key_of(place.admin, agent) is None
 
 
 def test_of_one_that_leaves_by_plan_they_are_read_before_its_pods_are_told_to_end(
@@ -200,3 +201,71 @@ def test_of_one_that_leaves_by_plan_they_are_read_before_its_pods_are_told_to_en
     assert manifest["mode"] == "Planned"
     assert manifest["notCaptured"] == []
     assert logs(archive, agent, manifest, key).keys() == {f"logs/{pod}/app.log" for pod in pods}
+
+
+TOLD = "Answer Ada Lovelace, who owns account 4711, first."
+
+
+def handbooks(archive: ArchiveFolder, agent: AgentIdentity, key: str) -> dict[str, list[str]]:
+    """What its handbooks say, in the clear, by the names of their files."""
+    files, found = archive.archived(agent.uid), dict[str, list[str]]()
+    for item in archive.verified(agent.uid)["items"]:
+        if item["path"].startswith("handbook/"):
+            assert item["personal"]
+            clear = bytearray()
+            payload.decrypt([files[item["path"]]], clear.extend, key, Encryption.model_validate(item["encrypted"]))
+            found.setdefault(layout.item(item["path"]).rpartition("/")[2], []).append(clear.decode())
+    return found
+
+
+def test_what_it_was_told_to_do_is_in_its_archive_and_nowhere_in_the_clear(
+    place: Workplace, archive: ArchiveFolder
+) -> None:
+    data = {"text": f"{TOLD} Twice."}
+    place.admin.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "told", "namespace": place.namespace},
+            "data": data,
+        }
+    )
+    agent, _ = employed(place, handbook={"instructions": {"inline": TOLD}})
+    reference = {"configMapKeyRef": {"name": "told", "key": "text"}}
+    place.change("triage", handbook={"instructions": reference})
+    place.until_settled("triage")
+    # A ConfigMap with its label is no handbook of its.
+    labels = {"workforce.dev/agent-uid": agent.uid}
+    place.admin.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "planted", "namespace": place.namespace, "labels": labels},
+            "data": {"instructions.md": "planted"},
+        }
+    )
+    place.dismiss("triage")
+    place.until_gone("triage")
+
+    manifest, key = archive.verified(agent.uid), key_of(place.admin, agent)
+    assert key is not None
+    assert manifest["notCaptured"] == []
+    found = handbooks(archive, agent, key)
+    assert sorted(found["instructions.md"]) == [TOLD, f"{TOLD} Twice."]
+    assert all('"purpose"' in text for text in found["handbook.json"])
+    everything = [path for path in (archive.path / "archives" / agent.uid).rglob("*") if path.is_file()]
+    assert not [path for path in everything if TOLD.encode() in path.read_bytes()]
+
+
+def test_a_handbook_waits_for_the_store(vacant: Workplace, installed: Installation, archive: ArchiveFolder) -> None:
+    place = vacant
+    with installed.alone(capture_deadline="1", archive_proof_interval="1") as operator:
+        agent, _ = employed(place, handbook={"instructions": {"inline": TOLD}})
+        operator.until_idle()
+        with archive.away():
+            place.dismiss("triage")
+            place.until_reason("triage", "Ready", "Offboarding", "putting its handbook into the archive")
+        place.until_gone("triage")
+    key = key_of(place.admin, agent)
+    assert key is not None
+    assert handbooks(archive, agent, key)["instructions.md"] == [TOLD]

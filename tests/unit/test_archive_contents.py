@@ -141,3 +141,16 @@ def test_an_order_is_kept_with_what_became_of_it_once_that_is_known() -> None:
 
 def test_the_journal_is_one_record_a_line() -> None:
     assert contents.journal([b"{1}", b"{2}"]).data == b"{1}\n{2}\n"
+
+
+def test_the_spec_has_of_its_instructions_no_more_than_what_tells_them_apart() -> None:
+    told = f"Ask {PERSON} first."
+    book = {"instructions": {"inline": told}, "prohibited": ["Never lie."]}
+    file = contents.spec({**RAW, "spec": {**RAW["spec"], "handbook": book}})
+    assert PERSON.encode() not in file.data
+    assert orjson.loads(file.data)["spec"]["handbook"] == {
+        "instructions": {"inlineDigest": wire.digest(told.encode())},
+        "prohibited": ["Never lie."],
+    }
+    named = {"instructions": {"configMapKeyRef": {"name": "told", "key": "text"}}}
+    assert orjson.loads(contents.spec({**RAW, "spec": {"handbook": named}}).data)["spec"]["handbook"] == named

@@ -55,6 +55,24 @@ def test_logs_are_read_after_the_bindings_are_gone_and_before_anything_else_goes
     assert ChildKind.DEPLOYMENT in {write.key.kind for write in leaving(children, archived=False).writes}
 
 
+def test_its_handbook_is_captured_once_its_pods_are_gone_and_before_it_goes() -> None:
+    children = {key: child for key, child in at_work().items() if key.kind is not ChildKind.ROLE_BINDING}
+    children = after(children, leaving(children, "Logs"))
+    children = {key: child for key, child in children.items() if key.kind is not ChildKind.DEPLOYMENT}
+    plan = leaving(children, "Logs")
+    assert (plan.capture, plan.writes) == (frozenset({Capture.HANDBOOK}), ())
+    assert "putting its handbook into the archive" in said(plan, "Ready")[2]
+    (book,) = [key.name for key in children if key.kind is ChildKind.CONFIG_MAP]
+    assert ChildKind.CONFIG_MAP in {write.key.kind for write in leaving(children, "Logs", "Handbook").writes}
+    assert book in capturing.handbooks(observed(children=children.values()))
+
+
+def test_the_handbooks_are_those_that_revisions_and_the_status_name() -> None:
+    assert capturing.handbooks(observed()) == {}
+    told = {"handbook": {"configMap": "aiagent.triage.0123456789", "digest": "sha256:d"}}
+    assert capturing.handbooks(observed(status=told)) == {"aiagent.triage.0123456789": "sha256:d"}
+
+
 def test_without_pods_nothing_is_captured() -> None:
     children = {key: child for key, child in at_work().items() if key.kind is ChildKind.ROLE}
     assert not leaving(children).capture

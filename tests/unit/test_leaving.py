@@ -127,7 +127,7 @@ def test_what_is_archived_as_ended_does_not_come_back() -> None:
         found = look(agent(status={"offboarding": known} | status))
         assert found.order is None
         assert not found.deleted
-    assert leaving.look(agent(status={"offboarding": known, "archive": {"captured": ["Logs"]}})) is None
+    assert leaving.look(agent(status={"offboarding": known, "archive": {"captured": ["Handbook", "Logs"]}})) is None
 
 
 def course(o: Observed, children: dict[ObjectKey, Child]) -> tuple[list[list[tuple[str, str, str]]], Observed]:
@@ -184,7 +184,7 @@ def test_what_its_pods_have_logged_is_read_before_they_are_told_to_end() -> None
 
 @pytest.mark.parametrize("mode", Mode)
 def test_the_steps_that_are_told_are_those_of_the_mode(mode: Mode) -> None:
-    read = {"archive": {"name": "a", "captured": ["Logs"]}}
+    read = {"archive": {"name": "a", "captured": ["Handbook", "Logs"]}}
     _, o = course(agent(order(mode=mode.value), at=1, journal=Room(True), status=read), employed())
     o = replace(o, live=dict.fromkeys(offboarding.decide(o).needs), proof=Proof())
     last = offboarding.decide(o)

@@ -35,8 +35,26 @@ _CONTAINERS: Final = (
 def due(o: Observed) -> frozenset[Capture]:
     """What is to be captured of an agent whose pods are about to go: nothing where there is no archive, or it is
     done."""
-    done = (o.agent.status.get("archive") or {}).get("captured") or ()
-    return frozenset() if o.journal is None or Capture.LOGS.value in done else frozenset({Capture.LOGS})
+    return frozenset() if o.journal is None else frozenset({Capture.LOGS} - _done(o))
+
+
+def rest(o: Observed) -> frozenset[Capture]:
+    """What is to be captured once its pods are gone, before its handbook goes."""
+    if o.journal is None or (o.agent.status.get("archive") or {}).get("completed"):
+        return frozenset()
+    wanted = {Capture.HANDBOOK} if handbooks(o) else set()
+    return frozenset(wanted - _done(o))
+
+
+def _done(o: Observed) -> frozenset[str]:
+    return frozenset((o.agent.status.get("archive") or {}).get("captured") or ())
+
+
+def handbooks(o: Observed) -> Mapping[str, str]:
+    """The ConfigMaps in which its handbook is, as its revisions and its status tell them, with their digests."""
+    told = {its.handbook: its.handbook_digest for child in o.children.values() if (its := child.revision)}
+    last = o.agent.status.get("handbook") or {}
+    return told | ({last["configMap"]: last["digest"]} if last else {})
 
 
 def left(o: Observed, seconds: float) -> float:

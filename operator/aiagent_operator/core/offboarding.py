@@ -33,6 +33,7 @@ _PODS = (*_WORK, ChildKind.JOB)
 # Seconds between two looks at the pods of an agent that ends its work.
 _POLL: Final = 3.0
 _READING: Final = "reading what its pods have logged before they go"
+_ARCHIVING: Final = "putting its handbook into the archive before it goes"
 
 
 def decide(o: Observed) -> Plan:
@@ -106,6 +107,8 @@ class _Departure:
             return self._step(roles, "removing: waiting for Roles, work and runs to be gone", self._end_work(roles))
         if (memory := memories.decide(o)) is not None:
             return replace(memory, status=self._status())
+        if due := capturing.rest(o):
+            return self._waiting(f"Its rights have ended; {_ARCHIVING}", plan=Plan(capture=due))
         kept = _records(o)
         if rest := [key for key in o.children if key not in kept]:
             what = "account, handbook and network policy" if kept or o.journal is None else "what is archived"

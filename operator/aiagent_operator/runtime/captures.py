@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,7 @@ from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import StoreError
+from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.gather import NotYetSeenError
 from aiagent_operator.runtime.queue import WorkQueue
@@ -36,8 +37,14 @@ AT_ONCE: Final = 8
 READ: Final = 4
 """Logs that are on their way into a store at the same time: each has some parts of an upload in memory."""
 
+# Where in the archive each of what is captured here is.
+_PATHS: Final = {Capture.LOGS: layout.LOGS, Capture.HANDBOOK: layout.HANDBOOK}
 # Seconds until another try, doubled with each.
 _FIRST, _LONGEST = 1.0, 15.0
+
+
+class _AwayError(Exception):
+    """The store is away, and so is what else its archive needs: that can wait."""
 
 
 @dataclass(slots=True)
@@ -46,6 +53,8 @@ class _Wanted:
 
     key: AgentKey
     agent: AgentIdentity
+    what: frozenset[Capture]
+    handbooks: Mapping[str, str]
     ends: float
     terminating: bool
     pause: float = _FIRST
@@ -75,12 +84,12 @@ class Captures:
 
     def want(self, key: AgentKey, o: Observed | None, what: Iterable[Capture]) -> None:
         """From now on this is due of the agent, and nothing else."""
-        known = self._wanted.get(key)
-        if o is None or not frozenset(what):
+        known, what = self._wanted.get(key), frozenset(what)
+        if o is None or not what:
             self._wanted.pop(key, None)
-        elif known is None or known.agent != o.identity:
+        elif known is None or known.agent != o.identity or known.what != what:
             ends = time.monotonic() + capturing.left(o, self._seconds)
-            self._wanted[key] = wanted = _Wanted(key, o.identity, ends, o.terminating)
+            self._wanted[key] = wanted = _Wanted(key, o.identity, what, capturing.handbooks(o), ends, o.terminating)
             self._ready.put_nowait(wanted)
         else:
             known.terminating = o.terminating
@@ -114,10 +123,13 @@ class Captures:
             return None
         try:
             missed = await self._take(wanted, record)
+        except _AwayError as error:
+            log.info("AIAgent %s/%s: its archive waits: %s", *wanted.key, error)
+            return wanted.pause
         except Exception as error:
             # A bug must not keep the agent for ever.
             log.exception("capturing of AIAgent %s/%s failed", *wanted.key)
-            missed = (_all(GapReason.UNREADABLE, f"the operator failed ({type(error).__name__}): see its log"),)
+            missed = _all(wanted, GapReason.UNREADABLE, f"the operator failed ({type(error).__name__}): see its log")
         left = wanted.ends - time.monotonic()
         if left > 0 and not wanted.terminating and any(each.again for each in missed):
             return min(wanted.pause, left)
@@ -131,26 +143,37 @@ class Captures:
         return None
 
     async def _take(self, wanted: _Wanted, record: AgentRecord) -> tuple[Missed, ...]:
+        keeper = self._statuses.journal.keeper(wanted.key, record)
+        if isinstance(keeper, str) or not keeper.usable:
+            return _away(wanted, keeper if isinstance(keeper, str) else keeper.problem)
+        try:
+            logs = await self._taken(wanted, keeper.store) if Capture.LOGS in wanted.what else ()
+            return (*logs, *(await self._told(wanted, keeper.store) if Capture.HANDBOOK in wanted.what else ()))
+        except StoreError as error:
+            keeper.failed(error)
+            return _away(wanted, str(error))
+
+    async def _taken(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
         if not self._logs:
             text = "the operator is told not to archive logs (values archive.logs)"
-            return (_all(GapReason.EXCLUDED_BY_POLICY, text, again=False),)
+            return (Missed(layout.LOGS, GapReason.EXCLUDED_BY_POLICY, text),)
         # What encrypts takes 3 MB, which an operator from which nobody leaves does without.
         from aiagent_operator.runtime import podlogs  # noqa: PLC0415
 
-        keeper = self._statuses.journal.keeper(wanted.key, record)
-        if isinstance(keeper, str) or not keeper.usable:
-            text = keeper if isinstance(keeper, str) else keeper.problem
-            return (_all(GapReason.UNREACHABLE, text),)
-        left = 0.0 if wanted.terminating else wanted.ends - time.monotonic()
         reader = podlogs.PodLogs(self._api, self._namespace, self._reading)
-        try:
-            taken = await reader.take(keeper.store, wanted.agent, max(capturing.LEAST, left))
-        except StoreError as error:
-            keeper.failed(error)
-            return (_all(GapReason.UNREACHABLE, str(error)),)
+        taken = await reader.take(store, wanted.agent, self._left(wanted))
         if wanted.terminating and not taken.logs:
-            return (_all(GapReason.NAMESPACE_TERMINATING, capturing.GONE),)
+            return (Missed(layout.LOGS, GapReason.NAMESPACE_TERMINATING, capturing.GONE),)
         return taken.missed
+
+    async def _told(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
+        from aiagent_operator.runtime import handbooks  # noqa: PLC0415 - it encrypts, too
+
+        reader = handbooks.Handbooks(self._api, self._namespace, store, wanted.agent)
+        return await reader.take(wanted.handbooks, self._left(wanted))
+
+    def _left(self, wanted: _Wanted) -> float:
+        return max(capturing.LEAST, 0.0 if wanted.terminating else wanted.ends - time.monotonic())
 
     async def _say(self, wanted: _Wanted, gaps: tuple[Gap, ...]) -> None:
         record = self._current(wanted)
@@ -162,7 +185,7 @@ class Captures:
         said = {
             "name": index.name(wanted.agent),
             **old,
-            "captured": sorted({*(old.get("captured") or ()), Capture.LOGS.value}),
+            "captured": sorted({*(old.get("captured") or ()), *(each.value for each in wanted.what)}),
         }
         if known:
             said["notCaptured"] = [known[path] for path in sorted(known)][:MOST_GAPS]
@@ -174,5 +197,12 @@ class Captures:
         return record if record is not None and record.uid == wanted.agent.uid else None
 
 
-def _all(reason: GapReason, text: str, *, again: bool = True) -> Missed:
-    return Missed(layout.LOGS, reason, text, again=again)
+def _away(wanted: _Wanted, text: str) -> tuple[Missed, ...]:
+    if Capture.LOGS not in wanted.what:
+        raise _AwayError(text)
+    # Its pods wait for a while only.
+    return _all(wanted, GapReason.UNREACHABLE, text)
+
+
+def _all(wanted: _Wanted, reason: GapReason, text: str) -> tuple[Missed, ...]:
+    return tuple(Missed(_PATHS[each], reason, text, again=True) for each in sorted(wanted.what))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiagent_operator.api import meta, runs
 from aiagent_operator.api.archive import Encryption, GapReason
-from aiagent_operator.core.archive import index, layout, manifest
+from aiagent_operator.core.archive import layout, manifest
 from aiagent_operator.core.archive.errors import ArchiveError
-from aiagent_operator.core.archive.layout import Layout
-from aiagent_operator.core.archive.manifest import Stored
 from aiagent_operator.core.capturing import MOST_LOGS, Missed, Source, sources
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.runtime import archivekeys, paths
-from aiagent_operator.runtime.archive import captured
-from aiagent_operator.runtime.archive.encrypting import encrypted
+from aiagent_operator.runtime.archive import captured, personal
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Store
 from aiagent_operator.runtime.client import Api, ApiError, pages
@@ -98,20 +94,15 @@ class PodLogs:
 
     async def _one(self, store: Store, agent: AgentIdentity, source: Source, how: Encryption) -> None:
         """One log, from the kubelet into the store."""
-        where = Layout(agent.uid, index.name(agent))
-        folder, _, leaf = where.key(source.path).rpartition("/")
+        path = layout.item(source.path)
         asked = {"container": source.container, "timestamps": "true"}
         # A kubelet that does not answer holds up nobody who has one that does: that is waited for before the slot.
         async with self._api.opened(paths.log(agent.namespace, source.pod), asked) as body, self._reading:
             bounded = Bounded(body, LIMIT)
-            async with contextlib.aclosing(encrypted(bounded.pieces(), how)) as payload:
-                uploaded = await store.upload(folder, leaf, payload)
+            stored = await personal.upload(store, agent, path, bounded.pieces(), how)
         if bounded.cut:
             text = f"only the first {LIMIT // 1024**2} MiB of a log are archived"
-            gap = manifest.gap(layout.rest(layout.item(source.path)), GapReason.TOO_LARGE, text)
-            await captured.note(store, agent.uid, gap)
-        path = where.path(uploaded.name)
-        stored = Stored(path, uploaded.sha256, uploaded.size, personal=True, encrypted=how)
+            await captured.note(store, agent.uid, manifest.gap(layout.rest(path), GapReason.TOO_LARGE, text))
         await captured.note(store, agent.uid, stored)
 
 

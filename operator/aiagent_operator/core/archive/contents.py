@@ -57,9 +57,13 @@ def agent(raw: Manifest, identity: AgentIdentity) -> ArchivedAgent:
 def spec(raw: Manifest) -> File:
     """`spec.json`: the AIAgent as it was at last, without its status, of which the journal tells.
 
-    Names of people are told by their digests: an archive may have to outlive the right to know them.
+    Names of people are told by their digests: an archive may have to outlive the right to know them. So is the text of
+    its instructions, in which such names may be; it is in the archive with its handbook, encrypted.
     """
     told = dict(raw.get("spec") or {})
+    book = told.get("handbook") or {}
+    if text := (book.get("instructions") or {}).get("inline"):
+        told["handbook"] = {**book, "instructions": {"inlineDigest": wire.digest(str(text).encode())}}
     if owners := told.get("owners"):
         told["owners"] = [_owner(owner) for owner in owners]
     return File(layout.SPEC, _json({**_head(raw, "AIAgent"), "spec": told}))

@@ -24,6 +24,7 @@ KPIS: Final = "kpis.jsonl"
 MEMORY: Final = "memory.tar"
 ESCALATIONS: Final = "escalations.jsonl"
 LOGS: Final = "logs"
+HANDBOOK: Final = "handbook"
 ACTIONS: Final = "actions"
 
 SUMS: Final = "sha256sums"
@@ -52,6 +53,7 @@ _MEDIA_TYPES: Final = {
     ".json": "application/json",
     ".jsonl": "application/jsonl",
     ".log": "text/plain",
+    ".md": "text/markdown",
     ".tar": "application/x-tar",
     ENCRYPTED: "application/age",
 }
@@ -149,6 +151,11 @@ def log(pod: str, container: str) -> str:
     return f"{LOGS}/{part(pod)}/{part(container)}.log"
 
 
+def handbook(version: str, key: str = "") -> str:
+    """Path of one part of a handbook that the agent had, or the folder of all; `version` names its ConfigMap."""
+    return f"{HANDBOOK}/{part(version)}" + (f"/{part(key)}" if key else "")
+
+
 def rest(path: str) -> str:
     """Path of what is missing at the end of an item, by the item's path: it is no item, but a gap may name it."""
     return f"{path}.rest"
@@ -201,7 +208,8 @@ def media_type(path: str) -> str:
 def is_payload(path: str) -> bool:
     """Whether an item is what people have said to the agent, or it to them, and so holds personal data.
 
-    That is its memory, what it has decided, what it has passed on, and what it has logged. It has to be encrypted.
+    That is its memory, what it was told to do, what it has decided, what it has passed on, and what it has logged. It
+    has to be encrypted.
     """
     found = item(path)
-    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (LOGS, _DECISIONS)
+    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (LOGS, HANDBOOK, _DECISIONS)
