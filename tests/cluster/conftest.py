@@ -93,7 +93,7 @@ def server() -> Iterator[PrometheusServer]:
 @pytest.fixture(scope="module")
 def asking(installed: Installation, server: PrometheusServer) -> Iterator[OperatorProcess]:
     """An operator of the module's own that may ask this Prometheus."""
-    with installed.alone(prometheus_addresses=server.url) as process:
+    with installed.alone(prometheus_addresses=server.url, kpi_step="1") as process:
         yield process
 
 

@@ -155,3 +155,31 @@ def test_an_agent_that_is_suspended_is_not_measured_and_does_not_drift(ward: War
     assert ward.writes(mark) == []
     assert "drift" not in ward.get("triage")["status"]
     assert json.dumps(states(ward)) == json.dumps({1: "Stable"})
+
+
+def test_what_was_measured_of_it_last_is_in_its_archive(ward: Ward) -> None:
+    ward.measured(r1="0.10")
+    ward.watched()
+    ward.until_asked(1)
+    uid = ward.get("triage")["metadata"]["uid"]
+    ward.dismiss("triage")
+    ward.until_gone("triage")
+    archive = ward.installed.archive
+    assert archive.verified(uid)["notCaptured"] == []
+    (line,) = archive.archived(uid)["kpis.jsonl"].splitlines()
+    told = json.loads(line)
+    assert told["query"] == f'wrong{{namespace="{ward.namespace}",revision="1"}}'
+    assert told["name"] == "drift"
+    assert "0.1" in {value for _, value in told["values"]}
+
+
+def test_a_prometheus_that_is_away_keeps_nobody(ward: Ward) -> None:
+    ward.measured(r1="0.10")
+    ward.watched()
+    uid = ward.get("triage")["metadata"]["uid"]
+    with ward.server.down():
+        ward.dismiss("triage")
+        ward.until_gone("triage")
+    (gap,) = ward.installed.archive.verified(uid)["notCaptured"]
+    assert (gap["path"], gap["reason"]) == ("kpis.jsonl", "Unreachable")
+    assert "1 of 1 series, drift" in gap["message"]

@@ -20,6 +20,7 @@ class Capture(StrEnum):
     LOGS = "Logs"
     MEMORY = "Memory"
     HANDBOOK = "Handbook"
+    KPIS = "KPIs"
 
 
 class ArchiveStatus(Model):
@@ -38,8 +39,8 @@ class ArchiveStatus(Model):
     captured: Annotated[
         tuple[Capture, ...],
         described(
-            "What was captured, as far as it could be: Logs of its containers, before its pods went, and its Handbook; "
-            "after that its Memory, the volume.",
+            "What was captured, as far as it could be: Logs of its containers, before its pods went; after that its "
+            "Memory, the volume, its Handbook, and its KPIs.",
             max_length=8,
             json_schema_extra=AS_SET,
         ),

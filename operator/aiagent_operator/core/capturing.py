@@ -38,11 +38,13 @@ def due(o: Observed) -> frozenset[Capture]:
     return frozenset() if o.journal is None else frozenset({Capture.LOGS} - _done(o))
 
 
-def rest(o: Observed) -> frozenset[Capture]:
-    """What is to be captured once its pods are gone, before its handbook goes."""
+def rest(o: Observed, *, kpis: bool) -> frozenset[Capture]:
+    """What is to be captured once its pods are gone, before its handbook goes. `kpis`: it has series."""
     if o.journal is None or (o.agent.status.get("archive") or {}).get("completed"):
         return frozenset()
     wanted = {Capture.HANDBOOK} if handbooks(o) else set()
+    if kpis:
+        wanted.add(Capture.KPIS)
     return frozenset(wanted - _done(o))
 
 
@@ -133,6 +135,12 @@ def gaps(missed: Sequence[Missed], *, terminating: bool) -> tuple[Gap, ...]:
         missed = (
             Missed(layout.LOGS, missed[0].reason, f"{len(missed)} logs, {names}; of the first: {missed[0].text}"),
         )
-    reason = GapReason.NAMESPACE_TERMINATING if terminating else None
-    found = {each.path: manifest.gap(each.path, reason or each.reason, each.text) for each in missed}
+    # Prometheus goes with no namespace.
+    lost = {each.path for each in missed if terminating and layout.KPIS not in each.path}
+    found = {
+        each.path: manifest.gap(
+            each.path, GapReason.NAMESPACE_TERMINATING if each.path in lost else each.reason, each.text
+        )
+        for each in missed
+    }
     return tuple(found[path] for path in sorted(found))

@@ -17,7 +17,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.archive import Mode
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import capturing, leaving, memories, retired, texts, workload
+from aiagent_operator.core import capturing, kpis, leaving, memories, retired, texts, workload
 from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.children import role
 from aiagent_operator.core.leaving import Leave
@@ -33,7 +33,7 @@ _PODS = (*_WORK, ChildKind.JOB)
 # Seconds between two looks at the pods of an agent that ends its work.
 _POLL: Final = 3.0
 _READING: Final = "reading what its pods have logged before they go"
-_ARCHIVING: Final = "putting its handbook into the archive before it goes"
+_ARCHIVING: Final = "putting its handbook and its KPI series into the archive"
 
 
 def decide(o: Observed) -> Plan:
@@ -107,7 +107,7 @@ class _Departure:
             return self._step(roles, "removing: waiting for Roles, work and runs to be gone", self._end_work(roles))
         if (memory := memories.decide(o)) is not None:
             return replace(memory, status=self._status())
-        if due := capturing.rest(o):
+        if due := capturing.rest(o, kpis=bool(kpis.series(o))):
             return self._waiting(f"Its rights have ended; {_ARCHIVING}", plan=Plan(capture=due))
         kept = _records(o)
         if rest := [key for key in o.children if key not in kept]:

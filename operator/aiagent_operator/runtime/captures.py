@@ -12,21 +12,26 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
-from aiagent_operator.core import capturing
+from aiagent_operator.core import capturing, kpis
 from aiagent_operator.core.archive import index, layout
+from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.capturing import Missed
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
-from aiagent_operator.runtime.archive.errors import StoreError
+from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.gather import NotYetSeenError
+from aiagent_operator.runtime.kpis import Kpis
+from aiagent_operator.runtime.prometheus import Prometheus
 from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.settings import Settings
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
 
 log = logging.getLogger(__name__)
@@ -38,7 +43,7 @@ READ: Final = 4
 """Logs that are on their way into a store at the same time: each has some parts of an upload in memory."""
 
 # Where in the archive each of what is captured here is.
-_PATHS: Final = {Capture.LOGS: layout.LOGS, Capture.HANDBOOK: layout.HANDBOOK}
+_PATHS: Final = {Capture.LOGS: layout.LOGS, Capture.HANDBOOK: layout.HANDBOOK, Capture.KPIS: layout.KPIS}
 # Seconds until another try, doubled with each.
 _FIRST, _LONGEST = 1.0, 15.0
 
@@ -55,6 +60,7 @@ class _Wanted:
     agent: AgentIdentity
     what: frozenset[Capture]
     handbooks: Mapping[str, str]
+    series: Kpis
     ends: float
     terminating: bool
     pause: float = _FIRST
@@ -63,21 +69,23 @@ class _Wanted:
 class Captures:
     """What is to be captured, and those who do it: `work` is to be run several times, until cancelled."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what it works with, each thing of its own type
         self,
         api: Api,
         store: Store,
         queue: WorkQueue[Key],
         statuses: AgentStatusWriter,
-        *,
-        namespace: str,
-        seconds: float,
-        logs: bool,
+        settings: Settings,
+        prometheus: Prometheus,
     ) -> None:
-        """`namespace` is the operator's own, `seconds` the most that an agent's work waits, from its deletion;
-        `logs`: they are wanted."""
+        """`prometheus` is asked for KPI series."""
         self._api, self._store, self._queue, self._statuses = api, store, queue, statuses
-        self._namespace, self._seconds, self._logs = namespace, seconds, logs
+        self._settings, self._prometheus = settings, prometheus
+        self._namespace, self._seconds, self._logs = (
+            settings.namespace,
+            settings.capture_deadline,
+            settings.archive_logs,
+        )
         self._wanted: dict[AgentKey, _Wanted] = {}
         self._ready: asyncio.Queue[_Wanted] = asyncio.Queue()
         self._reading = asyncio.Semaphore(READ)
@@ -89,7 +97,11 @@ class Captures:
             self._wanted.pop(key, None)
         elif known is None or known.agent != o.identity or known.what != what:
             ends = time.monotonic() + capturing.left(o, self._seconds)
-            self._wanted[key] = wanted = _Wanted(key, o.identity, what, capturing.handbooks(o), ends, o.terminating)
+            born = datetime.fromisoformat(o.agent.metadata.creation_timestamp or o.time)
+            chosen = self._settings
+            series = Kpis(o.identity, kpis.series(o), born, length=chosen.kpi_period, step=chosen.kpi_step)
+            books = capturing.handbooks(o)
+            self._wanted[key] = wanted = _Wanted(key, o.identity, what, books, series, ends, o.terminating)
             self._ready.put_nowait(wanted)
         else:
             known.terminating = o.terminating
@@ -148,7 +160,8 @@ class Captures:
             return _away(wanted, keeper if isinstance(keeper, str) else keeper.problem)
         try:
             logs = await self._taken(wanted, keeper.store) if Capture.LOGS in wanted.what else ()
-            return (*logs, *(await self._told(wanted, keeper.store) if Capture.HANDBOOK in wanted.what else ()))
+            told = await self._told(wanted, keeper.store) if Capture.HANDBOOK in wanted.what else ()
+            return (*logs, *told, *(await self._measured(wanted, keeper.store) if Capture.KPIS in wanted.what else ()))
         except StoreError as error:
             keeper.failed(error)
             return _away(wanted, str(error))
@@ -171,6 +184,14 @@ class Captures:
 
         reader = handbooks.Handbooks(self._api, self._namespace, store, wanted.agent)
         return await reader.take(wanted.handbooks, self._left(wanted))
+
+    async def _measured(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
+        # The last try is this one, where its time may be over with it.
+        last = wanted.terminating or wanted.ends - time.monotonic() <= capturing.LEAST
+        try:
+            return await wanted.series.take(self._prometheus, store, capturing.LEAST, last=last)
+        except (ArchiveError, DisputedError) as error:
+            return (Missed(layout.KPIS, GapReason.UNREADABLE, str(error)),)
 
     def _left(self, wanted: _Wanted) -> float:
         return max(capturing.LEAST, 0.0 if wanted.terminating else wanted.ends - time.monotonic())

@@ -51,15 +51,7 @@ class Controller:
     ) -> None:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
-        self._captures = Captures(
-            api,
-            store,
-            queue,
-            self._statuses,
-            namespace=settings.namespace,
-            seconds=settings.capture_deadline,
-            logs=settings.archive_logs,
-        )
+        self._captures = Captures(api, store, queue, self._statuses, settings, measuring.prometheus)
         self._agents = AgentReconciler(
             api, store, queue, gatherer, executor, measuring, self._statuses, self._captures, memories
         )

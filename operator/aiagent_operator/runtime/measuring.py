@@ -27,7 +27,7 @@ class Measuring:
     """What is being asked for agents, and the answers that no pass has used yet. `tell` brings a pass about."""
 
     def __init__(self, prometheus: Prometheus, tell: Callable[[AgentKey], None]) -> None:
-        self._prometheus, self._tell = prometheus, tell
+        self.prometheus, self._tell = prometheus, tell
         self._tasks: dict[AgentKey, dict[str, asyncio.Task[None]]] = {}
         self._answers: dict[AgentKey, dict[AskedFor, Measurement]] = {}
         self._slots: dict[str | None, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
@@ -67,7 +67,7 @@ class Measuring:
 
         async def one(key: AskedFor) -> None:
             metric = metrics[key]
-            found[key] = await self._prometheus.measure(metric, asking.names, address=asking.address)
+            found[key] = await self.prometheus.measure(metric, asking.names, address=asking.address)
 
         metrics = {(asking.uid, metric.name, number): metric for metric, number in asking.metrics}
         found: dict[AskedFor, Measurement] = {}

@@ -1,4 +1,4 @@
-"""Asking a Prometheus: one instant query, one bounded answer.
+"""Asking a Prometheus: one query, one bounded answer.
 
 Nothing is tried again here: whoever judges counts what could not be measured. What the answer means is decided in
 core/evaluation/answer.
@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 import math
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -22,8 +22,9 @@ from aiagent_operator.api.agentevaluation import Measurement
 from aiagent_operator.api.evaluation import Metric
 from aiagent_operator.core.evaluation import answer, measure
 from aiagent_operator.core.evaluation.address import AddressError, chosen, normal
-from aiagent_operator.core.evaluation.answer import Answer, AnswerError
+from aiagent_operator.core.evaluation.answer import Answer, AnswerError, Point
 from aiagent_operator.core.evaluation.query import Names, QueryError, asked
+from aiagent_operator.core.kpis import Period
 from aiagent_operator.core.untrusted import line as shown
 
 MOST_BYTES: Final = 1_048_576
@@ -35,10 +36,15 @@ TIMEOUT: Final = 30.0
 _CHUNK: Final = 65_536
 _LONGEST: Final = 200
 _PATH: Final = "/api/v1/query"
+_RANGE: Final = "/api/v1/query_range"
 
 
 class PrometheusError(Exception):
-    """No answer; the message says why and what to do about it, fit for a status."""
+    """No answer; the message says why and what to do about it, fit for a status. `again`: there may be one later."""
+
+    def __init__(self, message: str, *, again: bool = False) -> None:
+        super().__init__(message)
+        self.again = again
 
 
 class Prometheus:
@@ -110,25 +116,42 @@ class Prometheus:
         proxies that hold authors to the series of their namespace (prom-label-proxy); Prometheus ignores it. Raises
         PrometheusError where there is no answer of its API within the time.
         """
+        return await self._asked(_PATH, {"query": query}, namespace, address)
+
+    async def series(
+        self, query: str, when: Period, *, namespace: str, address: str | None = None
+    ) -> tuple[Point, ...]:
+        """The points of the one series that a PromQL query gives over a time. Otherwise as `query`."""
+        asked_for = {
+            "query": query,
+            "start": f"{when.since.timestamp():.0f}",
+            "end": f"{when.until.timestamp():.0f}",
+            "step": f"{when.step.total_seconds():g}s",
+        }
+        try:
+            return answer.points(await self._asked(_RANGE, asked_for, namespace, address))
+        except AnswerError as error:
+            raise PrometheusError(str(error)) from error
+
+    async def _asked(self, path: str, params: Mapping[str, str], namespace: str, address: str | None) -> Answer:
         try:
             base = chosen(address, self._addresses)
         except AddressError as error:
             raise PrometheusError(str(error)) from error
-        params = {"query": query, "namespace": namespace, "timeout": f"{math.ceil(self._timeout)}s"}
         try:
             async with self._session.get(
-                base + _PATH,
-                params=params,
+                base + path,
+                params={**params, "namespace": namespace, "timeout": f"{math.ceil(self._timeout)}s"},
                 headers=self._authorization(base),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
             ) as response:
                 return _decoded(base, response, await _body(base, response))
         except TimeoutError as error:
-            raise PrometheusError(f"{base} did not answer within {self._timeout:g} s") from error
+            raise PrometheusError(f"{base} did not answer within {self._timeout:g} s", again=True) from error
         except (aiohttp.ClientError, OSError) as error:
             said = shown(str(error), _LONGEST)
-            raise PrometheusError(f"{base} cannot be asked: {type(error).__name__}: {said}") from error
+            raise PrometheusError(f"{base} cannot be asked: {type(error).__name__}: {said}", again=True) from error
 
     def _authorization(self, base: str) -> dict[str, str]:
         if self._token_file is None or not base.startswith("https://"):
@@ -162,7 +185,8 @@ def _decoded(base: str, response: aiohttp.ClientResponse, body: bytes) -> Answer
     if response.content_type != "application/json" or encoding != "identity":
         said = f"{status} with {shown(response.content_type, 60)}" + (" compressed" if encoding != "identity" else "")
         raise PrometheusError(
-            f"{base} answers {said}, not with JSON: is it the address of a Prometheus, with its path?"
+            f"{base} answers {said}, not with JSON: is it the address of a Prometheus, with its path?",
+            again=status >= 500,
         )
     try:
         content: Any = orjson.loads(body)
@@ -173,7 +197,8 @@ def _decoded(base: str, response: aiohttp.ClientResponse, body: bytes) -> Answer
     try:
         found = answer.read(content)
     except AnswerError as error:
-        raise PrometheusError(f"{error} (HTTP {status})" if status != 200 else str(error)) from error
+        text = f"{error} (HTTP {status})" if status != 200 else str(error)
+        raise PrometheusError(text, again=status >= 500) from error
     if status != 200:
         raise PrometheusError(f"{base} answers {status} and success at once: look at what stands before Prometheus")
     return found

@@ -261,6 +261,17 @@ class Settings(BaseSettings):
         "or of the archive store; shorter ends the pods sooner.",
     )
 
+    kpi_period: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
+        default=604_800.0,
+        description="Seconds before its end of which an agent's archive has the KPI series, a week by default: what "
+        "`spec.supervision` and its evaluations ask Prometheus. Longer asks more of Prometheus at once.",
+    )
+    kpi_step: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        default=300.0,
+        description="Seconds between two points of these series, more where a series would have over 10,000. Shorter "
+        "archives more.",
+    )
+
     @field_validator("pod_ip")
     @classmethod
     def _address(cls, value: str) -> str:

@@ -1,4 +1,4 @@
-"""What an answer of Prometheus to an instant query means.
+"""What an answer of Prometheus means.
 
 A measurement is one number. An answer without one is an error, as in Argo Rollouts: it is asked again, and says nothing
 of the revision. Several series are an error too: their order means nothing, so taking the first would be drawing lots.
@@ -16,6 +16,8 @@ from aiagent_operator.core.evaluation import numbers
 from aiagent_operator.core.untrusted import line as shown
 
 _SHOWN = 160
+# Seconds since 1970: the end of the year 9999.
+_LATEST = 253_402_300_800
 
 
 class AnswerError(ValueError):
@@ -73,6 +75,38 @@ def number(answer: Answer) -> Sample:
         what = "a histogram" if isinstance(only, Mapping) and "histogram" in only else "no sample"
         raise AnswerError(f"the answer is {what}, not one number: use a function such as histogram_quantile")
     return Sample(_number(only["value"]), answer.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A number of a series at a time, in seconds since 1970, UTC."""
+
+    at: float
+    value: str
+
+
+def points(answer: Answer) -> tuple[Point, ...]:
+    """The points of the one series that the answer holds, without its labels; none where nothing was there to measure.
+
+    Raises AnswerError.
+    """
+    if answer.kind != "matrix" or not isinstance(answer.result, list):
+        raise AnswerError(f"the answer is a {answer.kind}, not a series")
+    if len(answer.result) > 1:
+        raise AnswerError(
+            f"the answer has {len(answer.result)} series, not one: put sum, max or another aggregation around it"
+        )
+    found = answer.result[0] if answer.result else {"values": []}
+    if not isinstance(found, Mapping) or not isinstance(found.get("values"), list):
+        raise AnswerError("the answer has no series of numbers: use a function such as histogram_quantile")
+    return tuple(Point(_at(pair), numbers.written(_number(pair))) for pair in found["values"])
+
+
+def _at(pair: Any) -> float:
+    at = pair[0] if isinstance(pair, list) and pair else None
+    if isinstance(at, int | float) and not isinstance(at, bool) and 0 <= at < _LATEST:
+        return at
+    raise AnswerError(f"the answer has the sample {_text(pair)}, which is no time and number")
 
 
 def _number(pair: Any) -> Decimal:
