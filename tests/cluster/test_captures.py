@@ -4,8 +4,7 @@ import base64
 
 import pytest
 
-from aiagent_operator.api.archive import Encryption
-from aiagent_operator.core.archive import archivekey, index, layout, payload
+from aiagent_operator.core.archive import archivekey, index
 from aiagent_operator.core.objects import AgentIdentity
 from support import agents, chart
 from support.agents import permission
@@ -31,19 +30,9 @@ def key_of(admin: Kube, agent: AgentIdentity) -> str | None:
     return base64.b64decode(secret["data"]["identity"]).decode() if secret else None
 
 
-def logs(archive: ArchiveFolder, agent: AgentIdentity, manifest: Object, key: str) -> dict[str, bytes]:
-    """The logs of the archive in the clear, by their paths without attempts."""
-    files, found = archive.archived(agent.uid), {}
-    for item in manifest["items"]:
-        if not layout.is_payload(item["path"]):
-            continue
-        assert item["personal"]
-        if item["path"].startswith("handbook/"):
-            continue
-        clear = bytearray()
-        payload.decrypt([files[item["path"]]], clear.extend, key, Encryption.model_validate(item["encrypted"]))
-        found[layout.item(item["path"])] = bytes(clear)
-    return found
+def logs(archive: ArchiveFolder, agent: AgentIdentity, admin: Kube) -> dict[str, bytes]:
+    """The logs of the archive in the clear."""
+    return {path: data for path, data in archive.personal(agent, admin).items() if path.startswith("logs/")}
 
 
 def pods_of(place: Workplace, uid: str) -> list[Object]:
@@ -71,7 +60,7 @@ def test_what_its_pods_have_logged_is_in_its_archive_and_opens_with_its_key(
     assert manifest["notCaptured"] == []
     key = key_of(place.admin, agent)
     assert key is not None
-    assert logs(archive, agent, manifest, key) == {f"logs/{pod}/app.log": SAID for pod in pods}
+    assert logs(archive, agent, place.admin) == {f"logs/{pod}/app.log": SAID for pod in pods}
     # Nothing of it is anywhere in the clear.
     everything = [path for path in archive.path.rglob("*") if path.is_file()]
     words = LOG[0].text.encode()
@@ -88,9 +77,9 @@ def test_pods_of_an_adopted_workload_have_their_logs_read_before_it_is_given_bac
     agent, pods = employed(place, workload=agents.target("desk"))
     place.dismiss("triage")
     place.until_gone("triage")
-    manifest, key = archive.verified(agent.uid), key_of(place.admin, agent)
+    key = key_of(place.admin, agent)
     assert key is not None
-    assert logs(archive, agent, manifest, key).keys() >= {f"logs/{pod}/app.log" for pod in pods}
+    assert logs(archive, agent, place.admin).keys() >= {f"logs/{pod}/app.log" for pod in pods}
     assert pods
 
 
@@ -158,7 +147,7 @@ def test_a_kubelet_that_comes_back_in_time_costs_nothing(
     manifest, key = archive.verified(agent.uid), key_of(place.admin, agent)
     assert key is not None
     assert manifest["notCaptured"] == []
-    assert logs(archive, agent, manifest, key).keys() == {f"logs/{pod}/app.log" for pod in pods}
+    assert logs(archive, agent, place.admin).keys() == {f"logs/{pod}/app.log" for pod in pods}
 
 
 def test_a_store_that_is_away_keeps_pods_for_a_while_only(
@@ -200,21 +189,18 @@ def test_of_one_that_leaves_by_plan_they_are_read_before_its_pods_are_told_to_en
     assert key is not None
     assert manifest["mode"] == "Planned"
     assert manifest["notCaptured"] == []
-    assert logs(archive, agent, manifest, key).keys() == {f"logs/{pod}/app.log" for pod in pods}
+    assert logs(archive, agent, place.admin).keys() == {f"logs/{pod}/app.log" for pod in pods}
 
 
 TOLD = "Answer Ada Lovelace, who owns account 4711, first."
 
 
-def handbooks(archive: ArchiveFolder, agent: AgentIdentity, key: str) -> dict[str, list[str]]:
+def handbooks(archive: ArchiveFolder, agent: AgentIdentity, admin: Kube) -> dict[str, list[str]]:
     """What its handbooks say, in the clear, by the names of their files."""
-    files, found = archive.archived(agent.uid), dict[str, list[str]]()
-    for item in archive.verified(agent.uid)["items"]:
-        if item["path"].startswith("handbook/"):
-            assert item["personal"]
-            clear = bytearray()
-            payload.decrypt([files[item["path"]]], clear.extend, key, Encryption.model_validate(item["encrypted"]))
-            found.setdefault(layout.item(item["path"]).rpartition("/")[2], []).append(clear.decode())
+    found: dict[str, list[str]] = {}
+    for path, data in archive.personal(agent, admin).items():
+        if path.startswith("handbook/"):
+            found.setdefault(path.rpartition("/")[2], []).append(data.decode())
     return found
 
 
@@ -250,7 +236,7 @@ def test_what_it_was_told_to_do_is_in_its_archive_and_nowhere_in_the_clear(
     manifest, key = archive.verified(agent.uid), key_of(place.admin, agent)
     assert key is not None
     assert manifest["notCaptured"] == []
-    found = handbooks(archive, agent, key)
+    found = handbooks(archive, agent, place.admin)
     assert sorted(found["instructions.md"]) == [TOLD, f"{TOLD} Twice."]
     assert all('"purpose"' in text for text in found["handbook.json"])
     everything = [path for path in (archive.path / "archives" / agent.uid).rglob("*") if path.is_file()]
@@ -264,8 +250,8 @@ def test_a_handbook_waits_for_the_store(vacant: Workplace, installed: Installati
         operator.until_idle()
         with archive.away():
             place.dismiss("triage")
-            place.until_reason("triage", "Ready", "Offboarding", "putting its handbook into the archive")
+            place.until_reason("triage", "Ready", "Offboarding", "putting its handbook")
         place.until_gone("triage")
     key = key_of(place.admin, agent)
     assert key is not None
-    assert handbooks(archive, agent, key)["instructions.md"] == [TOLD]
+    assert handbooks(archive, agent, place.admin)["instructions.md"] == [TOLD]

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import orjson
 import pytest
 
+from aiagent_operator.core.objects import AgentIdentity
 from support import agents
 from support.agents import permission
 from support.kube import Object
@@ -96,6 +98,22 @@ def test_a_new_agent_has_no_right_and_no_pod_before_it_has_passed(bench: Bench) 
     assert bench.evaluations()["triage-1-live"]["status"]["phase"] == "Inconclusive", (
         "it was ended, and stays on record"
     )
+
+
+def test_what_waits_for_a_person_when_its_agent_goes_is_in_the_archive(bench: Bench) -> None:
+    bench.measured(r1="0.01", r2="NaN")
+    bench.gated()
+    bench.until_serves(1)
+    bench.change("triage", handbook=BRIEF)
+    agent = bench.until_reason("triage", "Ready", "EvaluationInconclusive", "waits for a person")
+    bench.dismiss("triage")
+    bench.until_gone("triage")
+    identity = AgentIdentity(bench.namespace, "triage", agent["metadata"]["uid"])
+    found = bench.installed.archive.personal(identity, bench.admin)
+    (entry,) = map(orjson.loads, found["escalations.jsonl"].splitlines())
+    assert {name: entry[name] for name in ("kind", "evaluation", "phase", "revision")} == {
+        "kind": "Evaluation", "evaluation": "triage-2-live", "phase": "Inconclusive", "revision": 2
+    }  # fmt: skip
 
 
 def test_what_is_no_number_waits_for_a_person(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """An archive store of a test's own: a directory, the file that describes it, and the journals in it."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any
 import orjson
 import yaml
 
-from aiagent_operator.core.archive import layout
+from aiagent_operator.api.archive import Encryption
+from aiagent_operator.core.archive import archivekey, layout, payload
 from aiagent_operator.core.archive.verify import verify
 from aiagent_operator.core.journal import chain
+from aiagent_operator.core.objects import AgentIdentity
+from support import chart
 from support.archives import ED25519, KEYS, pem
-from support.kube import Object
+from support.kube import Kube, Object
 
 
 class ArchiveFolder:
@@ -58,6 +62,20 @@ class ArchiveFolder:
         assert bool(report.signed_by) is certified
         manifest: Object = orjson.loads(files[layout.MANIFEST])
         return manifest
+
+    def personal(self, agent: AgentIdentity, admin: Kube) -> dict[str, bytes]:
+        """The personal items of the agent's archive in the clear, by their paths without attempts: with its key, which
+        an administrator may read."""
+        secret = admin.get("v1", "secrets", archivekey.name(agent), namespace=chart.NAMESPACE)
+        key = base64.b64decode(secret["data"]["identity"]).decode()
+        files, found = self.archived(agent.uid), dict[str, bytes]()
+        for item in self.verified(agent.uid)["items"]:
+            assert item["personal"] is layout.is_payload(item["path"])
+            if item["personal"]:
+                clear = bytearray()
+                payload.decrypt([files[item["path"]]], clear.extend, key, Encryption.model_validate(item["encrypted"]))
+                found[layout.item(item["path"])] = bytes(clear)
+        return found
 
     def entries(self, uid: str) -> list[tuple[str, bytes]]:
         """The records of an agent as they are stored, with their paths, in their order."""

@@ -21,6 +21,7 @@ class Capture(StrEnum):
     MEMORY = "Memory"
     HANDBOOK = "Handbook"
     KPIS = "KPIs"
+    ESCALATIONS = "Escalations"
 
 
 class ArchiveStatus(Model):
@@ -40,7 +41,7 @@ class ArchiveStatus(Model):
         tuple[Capture, ...],
         described(
             "What was captured, as far as it could be: Logs of its containers, before its pods went; after that its "
-            "Memory, the volume, its Handbook, and its KPIs.",
+            "Memory, the volume, its Handbook, its KPIs, and open Escalations.",
             max_length=8,
             json_schema_extra=AS_SET,
         ),

@@ -5,7 +5,7 @@ Its rights have ended by then, so it waits for a while only: what could not be h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,14 +38,12 @@ def due(o: Observed) -> frozenset[Capture]:
     return frozenset() if o.journal is None else frozenset({Capture.LOGS} - _done(o))
 
 
-def rest(o: Observed, *, kpis: bool) -> frozenset[Capture]:
-    """What is to be captured once its pods are gone, before its handbook goes. `kpis`: it has series."""
+def rest(o: Observed, more: Set[Capture]) -> frozenset[Capture]:
+    """What is to be captured once its pods are gone, before its handbook goes. `more`: what else there is of it."""
     if o.journal is None or (o.agent.status.get("archive") or {}).get("completed"):
         return frozenset()
     wanted = {Capture.HANDBOOK} if handbooks(o) else set()
-    if kpis:
-        wanted.add(Capture.KPIS)
-    return frozenset(wanted - _done(o))
+    return frozenset((wanted | more) - _done(o))
 
 
 def _done(o: Observed) -> frozenset[str]:
@@ -135,8 +133,8 @@ def gaps(missed: Sequence[Missed], *, terminating: bool) -> tuple[Gap, ...]:
         missed = (
             Missed(layout.LOGS, missed[0].reason, f"{len(missed)} logs, {names}; of the first: {missed[0].text}"),
         )
-    # Prometheus goes with no namespace.
-    lost = {each.path for each in missed if terminating and layout.KPIS not in each.path}
+    # What else there is goes with no namespace.
+    lost = {each.path for each in missed if terminating and each.path.split("/")[0] in (layout.LOGS, layout.HANDBOOK)}
     found = {
         each.path: manifest.gap(
             each.path, GapReason.NAMESPACE_TERMINATING if each.path in lost else each.reason, each.text

@@ -16,8 +16,9 @@ from typing import Any, Final
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.archive import Mode
+from aiagent_operator.api.archivestatus import Capture
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import capturing, kpis, leaving, memories, retired, texts, workload
+from aiagent_operator.core import capturing, escalations, kpis, leaving, memories, retired, texts, workload
 from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.children import role
 from aiagent_operator.core.leaving import Leave
@@ -33,7 +34,7 @@ _PODS = (*_WORK, ChildKind.JOB)
 # Seconds between two looks at the pods of an agent that ends its work.
 _POLL: Final = 3.0
 _READING: Final = "reading what its pods have logged before they go"
-_ARCHIVING: Final = "putting its handbook and its KPI series into the archive"
+_ARCHIVING: Final = "putting its handbook, KPI series and open escalations into the archive"
 
 
 def decide(o: Observed) -> Plan:
@@ -107,7 +108,7 @@ class _Departure:
             return self._step(roles, "removing: waiting for Roles, work and runs to be gone", self._end_work(roles))
         if (memory := memories.decide(o)) is not None:
             return replace(memory, status=self._status())
-        if due := capturing.rest(o, kpis=bool(kpis.series(o))):
+        if due := capturing.rest(o, _more(o)):
             return self._waiting(f"Its rights have ended; {_ARCHIVING}", plan=Plan(capture=due))
         kept = _records(o)
         if rest := [key for key in o.children if key not in kept]:
@@ -180,6 +181,12 @@ class _Departure:
         if ended and o.journal is not None:
             steps[Step.ARCHIVE] = ""
         return steps
+
+
+def _more(o: Observed) -> frozenset[Capture]:
+    """What there is of it to be captured, beside its logs and its handbook."""
+    found = {Capture.KPIS: kpis.series(o), Capture.ESCALATIONS: escalations.waiting(o)}
+    return frozenset(capture for capture, what in found.items() if what)
 
 
 def _archived(o: Observed) -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 
 from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
-from aiagent_operator.core import capturing, kpis
+from aiagent_operator.core import capturing, escalations, kpis
 from aiagent_operator.core.archive import index, layout
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.capturing import Missed
@@ -43,7 +43,12 @@ READ: Final = 4
 """Logs that are on their way into a store at the same time: each has some parts of an upload in memory."""
 
 # Where in the archive each of what is captured here is.
-_PATHS: Final = {Capture.LOGS: layout.LOGS, Capture.HANDBOOK: layout.HANDBOOK, Capture.KPIS: layout.KPIS}
+_PATHS: Final = {
+    Capture.LOGS: layout.LOGS,
+    Capture.HANDBOOK: layout.HANDBOOK,
+    Capture.KPIS: layout.KPIS,
+    Capture.ESCALATIONS: layout.ESCALATIONS,
+}
 # Seconds until another try, doubled with each.
 _FIRST, _LONGEST = 1.0, 15.0
 
@@ -61,6 +66,7 @@ class _Wanted:
     what: frozenset[Capture]
     handbooks: Mapping[str, str]
     series: Kpis
+    escalations: bytes
     ends: float
     terminating: bool
     pause: float = _FIRST
@@ -101,7 +107,8 @@ class Captures:
             chosen = self._settings
             series = Kpis(o.identity, kpis.series(o), born, length=chosen.kpi_period, step=chosen.kpi_step)
             books = capturing.handbooks(o)
-            self._wanted[key] = wanted = _Wanted(key, o.identity, what, books, series, ends, o.terminating)
+            waiting = escalations.lines(escalations.waiting(o))
+            self._wanted[key] = wanted = _Wanted(key, o.identity, what, books, series, waiting, ends, o.terminating)
             self._ready.put_nowait(wanted)
         else:
             known.terminating = o.terminating
@@ -160,7 +167,7 @@ class Captures:
             return _away(wanted, keeper if isinstance(keeper, str) else keeper.problem)
         try:
             logs = await self._taken(wanted, keeper.store) if Capture.LOGS in wanted.what else ()
-            told = await self._told(wanted, keeper.store) if Capture.HANDBOOK in wanted.what else ()
+            told = await self._told(wanted, keeper.store)
             return (*logs, *told, *(await self._measured(wanted, keeper.store) if Capture.KPIS in wanted.what else ()))
         except StoreError as error:
             keeper.failed(error)
@@ -180,10 +187,15 @@ class Captures:
         return taken.missed
 
     async def _told(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
-        from aiagent_operator.runtime import handbooks  # noqa: PLC0415 - it encrypts, too
+        from aiagent_operator.runtime import personaltexts  # noqa: PLC0415 - it encrypts, too
 
-        reader = handbooks.Handbooks(self._api, self._namespace, store, wanted.agent)
-        return await reader.take(wanted.handbooks, self._left(wanted))
+        reader = personaltexts.PersonalTexts(self._api, self._namespace, store, wanted.agent)
+        missed: tuple[Missed, ...] = ()
+        if Capture.HANDBOOK in wanted.what:
+            missed = await reader.handbooks(wanted.handbooks, self._left(wanted))
+        if Capture.ESCALATIONS in wanted.what:
+            missed += await reader.text(layout.ESCALATIONS, wanted.escalations, self._left(wanted))
+        return missed
 
     async def _measured(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
         # The last try is this one, where its time may be over with it.
