@@ -255,3 +255,28 @@ def test_a_handbook_waits_for_the_store(vacant: Workplace, installed: Installati
     key = key_of(place.admin, agent)
     assert key is not None
     assert handbooks(archive, agent, place.admin)["instructions.md"] == [TOLD]
+
+
+def test_what_it_has_decided_is_in_its_archive_and_nothing_of_others(place: Workplace, archive: ArchiveFolder) -> None:
+    written = archive.path / "decisions" / place.namespace
+    for name in ("triage", "triage-2"):
+        (written / name).mkdir(parents=True)
+        (written / name / "22.jsonl").write_text(f"{name} has refunded 4711\n")
+    agent, _ = employed(place, retirement={"decisionLog": {"store": archive.name}})
+    place.dismiss("triage")
+    place.until_gone("triage")
+    assert archive.verified(agent.uid)["notCaptured"] == []
+    found = archive.personal(agent, place.admin)
+    assert {path: data for path, data in found.items() if path.startswith("decisions/")} == {
+        "decisions/22.jsonl": b"triage has refunded 4711\n"
+    }
+
+
+def test_a_decision_log_in_a_store_that_nobody_has_described_is_missing(
+    place: Workplace, archive: ArchiveFolder
+) -> None:
+    agent, _ = employed(place, retirement={"decisionLog": {"store": "elsewhere"}})
+    place.dismiss("triage")
+    place.until_gone("triage")
+    (gap,) = archive.verified(agent.uid)["notCaptured"]
+    assert (gap["path"], gap["reason"]) == ("decisions", "NotFound")

@@ -97,6 +97,17 @@ def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Work
     assert place.children(uid) == {}
 
 
+def test_its_role_may_have_it_kept_for_longest(place: Workplace, archive: ArchiveFolder) -> None:
+    role = place.new_role(archive={"retention": "17520h"})
+    new_policy(place, "short", here(place), archive={"retention": "24h"})
+    place.employ("triage", role, permission("refund"), retirement={"retention": "8760h"})
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.dismiss("triage")
+    place.until_gone("triage")
+    retention = archive.verified(uid)["retention"]
+    assert (retention["duration"], retention["sources"]) == ("17520h", [f'AgentRole "{role}"'])
+
+
 def _payload(files: dict[str, bytes]) -> bytes:
     return envelope.verified(files[layout.CERTIFICATE], archives.KEYS, layout.CERTIFICATE).payload
 

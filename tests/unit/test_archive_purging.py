@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aiagent_operator.api.holds import HoldEntry
 from aiagent_operator.core.archive import layout, purging, retention, tombstone, verify, wire
 from aiagent_operator.core.archive.layout import Layout
+from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.archive.tombstone import Destruction
 from aiagent_operator.core.policies.compiled import CompiledPolicy
 from aiagent_operator.runtime.archive.directory import DirectoryStore
@@ -54,6 +55,16 @@ def test_a_hold_keeps_it_whatever_its_retention_says() -> None:
     found = purging.decide(SPEC, {}, (HOLD,), (), None)
     assert found is not None
     assert found.at is None
+
+
+def test_its_role_may_keep_it_longer_and_keeps_it_where_it_cannot_be_read() -> None:
+    later = UNTIL - SEALED + timedelta(hours=1)
+    found = purging.decide(SPEC, {}, (), (), None, role=[Claim('AgentRole "support"', later)])
+    assert found is not None
+    assert (found.at, found.retention.sources) == (UNTIL + timedelta(hours=1), ('AgentRole "support"',))
+    unread = purging.decide(SPEC, {}, (), (), None, role=None)
+    assert unread is not None
+    assert unread.at is None
 
 
 @given(st.lists(st.integers(1, 87_600)))

@@ -16,6 +16,7 @@ from aiagent_operator.api.handbook import Handbook
 from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.api.owners import Function
 from aiagent_operator.api.permissions import Permissions, PolicyRule
+from aiagent_operator.api.retraining import Interval
 
 
 class RoleState(StrEnum):
@@ -102,6 +103,14 @@ class RoleDefaults(Model):
     model: ModelRef | None = described("Model where the agent names none.", default=None)
 
 
+class RoleArchive(Model):
+    """How long archives of the role's agents are kept."""
+
+    retention: Annotated[
+        Interval, described("How long at least, such as 52560h. Of all that ask for something the longest holds.")
+    ]
+
+
 class AgentRoleSpec(Model):
     """Ceilings and defaults of the agents of one role."""
 
@@ -143,6 +152,7 @@ class AgentRoleSpec(Model):
             json_schema_extra=map_by("name", validations=(ENDS,)),
         ),
     ] = ()
+    archive: RoleArchive | None = described("How long archives of its agents are kept.", default=None)
     defaults: RoleDefaults = described("What an agent gets where its spec says nothing.", default=RoleDefaults())
 
 

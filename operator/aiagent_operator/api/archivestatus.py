@@ -22,6 +22,7 @@ class Capture(StrEnum):
     HANDBOOK = "Handbook"
     KPIS = "KPIs"
     ESCALATIONS = "Escalations"
+    DECISIONS = "Decisions"
 
 
 class ArchiveStatus(Model):
@@ -41,7 +42,7 @@ class ArchiveStatus(Model):
         tuple[Capture, ...],
         described(
             "What was captured, as far as it could be: Logs of its containers, before its pods went; after that its "
-            "Memory, the volume, its Handbook, its KPIs, and open Escalations.",
+            "Memory, the volume, its Handbook, its KPIs, open Escalations, and Decisions.",
             max_length=8,
             json_schema_extra=AS_SET,
         ),

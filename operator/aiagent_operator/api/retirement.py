@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from aiagent_operator.api.fields import Model, ObjectName, described
+from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.retraining import Interval, duration
 
 DRAIN: Final = timedelta(minutes=10)
@@ -36,9 +37,22 @@ class Memory(Model):
     )
 
 
+class DecisionLog(Model):
+    """Where the agent writes what it decides."""
+
+    store: Annotated[
+        StoreName,
+        described(
+            "Name of an archive store that the operator is configured with. What lies in it below "
+            "decisions/<namespace>/<name of the agent>/ goes into the archive, encrypted."
+        ),
+    ]
+
+
 class Retirement(Model):
     """What becomes of the agent when it leaves."""
 
+    decision_log: DecisionLog | None = described("Where the agent writes what it decides.", default=None)
     drain_timeout: Annotated[str, duration("0s", "168h")] | None = described(
         "How long it keeps its rights when it leaves by plan, for its pods to end what they have begun; they are asked "
         "to end at once, and the rights end with the last one. Where it is left out, an order Offboard gives 10m, and "
@@ -52,7 +66,7 @@ class Retirement(Model):
         default=None,
     )
     retention: Interval | None = described(
-        "How long its archive is kept at least, such as 52560h. Of all that ask for something (this, the policies that "
-        "select the agent) the longest holds; where nobody does, it is 180 days.",
+        "How long its archive is kept at least, such as 52560h. Of all that ask for something (this, its role, the "
+        "policies that select it) the longest holds; where nobody does, it is 180 days.",
         default=None,
     )

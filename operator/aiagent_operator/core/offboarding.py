@@ -34,7 +34,7 @@ _PODS = (*_WORK, ChildKind.JOB)
 # Seconds between two looks at the pods of an agent that ends its work.
 _POLL: Final = 3.0
 _READING: Final = "reading what its pods have logged before they go"
-_ARCHIVING: Final = "putting its handbook, KPI series and open escalations into the archive"
+_ARCHIVING: Final = "putting its handbook and what else is known of it into the archive"
 
 
 def decide(o: Observed) -> Plan:
@@ -185,7 +185,12 @@ class _Departure:
 
 def _more(o: Observed) -> frozenset[Capture]:
     """What there is of it to be captured, beside its logs and its handbook."""
-    found = {Capture.KPIS: kpis.series(o), Capture.ESCALATIONS: escalations.waiting(o)}
+    retirement = o.agent.spec.retirement
+    found = {
+        Capture.KPIS: kpis.series(o),
+        Capture.ESCALATIONS: escalations.waiting(o),
+        Capture.DECISIONS: retirement and retirement.decision_log,
+    }
     return frozenset(capture for capture, what in found.items() if what)
 
 

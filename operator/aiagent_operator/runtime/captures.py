@@ -48,6 +48,7 @@ _PATHS: Final = {
     Capture.HANDBOOK: layout.HANDBOOK,
     Capture.KPIS: layout.KPIS,
     Capture.ESCALATIONS: layout.ESCALATIONS,
+    Capture.DECISIONS: layout.DECISIONS,
 }
 # Seconds until another try, doubled with each.
 _FIRST, _LONGEST = 1.0, 15.0
@@ -67,6 +68,7 @@ class _Wanted:
     handbooks: Mapping[str, str]
     series: Kpis
     escalations: bytes
+    decisions: str
     ends: float
     terminating: bool
     pause: float = _FIRST
@@ -108,7 +110,9 @@ class Captures:
             series = Kpis(o.identity, kpis.series(o), born, length=chosen.kpi_period, step=chosen.kpi_step)
             books = capturing.handbooks(o)
             waiting = escalations.lines(escalations.waiting(o))
-            self._wanted[key] = wanted = _Wanted(key, o.identity, what, books, series, waiting, ends, o.terminating)
+            log_in = o.agent.spec.retirement.decision_log if o.agent.spec.retirement else None
+            told = (books, series, waiting, log_in.store if log_in else "")
+            self._wanted[key] = wanted = _Wanted(key, o.identity, what, *told, ends, o.terminating)
             self._ready.put_nowait(wanted)
         else:
             known.terminating = o.terminating
@@ -195,7 +199,21 @@ class Captures:
             missed = await reader.handbooks(wanted.handbooks, self._left(wanted))
         if Capture.ESCALATIONS in wanted.what:
             missed += await reader.text(layout.ESCALATIONS, wanted.escalations, self._left(wanted))
+        if Capture.DECISIONS in wanted.what:
+            missed += await self._decided(wanted, store)
         return missed
+
+    async def _decided(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
+        from aiagent_operator.runtime import decisions  # noqa: PLC0415 - it encrypts, too
+
+        archive = self._statuses.journal.archive
+        source = archive.keepers.get(wanted.decisions) if archive else None
+        if source is None:
+            text = f'there is no archive store "{wanted.decisions}", which spec.retirement.decisionLog names'
+            return (Missed(layout.DECISIONS, GapReason.NOT_FOUND, text),)
+        reader = decisions.Decisions(self._api, self._namespace, store, wanted.agent)
+        # It may be large, and keeps nobody from anything: its rights and its pods are gone.
+        return await reader.take(source.store, max(self._left(wanted), self._seconds))
 
     async def _measured(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
         # The last try is this one, where its time may be over with it.

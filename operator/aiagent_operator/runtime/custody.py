@@ -15,8 +15,9 @@ from typing import Any, Final
 from aiagent_operator.api.agentarchive import ArchivePhase, Verification
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import texts
-from aiagent_operator.core.archive import holding, purging, upkeep
+from aiagent_operator.core.archive import holding, purging, retention, upkeep
 from aiagent_operator.core.archive.purging import Purge
+from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.archive.upkeep import Altered, Found, Unread, Whole
 from aiagent_operator.runtime import looking, metrics, paths, report
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
@@ -128,7 +129,15 @@ class Custodian:
         home = self._store.namespaces.get(record.namespace)
         policies = [each.compiled for each in self._store.policies.records.values()]
         holds = holding.read(record.status, record.name).holds
-        return purging.decide(record.spec, record.status, holds, policies, home.labels if home else None)
+        labels, role = home.labels if home else None, self._role(record.spec["agent"]["role"])
+        return purging.decide(record.spec, record.status, holds, policies, labels, role=role)
+
+    def _role(self, name: str) -> tuple[Claim, ...] | None:
+        """What the role asks for where it is still there; None where it cannot be read."""
+        record = self._store.roles.get(name)
+        if record is None:
+            return ()
+        return retention.role(name, record.compiled.role.spec) if record.compiled else None
 
     def _purge_at(self, record: ArchiveRecord) -> datetime:
         """When it is to be purged; never without the setting, whatever its status says."""

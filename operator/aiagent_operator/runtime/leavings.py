@@ -11,7 +11,7 @@ from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReaso
 from aiagent_operator.api.decommission import MOST_RIGHTS
 from aiagent_operator.api.durations import DurationError, parse
 from aiagent_operator.core import capturing
-from aiagent_operator.core.archive import contents, held, index, layout, manifest
+from aiagent_operator.core.archive import contents, held, index, layout, manifest, retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Kept, Layout
@@ -181,6 +181,8 @@ def _claims(raw: Manifest, o: Observed) -> tuple[Claim, ...]:
             claims.append(Claim(source, parse(str(own), source)))
         except DurationError as error:
             raise ArchiveError(str(error)) from error
+    if o.role is not None:
+        claims += retention.role(o.role.name, o.role.role.spec)
     if (asked := o.policies.retention) is not None:
         claims += [Claim(str(source), asked.value) for source in asked.sources]
     return tuple(claims)

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from aiagent_operator.core.archive.errors import PathError
 from aiagent_operator.core.archive.names import check_path, part
+from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.strict_json import quoted
 
 ROOT: Final = "archives"
@@ -25,6 +26,7 @@ MEMORY: Final = "memory.tar"
 ESCALATIONS: Final = "escalations.jsonl"
 LOGS: Final = "logs"
 HANDBOOK: Final = "handbook"
+DECISIONS: Final = "decisions"
 ACTIONS: Final = "actions"
 
 SUMS: Final = "sha256sums"
@@ -47,7 +49,6 @@ ENCRYPTED: Final = ".age"
 
 _ATTEMPT: Final = re.compile(r"[0-9a-f]{32}")
 _, _EVALUATIONS, _REVISIONS = RECORDS
-_DECISIONS: Final = "decisions"
 _MOST_REVISIONS: Final = 2**31 - 1
 _MEDIA_TYPES: Final = {
     ".json": "application/json",
@@ -171,7 +172,12 @@ def decision(name: str) -> str:
 
     It is one part, in which slashes are written `_2f`: an object store may have both `a` and `a/b`, a directory not.
     """
-    return f"{_DECISIONS}/{part(name)}"
+    return f"{DECISIONS}/{part(name)}"
+
+
+def decisions_of(agent: AgentIdentity) -> str:
+    """Where in a store the decision log of an agent at work lies: a folder of its own, which no author chooses."""
+    return f"{DECISIONS}/{agent.namespace}/{agent.name}"
 
 
 def encrypted(path: str) -> str:
@@ -212,4 +218,4 @@ def is_payload(path: str) -> bool:
     has to be encrypted.
     """
     found = item(path)
-    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (LOGS, HANDBOOK, _DECISIONS)
+    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (LOGS, HANDBOOK, DECISIONS)

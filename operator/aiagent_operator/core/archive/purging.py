@@ -41,9 +41,12 @@ def decide(
     holds: Collection[HoldEntry],
     policies: Iterable[CompiledPolicy],
     labels: Mapping[str, str] | None,
+    *,
+    role: Iterable[Claim] | None = (),
 ) -> Purge | None:
     """When the archive may be purged; None where it was, completely. `raw` is the spec of its AgentArchive, `labels`
-    are those of the agent's namespace, None where that is gone.
+    are those of the agent's namespace, None where that is gone. `role`: what its AgentRole asks for now, None where
+    that cannot be read.
 
     What was begun is brought to its end: after the tombstone, a hold comes too late. Raises ArchiveError.
     """
@@ -56,7 +59,7 @@ def decide(
     about = [each for each in policies if each.scope.might(spec.agent.role, labels)]
     claims = [Claim(f'AgentPolicy "{each.name}"', each.retention) for each in about if each.retention is not None]
     sealed = retention.recorded(spec.retention, spec.created)
-    kept = retention.now_asked(sealed, claims)
+    kept = retention.now_asked(sealed, [*claims, *(role or ())])
     begun = status.get("purge") or {}
     if begun.get("completionTime"):
         return None
@@ -64,7 +67,7 @@ def decide(
         # The spec never changes, and a status may have been forged: nothing that was sealed for longer is purged by it.
         start = datetime.fromisoformat(begun["startTime"])
         return Purge(start if start >= sealed.until else None, kept)
-    if any(each.problem for each in about):
+    if role is None or any(each.problem for each in about):
         return Purge(None, kept)
     standing = Standing(spec.path, kept, holding.in_force(holds))
     refused = disposal.permitted(standing, kept.since).refusal(Destroyed.PURGED)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aiagent_operator.api import durations
+from aiagent_operator.api.agentrole import AgentRoleSpec
 from aiagent_operator.api.archive import MOST_SOURCES, RetentionRecord
 from aiagent_operator.core.archive.errors import ArchiveError
 
@@ -27,6 +28,17 @@ class Claim:
 
     source: str
     duration: timedelta
+
+
+def role(name: str, spec: AgentRoleSpec) -> tuple[Claim, ...]:
+    """What an AgentRole asks for. Raises ArchiveError where it is no duration."""
+    if spec.archive is None:
+        return ()
+    source = f'AgentRole "{name}"'
+    try:
+        return (Claim(source, durations.parse(spec.archive.retention, f"{source} spec.archive.retention")),)
+    except durations.DurationError as error:
+        raise ArchiveError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
