@@ -217,7 +217,7 @@ def test_what_it_was_told_to_do_is_in_its_archive_and_nowhere_in_the_clear(
         }
     )
     agent, _ = employed(place, handbook={"instructions": {"inline": TOLD}})
-    reference = {"configMapKeyRef": {"name": "told", "key": "text"}}
+    reference = {"inline": None, "configMapKeyRef": {"name": "told", "key": "text"}}
     place.change("triage", handbook={"instructions": reference})
     place.until_settled("triage")
     # A ConfigMap with its label is no handbook of its.
