@@ -17,6 +17,7 @@ from aiagent_operator.core.archive.contents import missing
 from aiagent_operator.core.archive.errors import KeyFileError
 from aiagent_operator.core.archive.manifest import Stored, gap
 from aiagent_operator.core.capturing import Missed, Source
+from aiagent_operator.core.leaving import irrevocable
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Plan, Room
 from support.agents import permission
@@ -32,8 +33,8 @@ def at_work() -> dict[ObjectKey, Child]:
     return children
 
 
-def leaving(children: dict[ObjectKey, Child], *done: str, archived: bool = True) -> Plan:
-    status = {"archive": {"name": "a", "captured": list(done)}} if done else {}
+def leaving(children: dict[ObjectKey, Child], *done: str, archived: bool = True, **said: str) -> Plan:
+    status = {"archive": {"name": "a", "captured": list(done), **said}} if done else {}
     room = Room(True) if archived else None
     return offboarding.decide(
         observed(permission("refund"), children=children.values(), deleting=True, status=status, journal=room)
@@ -59,8 +60,13 @@ def test_its_handbook_is_captured_once_its_pods_are_gone_and_before_it_goes() ->
     children = {key: child for key, child in at_work().items() if key.kind is not ChildKind.ROLE_BINDING}
     children = after(children, leaving(children, "Logs"))
     children = {key: child for key, child in children.items() if key.kind is not ChildKind.DEPLOYMENT}
-    plan = leaving(children, "Logs")
+    first = leaving(children, "Logs")
+    assert (first.capture, first.writes) == (frozenset(), ())
+    assert first.status["archive"]["captured"] == ["Logs"]
+    assert irrevocable(first.status), "from then on nobody calls it back"
+    plan = leaving(children, "Logs", capturing="2026-01-01T00:00:00Z")
     assert (plan.capture, plan.writes) == (frozenset({Capture.HANDBOOK}), ())
+    assert "archive" not in plan.status
     assert "putting its handbook" in said(plan, "Ready")[2]
     (book,) = [key.name for key in children if key.kind is ChildKind.CONFIG_MAP]
     assert ChildKind.CONFIG_MAP in {write.key.kind for write in leaving(children, "Logs", "Handbook").writes}

@@ -33,7 +33,7 @@ def leaving(children: dict[ObjectKey, Child], **facts: object) -> Observed:
 def test_where_it_is_archived_its_records_stay_until_then() -> None:
     children, seen = employed(*ASKED), []
     while True:
-        o = leaving(children, journal=Room(True), status={"archive": {"name": "a", "captured": ["Logs"]}})
+        o = leaving(children, journal=Room(True), status={"archive": {"name": "a", "captured": ["Handbook", "Logs"]}})
         plan = offboarding.decide(o)
         if not plan.writes:
             break

@@ -52,7 +52,8 @@ class ArchiveStatus(Model):
         described("What of that is missing, and why.", max_length=MOST_GAPS, json_schema_extra=map_by("path")),
     ] = ()
     capturing: Annotated[str, StringConstraints(max_length=64)] | None = described(
-        "Since when its memory is being captured: the deadline counts from then.", default=None
+        "Since when what it leaves is captured, once its work has ended; for its memory the deadline counts from then.",
+        default=None,
     )
     completed: Annotated[str, StringConstraints(max_length=64)] | None = described(
         "When the archive was read back, certified where there is a key, and on record as an AgentArchive: the agent "

@@ -19,6 +19,7 @@ from aiagent_operator.api.archive import Mode
 from aiagent_operator.api.archivestatus import Capture
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import capturing, escalations, kpis, leaving, memories, retired, texts, workload
+from aiagent_operator.core.archive import index
 from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.children import role
 from aiagent_operator.core.leaving import Leave
@@ -33,6 +34,8 @@ _WORK = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
 _PODS = (*_WORK, ChildKind.JOB)
 # Seconds between two looks at the pods of an agent that ends its work.
 _POLL: Final = 3.0
+# Seconds until the next pass, where one has said what it is about to do.
+_SOON: Final = 0.01
 _READING: Final = "reading what its pods have logged before they go"
 _ARCHIVING: Final = "putting its handbook and what else is known of it into the archive"
 
@@ -109,7 +112,7 @@ class _Departure:
         if (memory := memories.decide(o)) is not None:
             return replace(memory, status=self._status())
         if due := capturing.rest(o, _more(o)):
-            return self._waiting(f"Its rights have ended; {_ARCHIVING}", plan=Plan(capture=due))
+            return self._rest(due)
         kept = _records(o)
         if rest := [key for key in o.children if key not in kept]:
             what = "account, handbook and network policy" if kept or o.journal is None else "what is archived"
@@ -121,6 +124,16 @@ class _Departure:
         if found:
             return self._waiting("removing what lost its labels", plan=Plan(writes=tuple(found)), requeue=1.0)
         return self._ended() if _archived(o) else self._proved()
+
+    def _rest(self, due: frozenset[Capture]) -> Plan:
+        """What is captured of it when its work has ended. From then on nobody calls it back: the first that is noted
+        holds, and would not be about what it did later."""
+        text, said = f"Its rights have ended; {_ARCHIVING}", self.o.agent.status.get("archive") or {}
+        if "capturing" in said:
+            return self._waiting(text, plan=Plan(capture=due))
+        first = self._waiting(text, requeue=_SOON)
+        begun = {**said, "name": index.name(self.o.identity), "capturing": self.o.time}
+        return replace(first, status={**first.status, "archive": begun})
 
     def _proved(self) -> Plan:
         """What comes once nothing of the agent's is left but its records."""
