@@ -1,5 +1,7 @@
 """An agent that leaves is archived, read back and certified before it goes; and what happens where that is not so."""
 
+import time
+
 import orjson
 import pytest
 
@@ -153,6 +155,24 @@ def test_a_manifest_of_somebody_elses_is_not_taken_for_its_own(place: Workplace,
     place.touch(place.get("triage"))
     place.until_gone("triage")
     archive.verified(uid)
+
+
+def test_an_order_that_is_over_waits_for_the_store_before_it_is_removed(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with installed.alone(archive_proof_interval="1") as operator:
+        place.employ("triage", place.new_role(), permission("refund"))
+        uid = place.until_ready("triage")["metadata"]["uid"]
+        operator.until_idle()
+        with archive.away():
+            order = place.order("Resume", "go-on", "triage", ttlSecondsAfterFinished=1)["metadata"]["uid"]
+            place.until_ordered("go-on", "Complete", "CarriedOut")
+            time.sleep(3)
+            assert place.is_ordered("go-on", "Complete"), "it is not kept yet"
+        place.admin.wait_gone(agents.API, "agentactions", "go-on", namespace=place.namespace)
+        kept = orjson.loads((archive.path / "records" / uid / "actions" / order / "go-on.json").read_bytes())
+        assert kept["status"]["phase"] == "Complete"
 
 
 def test_while_the_store_is_away_its_records_stay_and_its_rights_do_not(

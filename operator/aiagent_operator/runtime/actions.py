@@ -30,7 +30,7 @@ _PROGRESS_EVERY = 1.0
 # Seconds after which a preview is tried again.
 _PREVIEW_AGAIN = 30.0
 # Seconds after which an order that is over, and could not be kept for the archives of its agents, is tried again.
-_KEEP_AGAIN = 60.0
+_KEEP_AGAIN = 15.0
 
 
 def _at_work(child: Child) -> bool:
