@@ -187,5 +187,5 @@ def example() -> Archived:
         layout.encrypted(layout.log("triage-1-7d9f6c5b8-x2x9q", "app")): (FOLDER / "app.log.age").read_bytes(),
     }
     more = {replace(file, personal=True, encrypted=how): personal[file.path] for file in stored(personal)}
-    gap = manifest.gap("decisions", GapReason.UNREACHABLE, "s3://crm-decisions/triage/: no answer within 10m")
+    gap = manifest.gap("decisions", GapReason.DEADLINE_EXCEEDED, "it could not be copied within 120 s")
     return archived(files, more=more, gaps=(gap,))
