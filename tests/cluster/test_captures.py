@@ -2,6 +2,7 @@
 
 import base64
 
+import orjson
 import pytest
 
 from aiagent_operator.core.archive import archivekey, index
@@ -200,7 +201,8 @@ def handbooks(archive: ArchiveFolder, agent: AgentIdentity, admin: Kube) -> dict
     found: dict[str, list[str]] = {}
     for path, data in archive.personal(agent, admin).items():
         if path.startswith("handbook/"):
-            found.setdefault(path.rpartition("/")[2], []).append(data.decode())
+            for name, text in orjson.loads(data).items():
+                found.setdefault(name, []).append(text)
     return found
 
 

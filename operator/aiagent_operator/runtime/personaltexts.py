@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from typing import Any, Final
 
-from aiagent_operator.api.archive import GapReason
+import orjson
+
+from aiagent_operator.api.archive import Encryption, GapReason
 from aiagent_operator.core.archive import layout
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.capturing import Missed
-from aiagent_operator.core.children import handbook
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey, digest
 from aiagent_operator.runtime import archivekeys, paths
 from aiagent_operator.runtime.archive import captured, personal
 from aiagent_operator.runtime.archive.errors import DisputedError
 from aiagent_operator.runtime.archive.store import Store
 from aiagent_operator.runtime.client import Api, ApiError
+
+_WRITTEN: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
 class PersonalTexts:
@@ -27,6 +30,7 @@ class PersonalTexts:
 
     def __init__(self, api: Api, namespace: str, store: Store, agent: AgentIdentity) -> None:
         self._api, self._namespace, self._store, self._agent = api, namespace, store, agent
+        self._how: Encryption | None = None
 
     async def handbooks(self, wanted: Mapping[str, str], seconds: float) -> tuple[Missed, ...]:
         """Stores and notes what is in these ConfigMaps, by their digests, and says which could not be had in so many
@@ -37,13 +41,10 @@ class PersonalTexts:
             done = await self._done()
             for name, known in wanted.items():
                 found = await self._api.find(paths.item(ObjectKey(ChildKind.CONFIG_MAP, self._agent.namespace, name)))
-                data = (found or {}).get("data") or {}
-                if f"sha256:{digest(data)}" != known:
+                if found is None or f"sha256:{digest(found.get('data'))}" != known:
                     unfit.append(_unfit(name, found))
-                    continue
-                for key in (handbook.INSTRUCTIONS_KEY, handbook.HANDBOOK_KEY):
-                    if key in data and layout.handbook(name, key) not in done:
-                        await self._put(layout.handbook(name, key), data[key].encode())
+                elif (path := layout.handbook(name)) not in done:
+                    await self._put(path, orjson.dumps(found["data"], option=_WRITTEN))
 
         return (*unfit, *await _tried(layout.HANDBOOK, all_of_them(), seconds))
 
@@ -61,8 +62,8 @@ class PersonalTexts:
         return frozenset((*(layout.item(each.path) for each in stored), *(gap.path for gap in gaps)))
 
     async def _put(self, path: str, data: bytes) -> None:
-        how = await archivekeys.encryption(self._api, self._namespace, self._agent)
-        item = await personal.upload(self._store, self._agent, path, personal.whole(data), how)
+        self._how = self._how or await archivekeys.encryption(self._api, self._namespace, self._agent)
+        item = await personal.upload(self._store, self._agent, path, personal.whole(data), self._how)
         await captured.note(self._store, self._agent.uid, item)
 
 

@@ -54,7 +54,6 @@ _MEDIA_TYPES: Final = {
     ".json": "application/json",
     ".jsonl": "application/jsonl",
     ".log": "text/plain",
-    ".md": "text/markdown",
     ".tar": "application/x-tar",
     ENCRYPTED: "application/age",
 }
@@ -152,9 +151,9 @@ def log(pod: str, container: str) -> str:
     return f"{LOGS}/{part(pod)}/{part(container)}.log"
 
 
-def handbook(version: str, key: str = "") -> str:
-    """Path of one part of a handbook that the agent had, or the folder of all; `version` names its ConfigMap."""
-    return f"{HANDBOOK}/{part(version)}" + (f"/{part(key)}" if key else "")
+def handbook(version: str) -> str:
+    """Path of a handbook that the agent had; `version` names its ConfigMap."""
+    return f"{HANDBOOK}/{part(version)}.json"
 
 
 def rest(path: str) -> str:
