@@ -16,17 +16,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 import uvloop
 
+from aiagent_operator.api.archive import Encryption
+from aiagent_operator.core.archive import layout, payload
+from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.runtime import archivekeys
 from aiagent_operator.runtime.archive import bucket as module
-from aiagent_operator.runtime.archive import clients, config, proof, retention
+from aiagent_operator.runtime.archive import captured, clients, config, proof, retention
 from aiagent_operator.runtime.archive.bucket import BucketStore
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.opening import opened
 from aiagent_operator.runtime.archive.store import Put
 from aiagent_operator.runtime.archive.verdict import Lock, Mode
-from support.archive import WRITER, listed, streamed, whole
+from aiagent_operator.runtime.decisions import Decisions
+from support.archive import WRITER, directory, listed, streamed, whole
 from support.localcluster.certs import Authority
 from support.s3server import REGION, S3Server
 from support.storeproxy import Answer, Corrupt, Half, Hang, Headers, Redirect, Reset, StoreProxy, Truncate
@@ -624,3 +630,26 @@ async def test_a_write_is_not_led_elsewhere(broken: BucketStore, proxy: StorePro
     with pytest.raises(StoreError, match="the store answers 307") as caught:
         await broken.create("a", b"x")
     assert caught.value.kind is Kind.MISCONFIGURED
+
+
+async def test_a_decision_log_with_hostile_names_gives_its_own_files_and_no_others(
+    data: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = payload.encryption(payload.new_identity())
+
+    async def given(*_: Any) -> Encryption:
+        return key
+
+    monkeypatch.setattr(archivekeys, "encryption", given)
+    source, agent = bucket_store(data), AgentIdentity("crm", "triage", "uid")
+    own = ("22.jsonl", "2026/11/22.jsonl", "a b", "ü", ".hidden", "$(id)", "x" * 210)
+    others = ("crm/triage-2/22.jsonl", "crm/triage.d/22.jsonl", "crm/22.jsonl", "hr/triage/22.jsonl")
+    for name in (*(f"crm/triage/{each}" for each in own), *others):
+        await obstore.put_async(source._clients.single, f"decisions/{name}", name.encode())
+    store = directory(tmp_path)
+    # Nothing but the key is asked of the API server, and that is given.
+    missed = await Decisions(None, "system", store, agent).take(source, 30)  # type: ignore[arg-type]
+    assert missed == ()
+    stored, gaps = await captured.noted(store, agent.uid)
+    assert gaps == ()
+    assert {layout.item(each.path) for each in stored} == {"decisions/22.jsonl", "decisions/2026_2f11_2f22.jsonl"}
