@@ -193,8 +193,9 @@ triage-image: ## Build the image of the agent in examples/ticket-triage (TRIAGE_
 .PHONY: e2e
 e2e: kind-up triage-image ## End-to-end tests on kind: chart, samples, calls from inside pods, an agent that learns, a gateway
 	@$(BIN)/python -m support.kindcluster load $(TRIAGE_IMAGE)
-	$(call say,Building the gateway that the tests ask (once))
+	$(call say,Building the gateway and the object store that the tests ask (once))
 	@$(BIN)/python -m e2e.gateway
+	@$(BIN)/python -m e2e.objectstore
 	$(call say,Running the end-to-end tests on kind)
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 

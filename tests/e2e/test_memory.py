@@ -1,4 +1,7 @@
-"""On kind: an agent with a memory of a gibibyte leaves, and what it remembered is in its archive, byte for byte."""
+"""On kind: an agent with a memory of a gibibyte leaves, and what it remembered is in its archive, byte for byte.
+
+Once in the directory that the chart makes, once in a bucket of a real S3-compatible store.
+"""
 
 import base64
 import hashlib
@@ -6,7 +9,7 @@ import json
 import subprocess
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +18,8 @@ import pytest
 
 from aiagent_operator.api.archive import Encryption
 from aiagent_operator.core.archive import archivekey, layout, payload
-from e2e.conftest import ARCHIVE, agent, condition, say, wait_ready
+from e2e import objectstore
+from e2e.conftest import ARCHIVE, IMAGE, agent, condition, say, wait_ready
 from e2e.test_install import GRANTABLE, NAMESPACE, ROLE, SLEEP, clerk
 from support import chart
 from support.kindcluster import NAME, on_node
@@ -61,6 +65,35 @@ def ground(kube: Kube, release: None) -> Iterator[None]:
     )
     yield
     on_node("rm", "-rf", MEMORY)
+
+
+@pytest.fixture(params=["local", objectstore.STORE])
+def store(kube: Kube, install: Callable[..., str], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a store for the agents of the test, and of what it is made."""
+    if request.param == "local":
+        yield "local"
+        return
+    settings: Sequence[str] = objectstore.install(kube, IMAGE, tmp_path / "authority")
+    policy: Object = {
+        "apiVersion": "workforce.dev/v1alpha1",
+        "kind": "AgentPolicy",
+        "metadata": {"name": "e2e-vault"},
+        "spec": {
+            "description": "Agents labelled so are archived in the bucket.",
+            "selector": {"agentSelector": {"matchLabels": {"store": objectstore.STORE}}},
+            "archive": {"store": objectstore.STORE},
+        },
+    }
+    install(*settings)
+    kube.apply(policy)
+    yield objectstore.STORE
+    kube.delete("workforce.dev/v1alpha1", "agentpolicies", "e2e-vault")
+    install()
+    objectstore.remove(kube)
+
+
+# Where the node has the files of each store.
+FILES = {"local": ARCHIVE, objectstore.STORE: f"{objectstore.DATA}/data/{objectstore.BUCKET}/{objectstore.PREFIX}"}
 
 
 def remembering(name: str) -> Object:
@@ -109,19 +142,24 @@ def from_node(path: str) -> Iterator[bytes]:
     assert process.returncode == 0, path
 
 
-def test_its_memory_is_in_its_archive_and_the_operators_own_does_not_grow(kube: Kube, tmp_path: Path) -> None:
-    kube.apply(remembering("elder"))
-    uid = wait_ready(kube, NAMESPACE, "elder")["metadata"]["uid"]
+def test_its_memory_is_in_its_archive_and_the_operators_own_does_not_grow(
+    kube: Kube, store: str, tmp_path: Path
+) -> None:
+    name = f"elder-{store}"
+    made = remembering(name)
+    made["metadata"]["labels"] = {"store": store}
+    kube.apply(made)
+    uid = wait_ready(kube, NAMESPACE, name)["metadata"]["uid"]
     with resident(kube) as most:
         wait_for(most, what="the operator's metrics")
         before = most()
         order: Object = {
             "apiVersion": "workforce.dev/v1alpha1",
             "kind": "AgentAction",
-            "metadata": {"name": "elder-leaves", "namespace": NAMESPACE},
+            "metadata": {"name": f"{name}-leaves", "namespace": NAMESPACE},
             "spec": {
                 "action": "Offboard",
-                "agentRef": {"name": "elder"},
+                "agentRef": {"name": name},
                 "offboarding": {"reason": "Replaced"},
                 "requestedBy": kube.whoami(),
                 "reason": "Another one has taken over",
@@ -129,22 +167,24 @@ def test_its_memory_is_in_its_archive_and_the_operators_own_does_not_grow(kube: 
         }
         kube.create(order)
         wait_for(
-            lambda: agent(kube, NAMESPACE, "elder")["status"].get("phase") == "Retired",
+            lambda: agent(kube, NAMESPACE, name)["status"].get("phase") == "Retired",
             what="the agent to have left",
             timeout=300,
-            state=lambda: agent(kube, NAMESPACE, "elder")["status"],
+            state=lambda: agent(kube, NAMESPACE, name)["status"],
         )
         grown = most() - before
     (record,) = [
         found for found in kube.list("workforce.dev/v1alpha1", "agentarchives") if found["spec"]["agent"]["uid"] == uid
     ]
     assert condition(record, "Certified")["status"] == "True", record
-    folder = f"{ARCHIVE}/{record['spec']['path']}"
+    assert record["spec"]["store"] == store
+    folder = f"{FILES[store]}/{record['spec']['path']}"
     manifest = json.loads(on_node("cat", f"{folder}/{layout.MANIFEST}"))
     assert manifest["notCaptured"] == []
     (item,) = [each for each in manifest["items"] if layout.item(each["path"]) == layout.MEMORY]
     assert item["size"] > MEBIBYTES * 2**20
-    say(f"a memory of {MEBIBYTES} MiB archived: the operator took {before} MiB before, and at most {grown} MiB more")
+    took = f"the operator took {before} MiB before, and at most {grown} MiB more"
+    say(f"a memory of {MEBIBYTES} MiB archived in {store}: {took}")
     # It would be as much as the volume, were it held in memory anywhere.
     assert grown < MEBIBYTES // 4
 
@@ -162,3 +202,6 @@ def test_its_memory_is_in_its_archive_and_the_operators_own_does_not_grow(kube: 
                 found[member.name.rpartition("memory/")[2]] = hashlib.file_digest(content, "sha256").hexdigest()
     assert found["index"] == wanted
     assert found["cases/4711"] == hashlib.sha256(b"Ada prefers mail\n").hexdigest()
+    # Who is Retired stays until its author deletes it; the order and the agent go with the store they are in.
+    kube.delete("workforce.dev/v1alpha1", "aiagents", name, namespace=NAMESPACE)
+    kube.wait_gone("workforce.dev/v1alpha1", "aiagents", name, namespace=NAMESPACE)

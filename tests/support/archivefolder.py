@@ -16,12 +16,16 @@ from support.kube import Object
 
 
 class ArchiveFolder:
-    """A directory store by the name `local`; described to an operator by a file."""
+    """A directory store by the name `local`; described to an operator by a file.
 
-    def __init__(self, top: Path, name: str = "local") -> None:
-        self.name, self.path = name, top / name
+    With a `path` it is the folder in which a server keeps the objects of a bucket, by their names.
+    """
+
+    def __init__(self, top: Path, name: str = "local", path: Path | None = None) -> None:
+        self.name, self.path = name, path or top / name
         self._file, self._key = top / "stores.yaml", top / "signing.key"
-        self.path.mkdir(parents=True)
+        self.path.mkdir(parents=True, exist_ok=path is not None)
+        top.mkdir(exist_ok=True)
         self._key.write_bytes(pem(ED25519))
 
     @property

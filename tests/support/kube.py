@@ -213,6 +213,14 @@ class Kube:
         answer: Object = self.raw("DELETE", self.path(api_version, resource, namespace, name), body)
         return answer
 
+    def delete_if_there(self, api_version: str, resource: str, name: str, *, namespace: str | None = None) -> None:
+        """Delete an object; nothing where it is gone."""
+        try:
+            self.delete(api_version, resource, name, namespace=namespace)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
     wait_for = staticmethod(wait_for)
 
     def wait_object(

@@ -6,7 +6,9 @@ Not `support.proxy`: what that answers is the API server's, and it changes the H
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -61,6 +63,13 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Slow:
+    """The store is asked only after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Truncate:
     """So many bytes of the store's answer, and then the connection breaks."""
 
@@ -81,7 +90,7 @@ class Headers:
     headers: dict[str, str]
 
 
-Fault = Answer | Redirect | Reset | Half | Hang | Truncate | Corrupt | Headers
+Fault = Answer | Redirect | Reset | Half | Hang | Slow | Truncate | Corrupt | Headers
 Match = Callable[[str, str], bool]
 
 
@@ -94,7 +103,7 @@ class _Rule:
 
 @dataclass
 class StoreProxy:
-    """To be used in the event loop of the test."""
+    """To be used in the event loop of the test, or by `beside` where the test has none."""
 
     behind: str
     url: str = ""
@@ -146,22 +155,10 @@ class StoreProxy:
         self.requests.append((request.method, request.raw_path))
         self.headers.append(request.headers)
         fault = self._fault(request.method, request.raw_path)
-        match fault:
-            case Hang():
-                await self._ended.wait()
-                return _dropped(request)
-            case Reset(after=False):
-                return _dropped(request)
-            case Half():
-                await self._forward_half(request, body)
-                return _dropped(request)
-            case Redirect():
-                return web.Response(status=307, headers={"Location": fault.location})
-            case Answer(after=False):
-                return fault.response()
-            case Corrupt(sent=True):
-                body = _flipped(body)
-        response = await self._forward(request, body)
+        instead = await self._before(fault, request, body)
+        if instead is not None:
+            return instead
+        response = await self._forward(request, _flipped(body) if fault == Corrupt(sent=True) else body)
         match fault:
             case Reset():
                 return _dropped(request)
@@ -174,6 +171,25 @@ class StoreProxy:
             case Headers():
                 response.headers.update(fault.headers)
         return response
+
+    async def _before(self, fault: Fault | None, request: web.Request, body: bytes) -> web.StreamResponse | None:
+        """What is answered in place of the store; None where the store is asked."""
+        match fault:
+            case Slow():
+                await asyncio.sleep(fault.seconds)
+            case Hang():
+                await self._ended.wait()
+                return _dropped(request)
+            case Reset(after=False):
+                return _dropped(request)
+            case Half():
+                await self._forward_half(request, body)
+                return _dropped(request)
+            case Redirect():
+                return web.Response(status=307, headers={"Location": fault.location})
+            case Answer(after=False):
+                return fault.response()
+        return None
 
     async def _forward_half(self, request: web.Request, body: bytes) -> None:
         url = URL(self.behind)
@@ -198,6 +214,28 @@ class StoreProxy:
             if request.method != "HEAD":
                 answer.pop("Content-Length", None)
             return web.Response(status=upstream.status, headers=answer, body=content)
+
+
+@contextmanager
+def beside(behind: str) -> Iterator[StoreProxy]:
+    """A proxy with an event loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="store-proxy", daemon=True)
+    thread.start()
+
+    async def begun() -> StoreProxy:
+        return await StoreProxy(behind).__aenter__()
+
+    try:
+        proxy = asyncio.run_coroutine_threadsafe(begun(), loop).result(30)
+        try:
+            yield proxy
+        finally:
+            asyncio.run_coroutine_threadsafe(proxy.__aexit__(None, None, None), loop).result(30)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
 
 
 def _kept(headers: CIMultiDict[str] | aiohttp.typedefs.LooseHeaders) -> dict[str, str]:

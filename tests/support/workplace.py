@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from support import agents
-from support.kube import ApiError, Kube, Object, wait_for
+from support.kube import Kube, Object, wait_for
 from support.localcluster.audit import AuditEvent
 from support.operator import GRANTABLE_GROUP, Installation
 
@@ -90,14 +90,7 @@ class Workplace:
         """Ask for the removal of everything; agents first, so that their finalizers meet a working operator."""
         self.installed.vacated.update(name for _, plural, name in self._made if plural == "namespaces")
         for api_version, plural, name in reversed(self._made):
-            self._delete(api_version, plural, name)
-
-    def _delete(self, api_version: str, plural: str, name: str, namespace: str | None = None) -> None:
-        try:
-            self.admin.delete(api_version, plural, name, namespace=namespace)
-        except ApiError as error:
-            if error.status != 404:
-                raise
+            self.admin.delete_if_there(api_version, plural, name)
 
     # Orders -----------------------------------------------------------------------------------------------------------
 
@@ -188,18 +181,7 @@ class Workplace:
         strangers = [
             a["metadata"] for a in self.admin.list(agents.API, "aiagents") if self._id not in a["metadata"]["namespace"]
         ]
-        # A namespace may go before its agents where the API server, just restarted, does not serve their kind yet. What
-        # it leaves can only be deleted while there is such a namespace: policies select by its labels.
-        homes = {meta["namespace"] for meta in strangers}
-        lost = sorted(home for home in homes if self.admin.find("v1", "namespaces", home) is None)
-        for home in lost:
-            self.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
-        for meta in strangers:
-            self._delete(agents.API, "aiagents", meta["name"], meta["namespace"])
-        for meta in strangers:
-            self.admin.wait_gone(agents.API, "aiagents", meta["name"], namespace=meta["namespace"], timeout=120)
-        for home in lost:
-            self._delete("v1", "namespaces", home)
+        self.installed.let_go(strangers)
         wait_for(lambda: not self._ending(), what="the namespaces of earlier tests to be gone", timeout=120)
 
     def _ending(self) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiagent_operator.core.objects import Manifest
 from aiagent_operator.runtime import paths, report
 from aiagent_operator.runtime.archive.errors import DisputedError
@@ -11,14 +13,31 @@ from aiagent_operator.runtime.client import Api, ApiError
 async def on_record(api: Api, body: Manifest, status: Manifest) -> Manifest:
     """The AgentArchive with its status, made where there is none; nothing is written where all is as it should be.
 
+    Where it says already what is known of it, but for when that was read back, it stays: the next look at it will say
+    so. Else each try of an end that is cut off after this would begin with the same write.
+
     Raises DisputedError where one of that name is of another archive, and ApiError.
     """
     name = body["metadata"]["name"]
     there = await api.find(paths.archive(name)) or await _made(api, body)
     check_same(there, body)
-    if patch := report.differences(there.get("status") or {}, status):
+    before = there.get("status") or {}
+    if not _says(before, status) and (patch := report.differences(before, status)):
         there = await report.write(api, paths.archive(name), there["metadata"]["uid"], patch) or there
     return there
+
+
+def _says(there: Manifest, status: Manifest) -> bool:
+    """Whether it was said before, apart from times, and whatever else is said of it."""
+
+    def timeless(found: Manifest) -> tuple[Any, ...]:
+        verification = {key: value for key, value in found.get("verification", {}).items() if key != "lastTime"}
+        return found.get("phase"), found.get("certificate"), verification
+
+    def conditions(found: Manifest) -> set[tuple[str, ...]]:
+        return {(c["type"], c["status"], c["reason"], c["message"]) for c in found.get("conditions") or ()}
+
+    return timeless(there) == timeless(status) and conditions(status) <= conditions(there)
 
 
 def check_same(there: Manifest, body: Manifest) -> None:

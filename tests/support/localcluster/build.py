@@ -1,6 +1,7 @@
 """Building the programs of the control plane from the pinned wrapper modules, once per user."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -61,7 +62,9 @@ class Module:
     def output(self) -> Path:
         """The folder in the cache for exactly this content of the module files."""
         files = [(self.folder / file).read_bytes() for file in ("go.mod", "go.sum")]
-        return cache_dir() / "bin" / f"{self.name}-{self.version}-{digest(*files, self.ldflags().encode())}"
+        name = f"{self.name}-{self.version}-{digest(*files, self.ldflags().encode())}"
+        foreign = self.system and self.system != platform.system().lower()
+        return cache_dir() / "bin" / (f"{name}-{self.system}" if foreign else name)
 
 
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
