@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from bench import cadence, journal, repair, scale, stats, suspension, telling, throughput
+from bench import cadence, journal, leaving, repair, scale, stats, suspension, telling, throughput
 from bench.process import machine
 from bench.stats import Figure
 from bench.watcher import say
@@ -30,6 +30,7 @@ FAMILIES: tuple[tuple[tuple[str, ...], Measure], ...] = (
     (scale.NAMES, scale.measure),
     (("retraining_throughput",), lambda _, runs: [cadence.trained(runs)]),
     (cadence.IDLE_NAMES, cadence.idle),
+    (("offboarding_1000",), lambda _, runs: [leaving.offboarded(runs)]),
     (("journal_cost",), lambda _, runs: [telling.cost(runs)]),
     (("journal_verify_1m",), lambda _, runs: [journal.verified(runs)]),
 )

@@ -1,6 +1,7 @@
 """The index of archives is rebuilt from the store: as in a new cluster with the old bucket, with the chart's rights."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -168,6 +169,33 @@ def test_a_planted_archive_does_not_come_in(desk: Desk) -> None:
     # The example's name is not one that the operator gives.
     assert desk.rebuild("--uncertified").code == 1
     assert desk.record(archives.ARCHIVE) is None
+
+
+def test_a_store_that_somebody_has_prepared(desk: Desk) -> None:
+    """What is whole and signed, under another agent's UID and under another name; and folders that lead elsewhere."""
+    uid, name = desk.leave("triage")
+    archiverecords.clear(desk.admin, name)
+    before = {found["metadata"]["name"] for found in desk.admin.list(agents.API, "agentarchives")}
+    top = desk.folder.path / "archives"
+    other = "11111111-2222-4333-8444-555555555555"
+    for copy in (top / other / name, top / uid / f"{name}x"):
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
+        shutil.copytree(top / uid / name, copy)
+        desk.names.append(copy.name)
+
+    answer = desk.rebuild()
+    assert answer.code == 1, answer.screen
+    assert f"refused: local: archives/{other}/{name}" in answer.out
+    assert f"refused: local: archives/{uid}/{name}x" in answer.out
+    after = {found["metadata"]["name"] for found in desk.admin.list(agents.API, "agentarchives")}
+    assert after - before == {name}
+
+    archiverecords.clear(desk.admin, name)
+    (top / uid / "secrets").symlink_to("/etc")
+    answer = desk.rebuild()
+    # Links are not looked at, wherever they lead.
+    assert (answer.code, answer.out.splitlines()[-1]) == (1, "1 made, 2 refused")
+    assert "secrets" not in answer.screen
 
 
 def test_what_is_purged_is_named_and_does_not_come_back(desk: Desk) -> None:

@@ -33,6 +33,11 @@ def test_an_agent_is_taken_down_by_hand_when_the_operator_is_gone(kernel: Cluste
     agent = type(agent)(agent.namespace, agent.name, live["metadata"]["uid"])
     held = {"metadata": {"finalizers": [meta.FINALIZER]}}
     office.operator.patch(meta.API_VERSION, "aiagents", "triage", held, **where)
+    hold = office.obj(meta.API_VERSION, "AgentAction", "case-4711")
+    agreed = {"action": "Hold", "agentRef": {"name": "triage"}, "ground": "LegalClaims", "reason": "Case 4711"}
+    office.admin.create(hold | {"spec": agreed | {"requestedBy": office.admin.whoami()}})
+    held = {"metadata": {"finalizers": [meta.HOLD_FINALIZER]}}
+    office.operator.patch(meta.API_VERSION, "agentactions", "case-4711", held, **where)
     office.employ(agent)
     office.run(agent)
     office.editor.create(office.deployment("bystander"))
@@ -47,6 +52,7 @@ def test_an_agent_is_taken_down_by_hand_when_the_operator_is_gone(kernel: Cluste
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     for api_version, kind, name in (
         (meta.API_VERSION, "AIAgent", "triage"),
+        (meta.API_VERSION, "AgentAction", "case-4711"),
         (RBAC, "RoleBinding", "aiagent.triage"),
         (RBAC, "Role", "aiagent.triage"),
         ("v1", "ServiceAccount", "aiagent.triage"),

@@ -49,6 +49,8 @@ LAST_KINDS = (
 )
 
 Values = Mapping[str, Any]
+# With every policy that there is.
+PROTECTING: Values = {"policies": {"protectNamespaces": True}}
 # Sets of values that must render, between them using every setting that changes which objects there are.
 VARIANTS: Mapping[str, Values] = {
     "defaults": {},
@@ -79,7 +81,10 @@ VARIANTS: Mapping[str, Values] = {
         "replicas": 3,
         "image": {"repository": "registry.example/aiagent-operator", "digest": "sha256:" + 64 * "a"},
         "imagePullSecrets": ["pull"],
-        "policies": {"trustedControllers": ["system:serviceaccount:argo-rollouts:argo-rollouts"]},
+        "policies": {
+            "trustedControllers": ["system:serviceaccount:argo-rollouts:argo-rollouts"],
+            "protectNamespaces": True,
+        },
         "serviceAccount": {"annotations": {"example.com/identity": "operator"}},
         "rbac": {
             "catalogReaders": ["system:authenticated"],

@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -115,16 +117,27 @@ class Sender:
 
         return str(wait_for(asked, what="the token of the pod on the kubelet's node"))
 
-    def run(self, folder: Path, token: str = "") -> tuple[int, str]:
-        """Runs what the pod would, on this folder; the exit status, and the termination message."""
+    def run(self, folder: Path, token: str = "", *, wanted: Callable[[], bool] = lambda: True) -> tuple[int, str]:
+        """Runs what the pod would, on this folder, while it is wanted; the exit status, and the termination message."""
         with tempfile.TemporaryDirectory(prefix="sender-") as own:
             result, file = Path(own) / "result", Path(own) / "token"
             file.write_text(token or self.token(AUDIENCE))
             told = {capture.ENV_VOLUME: str(folder), capture.ENV_TOKEN: str(file), capture.ENV_RESULT: str(result)}
             command = [sys.executable, *self.pod["spec"]["containers"][0]["command"][1:]]
             env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), **self.environment, **told}
-            ended = subprocess.run(command, env=env, check=False, timeout=120, capture_output=True)
-            return ended.returncode, result.read_text() if result.exists() else ended.stderr.decode()
+            deadline, errors = time.monotonic() + 120, b""
+            with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                while True:
+                    try:
+                        _, errors = process.communicate(timeout=0.2)
+                        break
+                    except subprocess.TimeoutExpired:
+                        if wanted() and time.monotonic() < deadline:
+                            continue
+                        process.kill()
+                        if wanted():
+                            raise
+            return process.returncode, result.read_text() if result.exists() else errors.decode()
 
     def end(self, status: int, message: str) -> None:
         """Tells the API server what has become of the pod, as its kubelet would."""

@@ -122,15 +122,24 @@ def test_the_plain_manifest_is_the_chart() -> None:
 
 def test_definitions_and_policies_stay_on_uninstall() -> None:
     for kind in ("CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
-        found = objects(kind)
+        found = objects(kind, chart.PROTECTING)
         assert found
         for name, obj in found.items():
             assert obj["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep", f"{kind} {name}"
 
 
+def test_namespaces_are_protected_where_that_is_asked_for() -> None:
+    name = "protected-namespaces.workforce.dev"
+    more = {o["metadata"]["name"] for o in chart.render(chart.PROTECTING)} - {
+        o["metadata"]["name"] for o in chart.render()
+    }
+    assert more == {name}
+    assert not objects("ValidatingAdmissionPolicy", {"policies": {"install": False, "protectNamespaces": True}})
+
+
 def test_every_policy_is_bound_and_attacked() -> None:
-    policies = objects("ValidatingAdmissionPolicy")
-    assert policies.keys() == objects("ValidatingAdmissionPolicyBinding").keys()
+    policies = objects("ValidatingAdmissionPolicy", chart.PROTECTING)
+    assert policies.keys() == objects("ValidatingAdmissionPolicyBinding", chart.PROTECTING).keys()
     attacks = "".join(path.read_text(encoding="utf-8") for path in CLUSTER_TESTS.glob("test_attacks_*.py"))
     for name in policies:
         assert f'refused("{name.removesuffix(".workforce.dev")}"' in attacks, f"no attack is refused by {name}"
@@ -138,8 +147,12 @@ def test_every_policy_is_bound_and_attacked() -> None:
 
 def test_the_security_page_has_every_policy_and_every_right() -> None:
     page = (chart.ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\| `((?:agent|author|role|order|operator|definitions)[a-z-]*)` \|", page, re.MULTILINE))
-    assert listed == {name.removesuffix(".workforce.dev") for name in objects("ValidatingAdmissionPolicy")}
+    listed = set(
+        re.findall(r"^\| `((?:agent|author|role|order|operator|definitions|protected)[a-z-]*)` \|", page, re.MULTILINE)
+    )
+    assert listed == {
+        name.removesuffix(".workforce.dev") for name in objects("ValidatingAdmissionPolicy", chart.PROTECTING)
+    }
     rows = [row for row in page.splitlines() if row.startswith("| ")]
     for name in ("aiagent-operator", "aiagent-operator-namespaced"):
         for rule in objects("ClusterRole")[name]["rules"]:
@@ -148,7 +161,7 @@ def test_the_security_page_has_every_policy_and_every_right() -> None:
 
 
 def test_every_validation_says_what_to_do_and_answers_403() -> None:
-    for name, policy in objects("ValidatingAdmissionPolicy").items():
+    for name, policy in objects("ValidatingAdmissionPolicy", chart.PROTECTING).items():
         for validation in policy["spec"]["validations"]:
             assert validation["reason"] == "Forbidden", name
             assert validation.get("message") or validation.get("messageExpression"), name

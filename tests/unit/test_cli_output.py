@@ -169,6 +169,10 @@ def test_help_names_all_commands_and_exit_codes() -> None:
         (["rollout", "status"], "Missing argument"),
         (["rollout", "frob"], "No such command"),
         (["archive", "frob"], "No such command"),
+        (["journal", "show"], "name the folder of a journal"),
+        (["journal", "show", "-f"], "--follow goes with --agent NAME"),
+        (["journal", "show", "x", "--agent", "triage"], "--follow goes with --agent NAME"),
+        (["journal", "show", "-f", "--agent", "triage", "-o", "yaml"], "take table or json"),
     ],
 )
 def test_wrong_usage_is_2_and_says_what_is_right(args: list[str], words: str) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import urllib3
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
+from kubernetes.client.rest import RESTResponse
 from urllib3._collections import HTTPHeaderDict
 
 from aiagent_operator import __version__
@@ -25,6 +26,8 @@ Object = dict[str, Any]
 
 # Seconds to connect, and to wait for an answer.
 _TIMEOUT: Final = (10.0, 60.0)
+# Seconds after which a watch ends by itself, and is begun anew where it ended.
+_WATCH: Final = 240
 _PAGE: Final = 500
 
 
@@ -62,6 +65,26 @@ class Cluster:
         """The answer to a POST."""
         return self._request("POST", path, what=what, body=body)
 
+    def watch(self, path: str, name: str, version: str, *, what: str) -> Iterator[Object]:
+        """What becomes of one object of a collection after `version`: the events of a watch, as they come, until the
+        server ends it or the connection breaks. Takes the verb `watch` on that object."""
+        params = {
+            "watch": "1",
+            "fieldSelector": f"metadata.name={name}",
+            "resourceVersion": version,
+            "timeoutSeconds": str(_WATCH),
+        }
+        response = self._send("GET", path, what=what, params=params, patience=_WATCH + _TIMEOUT[1])
+        rest = b""
+        try:
+            for piece in response.response.stream(65_536):
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from map(json.loads, lines)
+        except (urllib3.exceptions.HTTPError, OSError):
+            return  # whoever watches begins anew, and is told then if nobody answers any more
+        finally:
+            response.response.close()
+
     def _request(
         self,
         method: str,
@@ -72,6 +95,26 @@ class Cluster:
         params: Mapping[str, str] | None = None,
         accept: str = "application/json",
     ) -> Object:
+        response = self._send(method, path, what=what, body=body, params=params, accept=accept)
+        try:
+            text: bytes = response.read()  # type: ignore[no-untyped-call]
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._silent(error, what) from error
+        answer: Object = json.loads(text)
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        body: Object | None = None,
+        params: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+        patience: float = _TIMEOUT[1],
+    ) -> RESTResponse:
+        """An answer that is not read yet; CliError where there is none, RefusedError where the server refuses."""
         headers = {
             "Accept": accept,
             "Content-Type": "application/json",
@@ -89,17 +132,20 @@ class Cluster:
             several = HTTPHeaderDict(headers)
             for name, value in self._impersonation:
                 several.add(name, value)
-            response = self._client.call_api(method, url, several, payload, _request_timeout=_TIMEOUT)
-            text: bytes = response.read()  # type: ignore[no-untyped-call]
+            timeout = (_TIMEOUT[0], patience)
+            response = self._client.call_api(method, url, several, payload, _request_timeout=timeout)
+            refused: bytes = response.read() if response.status >= 400 else b""  # type: ignore[no-untyped-call]
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise CliError(
-                f"no answer from the API server {self.server} about {what} ({_cause(error)}): check that it runs, and "
-                "that the context is the right one (--context, --kubeconfig, KUBECONFIG)"
-            ) from error
+            raise self._silent(error, what) from error
         if response.status >= 400:
-            raise _refusal(self.server, response.status, text, what)
-        answer: Object = json.loads(text)
-        return answer
+            raise _refusal(self.server, response.status, refused, what)
+        return response
+
+    def _silent(self, error: Exception, what: str) -> CliError:
+        return CliError(
+            f"no answer from the API server {self.server} about {what} ({_cause(error)}): check that it runs, and "
+            "that the context is the right one (--context, --kubeconfig, KUBECONFIG)"
+        )
 
 
 def _cause(error: Exception) -> str:

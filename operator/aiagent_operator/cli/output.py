@@ -88,15 +88,20 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, indent: int 
     """Columns as wide as they need to be, separated by spaces. Long lines wrap on the terminal, and are never cut."""
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
-    out = console()
     for number, row in enumerate([list(headers), *cells]):
-        line = Text(" " * indent)
-        for index, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            line.append_text(Text(cell, style="bold") if number == 0 else word(cell))
-            if index < len(row) - 1:
-                line.append(" " * (width - cell_len(cell) + _GAP))
-        line.rstrip()
-        out.print(line)
+        columns(row, widths, indent=indent, bold=number == 0)
+
+
+def columns(row: Sequence[Any], widths: Sequence[int], *, indent: int = 0, bold: bool = False) -> None:
+    """A line of a table whose columns have these widths: for one that is printed as it comes."""
+    line = Text(" " * indent)
+    for index, (value, width) in enumerate(zip(row, widths, strict=True)):
+        cell = plain(value)
+        line.append_text(Text(cell, style="bold") if bold else word(cell))
+        if index < len(row) - 1:
+            line.append(" " * (max(0, width - cell_len(cell)) + _GAP))
+    line.rstrip()
+    console().print(line)
 
 
 def dump(value: Any, form: Format) -> None:

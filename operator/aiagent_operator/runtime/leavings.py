@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
@@ -17,7 +19,8 @@ from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Kept, Layout
 from aiagent_operator.core.archive.manifest import Leaving
 from aiagent_operator.core.archive.retention import Claim
-from aiagent_operator.core.journal.head import Head
+from aiagent_operator.core.journal.chain import verify
+from aiagent_operator.core.journal.head import Head, path
 from aiagent_operator.core.journal.record import Record, RecordError, read
 from aiagent_operator.core.journal.recorded import JUDGED
 from aiagent_operator.core.journal.recorded import orders as orders_in
@@ -55,14 +58,15 @@ class Told:
 
 
 async def told(store: ArchiveStore, uid: str, head: Head) -> Told:
-    """The journal up to its head. Raises StoreError; what is missing of it, or no record, is said and not raised."""
+    """The journal up to its head. Raises StoreError; what is missing of it, altered, or no record, is said and not
+    raised: what the agent held is known from it, so who reads the certificate has to know."""
     try:
         raw = await records.read_all(store, uid, head)
     except StoreError as error:
         if error.kind not in (Kind.MISSING, Kind.TOO_LARGE):
             raise
-        gaps = (manifest.gap(path, GapReason.UNREADABLE, str(error)) for path in (layout.JOURNAL, layout.RIGHTS))
-        return Told(head, (), (), gaps=tuple(gaps))
+        lost = (manifest.gap(name, GapReason.UNREADABLE, str(error)) for name in (layout.JOURNAL, layout.RIGHTS))
+        return Told(head, (), (), gaps=tuple(lost))
     found: list[Record] = []
     for number, data in enumerate(raw, 1):
         try:
@@ -72,7 +76,10 @@ async def told(store: ArchiveStore, uid: str, head: Head) -> Told:
             continue
     judged = dict.fromkeys(str(each.data.get("evaluation", "")) for each in found if each.kind in JUDGED)
     named = orders_in(each.data for each in found)
-    return Told(head, raw, held.over_time(found), tuple(filter(None, judged)), named)
+    gaps: tuple[Gap, ...] = ()
+    if raw and (flaw := verify(zip(map(partial(path, uid), count(1)), raw, strict=False), uid, told=head).flaw):
+        gaps = (manifest.gap("journal", GapReason.UNREADABLE, f"{flaw.fault}: {flaw.message}"),)
+    return Told(head, raw, held.over_time(found), tuple(filter(None, judged)), named, gaps)
 
 
 class Leavings:
@@ -116,9 +123,9 @@ class Leavings:
         gaps += [*unknown, *forgotten, *journal.gaps]
         if journal.raw:
             files += [contents.journal(journal.raw), contents.rights(journal.intervals)]
-        if (count := sum(len(tuple(rule.rights())) for _, rule in journal.rights())) > MOST_RIGHTS:
+        if (number := sum(len(tuple(rule.rights())) for _, rule in journal.rights())) > MOST_RIGHTS:
             text = (
-                f"{count} rights were held over time: of {MOST_RIGHTS} of them, the last ones, the answer is certified"
+                f"{number} rights were held over time: of {MOST_RIGHTS} of them, the last ones, the answer is certified"
             )
             gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
         stored, missed = await captured.sealable(store, Layout(agent.uid, index.name(agent)))

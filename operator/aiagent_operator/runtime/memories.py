@@ -56,6 +56,8 @@ class Memories:
         self._api, self._store, self._queue, self._settings = api, store, queue, settings
         self._archive, self._journal = journal.archive, journal
         self._endpoint: Endpoint | None = None
+        # UIDs of agents of whom this process knows that the store had nothing before.
+        self._asked: set[str] = set()
         # Whether it listens, or never will: before that nothing is decided.
         self._known = asyncio.Event()
         self._problem = "the operator takes no volumes: it was not told its address and image (value archive.memory)"
@@ -95,8 +97,27 @@ class Memories:
         """Does what the plan asks for; False where it waits. What it learns goes to `intakes`. Raises ApiError."""
         if plan.missing is not None:
             return await self.over(key, o, plan.missing, statuses)
+        if await self._taken_before(key, o.identity):
+            await self._done(key, o.identity, statuses)
+            return True
         intakes.append(await self.intake(o))
         return True
+
+    async def _taken_before(self, key: AgentKey, agent: AgentIdentity) -> bool:
+        """Whether another process had it noted, and was cut off before it could say so: a volume is not sent twice."""
+        keeper = self._keeper(key, agent.uid)
+        if agent.uid in self._asked or isinstance(keeper, str):
+            return False
+        try:
+            found = await _became(keeper.store, agent.uid)
+        except StoreError as error:
+            keeper.failed(error)
+            return False
+        except DisputedError:
+            # It is said where it is noted.
+            return False
+        self._asked.add(agent.uid)
+        return found is not None
 
     async def intake(self, o: Observed) -> Intake:
         """Where the memory of this agent is sent to. Raises ApiError."""
@@ -147,6 +168,7 @@ class Memories:
         archive: dict[str, Any] = (record.load().get("status") or {}).get("archive") or {}
         done = dict.fromkeys((*(archive.get("captured") or ()), Capture.MEMORY.value))
         fields: Manifest = {**archive, "name": index.name(agent), "captured": list(done)}
+        self._asked.discard(agent.uid)
         if await statuses.write(key, record, {"archive": fields}) is None:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while its memory was captured")
 
