@@ -36,12 +36,22 @@ class Action(StrEnum):
     REHIRE = "Rehire"
     HOLD = "Hold"
     RELEASE = "Release"
+    ABANDON = "Abandon"
 
 
 class AgentRef(Model):
     """An AIAgent in the namespace of the order."""
 
     name: Annotated[Label, Field(max_length=40), described("Name of the AIAgent.")]
+
+
+class OrderedAgent(AgentRef):
+    """The agent that an order is about: in its namespace, or in the one that is named."""
+
+    namespace: Label | None = described(
+        "Abandon: its namespace, where the order cannot be given there, since that namespace is being deleted.",
+        default=None,
+    )
 
 
 class AgentSelector(Model):
@@ -126,6 +136,16 @@ class AgentActionSpec(Model):
                 path=".agentRef",
             ),
             cel("self.action == 'Promote' || !has(self.full)", "full goes with Promote only", path=".full"),
+            cel(
+                "self.action != 'Abandon' || has(self.agentRef)",
+                "Abandon is about one agent: name it in agentRef",
+                path=".agentRef",
+            ),
+            cel(
+                "self.action == 'Abandon' || !has(self.agentRef) || !has(self.agentRef.namespace)",
+                "agentRef.namespace goes with Abandon only: give other orders in the namespace of the agent",
+                path=".agentRef.namespace",
+            ),
         )
     )
 
@@ -137,10 +157,11 @@ class AgentActionSpec(Model):
             "Promote ends the pause at which a rollout stands, passes over evaluations that are Inconclusive, or lets "
             "revisions take over in spite of what a review has found; Abort ends the rollout. Offboard lets it go: its "
             "rights end, and it is archived; it stays out for as long as the order exists. Rehire ends such orders. "
-            "Hold keeps archives from being destroyed, for as long as the order exists. Release ends such orders."
+            "Hold keeps archives from being destroyed, for as long as the order exists. Release ends such orders. "
+            "Abandon releases an agent that leaves and cannot be archived, once its rights are proved gone."
         ),
     ]
-    agent_ref: AgentRef | None = described("The agent that it is about.", default=None)
+    agent_ref: OrderedAgent | None = described("The agent that it is about.", default=None)
     selector: AgentSelector | None = described(
         "The agents that it is about, those that come later too while the order is in force.", default=None
     )

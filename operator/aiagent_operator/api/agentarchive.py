@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from aiagent_operator.api.abandonment import RecordedAbandonment
 from aiagent_operator.api.archive import (
     MOST_ITEMS,
     FormerAgent,
@@ -56,15 +57,22 @@ class AgentArchiveSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            cel("self == oldSelf", "an archive is a record and never changes: what it says was sealed with it")
+            cel("self == oldSelf", "an archive is a record and never changes: what it says was sealed with it"),
+            cel(
+                "has(self.manifest) != has(self.abandoned)",
+                "an archive has a manifest, or it was abandoned: give one of manifest and abandoned",
+            ),
         )
     )
 
     agent: Annotated[FormerAgent, described("The agent that left.")]
     store: Annotated[StoreName, described("Name of the archive store that it is in.")]
     path: Annotated[Prefix, described("Where it lies there, without a slash at the end.")]
-    manifest: Annotated[ManifestSummary, described("Its manifest.json, which names all that is in it.")]
-    created: Annotated[Moment, described("When it was sealed; the retention counts from here.")]
+    manifest: ManifestSummary | None = described("Its manifest.json, which names all that is in it.", default=None)
+    abandoned: RecordedAbandonment | None = described(
+        "In place of a manifest: the order by which the agent was released without an archive.", default=None
+    )
+    created: Annotated[Moment, described("When it was sealed, or abandoned; the retention counts from here.")]
     reason: Annotated[LeaveReason, described("Why the agent left.")]
     mode: Annotated[
         Mode,
@@ -94,6 +102,7 @@ class ArchivePhase(StrEnum):
     SEALED = "Sealed"
     CERTIFIED = "Certified"
     PURGED = "Purged"
+    ABANDONED = "Abandoned"
 
 
 class Verification(Model):

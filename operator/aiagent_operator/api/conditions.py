@@ -122,6 +122,10 @@ class Reason(StrEnum):
     RELEASING = "Releasing"
     NO_ARCHIVE = "NoArchive"
     STILL_HELD = "StillHeld"
+    NOT_LEAVING = "NotLeaving"
+    TOO_EARLY = "TooEarly"
+    ARCHIVED = "Archived"
+    ABANDONING = "Abandoning"
     EXPIRED = "Expired"
     # policies
     POLICY_UNREADABLE = "PolicyUnreadable"
@@ -155,6 +159,7 @@ class Reason(StrEnum):
     ALTERED = "Altered"
     PURGING = "Purging"
     PURGED = "Purged"
+    ABANDONED = "Abandoned"
     HELD = "Held"
 
 

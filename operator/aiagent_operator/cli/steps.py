@@ -259,6 +259,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.RELEASING: (),
     Reason.NO_ARCHIVE: (),
     Reason.STILL_HELD: (),
+    Reason.NOT_LEAVING: (),
+    Reason.TOO_EARLY: (),
+    Reason.ARCHIVED: (),
+    Reason.ABANDONING: (),
     Reason.EXPIRED: (),
     Reason.POLICY_UNREADABLE: (Step("correct the field of the AgentPolicy that the message names", Right.EDIT_POLICY),),
     Reason.UP_TO_DATE: (),
@@ -294,6 +298,7 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.ALTERED: (),
     Reason.PURGING: (),
     Reason.PURGED: (),
+    Reason.ABANDONED: (),
     Reason.HELD: (),
 }  # fmt: skip
 

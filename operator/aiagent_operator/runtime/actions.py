@@ -15,6 +15,7 @@ from aiagent_operator.core.order_facts import reconciling
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan
 from aiagent_operator.core.rollout import standing
 from aiagent_operator.runtime import holds, paths, report
+from aiagent_operator.runtime.abandons import Abandons
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.departure import WaitsError
@@ -43,6 +44,7 @@ class ActionReconciler:
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], previews: Previews) -> None:
         self._api, self._store, self._queue, self._previews = api, store, queue, previews
         self._holds = holds.Holds(api, store)
+        self._abandons = Abandons(store)
         self._reported: dict[ActionKey, dt.datetime] = {}
 
     async def reconcile(self, key: ActionKey) -> None:
@@ -64,6 +66,8 @@ class ActionReconciler:
             if await self._holds.guard(record, record.order):
                 return
             held = self._holds.plan(record.order)
+        if record.order.spec.action is Action.ABANDON:
+            held = self._abandons.plan(record.order, now)
         # A finished order looks at nothing but the clock.
         about = () if record.order.phase in orders.FINISHED else self._store.covered(record.order)
         facts = [self._facts(agent, record.order) for agent in about]

@@ -63,6 +63,9 @@ class Custodian:
             self._resting.pop(key.name, None)
             return
         await self._hold(record)
+        if record.abandoned:
+            # There are no files to look after.
+            return
         keeper = self._keeper(record)
         if isinstance(keeper, Unread) and "purge" not in record.status:
             await self._tell(record, keeper)
@@ -85,7 +88,7 @@ class Custodian:
     async def care(self, key: CareKey) -> None:
         """Looks at the files of an archive where that is due, and there is room for it."""
         record = self._store.archives.own(key.name)
-        if record is None or self._rest(key.name) or datetime.now(UTC) < self._next(record):
+        if record is None or record.abandoned or self._rest(key.name) or datetime.now(UTC) < self._next(record):
             # The pass over the AgentArchive says when.
             self._queue.add(ArchiveKey(key.name))
             return
