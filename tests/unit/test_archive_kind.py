@@ -132,6 +132,16 @@ STATUS: dict[str, Any] = {
             "orphaned": True,
         }
     ],
+    "retainedUntil": "2033-11-20T10:00:00Z",
+    "erasure": {
+        "uid": "7f1c",
+        "namespace": "privacy",
+        "order": "forget-4711",
+        "by": "dpo@corp.example",
+        "reason": "Request 4711",
+        "startTime": "2027-01-01T10:00:00Z",
+        "completionTime": "2027-01-01T10:00:01Z",
+    },
     "purge": {"startTime": "2032-11-20T10:00:00Z", "completionTime": "2032-11-20T10:00:05Z"},
     "conditions": [],
 }

@@ -22,10 +22,23 @@ from aiagent_operator.api.archive import (
     Mode,
     Moment,
     RetentionRecord,
+    Short,
     Size,
+    Uid,
 )
 from aiagent_operator.api.conditions import Condition
-from aiagent_operator.api.fields import AS_SET, Digest, Model, cel, described, map_by, rules
+from aiagent_operator.api.fields import (
+    AS_SET,
+    Digest,
+    Label,
+    Model,
+    ObjectName,
+    Text,
+    cel,
+    described,
+    map_by,
+    rules,
+)
 from aiagent_operator.api.holds import MOST_HOLDS, HoldEntry
 from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.objectmeta import ObjectMeta
@@ -131,6 +144,18 @@ class PurgeStatus(Model):
     completion_time: Moment | None = described("When all of it was removed.", default=None)
 
 
+class ErasureStatus(Model):
+    """The end of what is personal in an archive: its key is destroyed. The order, and what it was given for."""
+
+    uid: Annotated[Uid, described("UID of the AgentAction.")]
+    namespace: Annotated[Label, described("Namespace of the AgentAction.")]
+    order: Annotated[ObjectName, described("Name of the AgentAction.")]
+    by: Annotated[Short, described("Who gave it.")]
+    reason: Annotated[Text, described("Why, in the words of who gave it.")]
+    start_time: Annotated[Moment, described("When that was decided: after this a hold comes too late.")]
+    completion_time: Moment | None = described("When the key was seen to be gone.", default=None)
+
+
 class AgentArchiveStatus(Model):
     """What is known of the archive in its store."""
 
@@ -142,7 +167,13 @@ class AgentArchiveStatus(Model):
     certificate: CertificateSummary | None = described(
         "The certificate of decommission, once it is in the store.", default=None
     )
+    retained_until: Moment | None = described(
+        "Until when it is kept by the rules of today, which may ask for longer than was sealed.", default=None
+    )
     purge: PurgeStatus | None = described("The end of the archive, once its retention is over.", default=None)
+    erasure: ErasureStatus | None = described(
+        "The end of what is personal in it, by order; the rest stays as it was.", default=None
+    )
     holds: Annotated[
         tuple[HoldEntry, ...],
         described(
@@ -156,7 +187,7 @@ class AgentArchiveStatus(Model):
         tuple[Condition, ...],
         described(
             "Conditions (metav1). Verified: it was read back and is what was sealed. Certified: its certificate is in "
-            "the store. Held: somebody holds it.",
+            "the store. Held: somebody holds it. Erased: what is personal in it cannot be read any more.",
             max_length=8,
             json_schema_extra=map_by("type"),
         ),

@@ -31,6 +31,7 @@ class Type(StrEnum):
     VERIFIED = "Verified"
     CERTIFIED = "Certified"
     HELD = "Held"
+    ERASED = "Erased"
 
 
 class Reason(StrEnum):
@@ -126,6 +127,7 @@ class Reason(StrEnum):
     TOO_EARLY = "TooEarly"
     ARCHIVED = "Archived"
     ABANDONING = "Abandoning"
+    NOTHING_TO_ERASE = "NothingToErase"
     EXPIRED = "Expired"
     # policies
     POLICY_UNREADABLE = "PolicyUnreadable"
@@ -160,6 +162,8 @@ class Reason(StrEnum):
     PURGING = "Purging"
     PURGED = "Purged"
     ABANDONED = "Abandoned"
+    ERASING = "Erasing"
+    ERASED = "Erased"
     HELD = "Held"
 
 

@@ -263,6 +263,7 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.TOO_EARLY: (),
     Reason.ARCHIVED: (),
     Reason.ABANDONING: (),
+    Reason.NOTHING_TO_ERASE: (),
     Reason.EXPIRED: (),
     Reason.POLICY_UNREADABLE: (Step("correct the field of the AgentPolicy that the message names", Right.EDIT_POLICY),),
     Reason.UP_TO_DATE: (),
@@ -299,6 +300,8 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.PURGING: (),
     Reason.PURGED: (),
     Reason.ABANDONED: (),
+    Reason.ERASING: (),
+    Reason.ERASED: (),
     Reason.HELD: (),
 }  # fmt: skip
 

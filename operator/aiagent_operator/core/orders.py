@@ -61,7 +61,8 @@ def decide(
         return ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
     plan = held or _pending(order, about, tuple(standing), late=late)
     if plan.phase is ActionPhase.PENDING and not late and not plan.begun:
-        return replace(plan, requeue_after=(order.deadline - now).total_seconds())
+        left = (order.deadline - now).total_seconds()
+        return replace(plan, requeue_after=min(left, plan.requeue_after or left))
     return plan
 
 

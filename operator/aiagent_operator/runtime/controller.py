@@ -62,7 +62,7 @@ class Controller:
         self._agents = AgentReconciler(
             api, store, queue, gatherer, executor, measuring, self._statuses, self._captures, memories
         )
-        self._actions = ActionReconciler(api, store, queue, Previews(api, store, gatherer, journal))
+        self._actions = ActionReconciler(api, store, queue, Previews(api, store, gatherer, journal), custodian.erasures)
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._custodian = custodian
         self._orphans = OrphanReconciler(api, store, executor)

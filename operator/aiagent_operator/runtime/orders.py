@@ -19,7 +19,7 @@ from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
 # Orders that are about archives.
-_ARCHIVES: Final = (Action.HOLD, Action.RELEASE)
+_ARCHIVES: Final = (Action.HOLD, Action.RELEASE, Action.ERASE)
 # Orders of which those hear that they are about, agents or archives.
 _CONCERN: Final = (
     Action.SUSPEND, Action.OFFBOARD, Action.ROLLBACK, Action.RETRAIN, Action.ABANDON, *_ARCHIVES, *STEERING

@@ -215,7 +215,7 @@ class Store:
         self.notify(ArchiveKey(record.name))
 
     def _order_concerns(self, order: Order) -> None:
-        if order.spec.action in (Action.HOLD, Action.RELEASE):
+        if order.spec.action in (Action.HOLD, Action.RELEASE, Action.ERASE):
             self.concern_archives(order)
             return
         for key in self.covered(order):

@@ -83,8 +83,8 @@ def abandoned(name: str, what: Abandoned, *, store: str, path: str) -> dict[str,
 def abandoned_status(order: RecordedAbandonment, now: datetime) -> dict[str, Any]:
     """What is true of an AgentArchive without an archive."""
     text = (
-        f"Released without an archive at {texts.moment(order.time)}, by AgentAction {order.namespace}/{order.order} of "
-        f"{order.by}: {order.message}"
+        f"Released without an archive at {texts.moment(order.time)}, by AgentAction {order.namespace}/{order.order}: "
+        f"{order.message}"
     )
     verdicts = (
         Verdict(Type.READY, False, Reason.ABANDONED, text),
@@ -92,7 +92,7 @@ def abandoned_status(order: RecordedAbandonment, now: datetime) -> dict[str, Any
         Verdict(Type.CERTIFIED, False, Reason.ABANDONED, "There is no archive that could be certified"),
     )
     found = AgentArchiveStatus(observed_generation=1, phase=ArchivePhase.ABANDONED)
-    said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds", "purge"})
+    said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds", "purge", "erasure"})
     return {**said, "conditions": merge((), verdicts, 1, texts.moment(now))}
 
 
@@ -116,7 +116,7 @@ def status(
         certificate=certificate,
     )
     # Who holds it, and its end, are not said here.
-    said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds", "purge"})
+    said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds", "purge", "erasure"})
     return {
         **said,
         "conditions": merge((), standing(certified=certificate is not None), 1, texts.moment(now)),
