@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from aiagent_operator.core.archive import index, layout, retention, tombstone
+from aiagent_operator.api.tombstone import Order
+from aiagent_operator.core import texts
+from aiagent_operator.core.archive import archivekey, index, layout, retention, tombstone
 from aiagent_operator.core.archive.tombstone import Destruction
 from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.runtime.archive import purging
 from support import agents, archiverecords, archives, chart
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
@@ -149,7 +152,11 @@ def test_one_of_another_archive_is_disputed_and_stays(desk: Desk) -> None:
     answer = desk.rebuild()
     assert answer.code == 1, answer.screen
     assert f"AgentArchive {name} is of the manifest sha256:{'0' * 64}" in answer.out
-    assert desk.record(name) == made
+    found = desk.record(name)
+    assert found is not None
+    assert (found["metadata"]["uid"], found["spec"]) == (made["metadata"]["uid"], made["spec"])
+    # Nobody has said that it was read back.
+    assert "phase" not in found["status"]
 
 
 def test_a_planted_archive_does_not_come_in(desk: Desk) -> None:
@@ -198,7 +205,7 @@ def test_a_store_that_somebody_has_prepared(desk: Desk) -> None:
     assert "secrets" not in answer.screen
 
 
-def test_what_is_purged_is_named_and_does_not_come_back(desk: Desk) -> None:
+def test_what_is_purged_comes_back_as_what_it_is(desk: Desk) -> None:
     uid, name = desk.leave("triage")
     archiverecords.clear(desk.admin, name)
     files = desk.folder.archived(uid)
@@ -206,12 +213,44 @@ def test_what_is_purged_is_named_and_does_not_come_back(desk: Desk) -> None:
     top = desk.folder.path / "archives" / uid / name
     (top / layout.TOMBSTONE).write_bytes(tombstone.purged(files[layout.MANIFEST], why))
     (top / layout.TOMBSTONE).chmod(0o440)
-    for path in files.keys() - layout.RESERVED:
+    for path in files.keys() - purging.STAYS:
         (top / path).unlink()
     answer = desk.rebuild()
     assert answer.code == 0, answer.screen
     assert f"purged: local: archives/{uid}/{name}: AgentArchive {name}: purged 2026-11-22: Its retention" in answer.out
+    found = desk.record(name)
+    assert found is not None
+    assert found["status"]["phase"] == "Purged"
+    assert found["status"]["purge"].keys() == {"startTime", "completionTime"}
+    assert found["status"]["purge"]["startTime"] == texts.moment(archives.DONE)
+    told = {c["type"]: (c["status"], c["reason"]) for c in found["status"]["conditions"]}
+    assert told["Verified"] == ("Unknown", "Purged")
+    assert "there already" in desk.rebuild().out
+
+
+def test_what_is_erased_comes_back_as_that_once_there_is_no_key(desk: Desk) -> None:
+    uid, name = desk.leave("triage")
+    archiverecords.clear(desk.admin, name)
+    files = desk.folder.archived(uid)
+    order = Order(name="legal/forget", uid="u", by="ann")
+    why = Destruction(archives.DONE, "A request", retention.decide((), archives.SEALED), order)
+    top = desk.folder.path / "archives" / uid / name
+    (top / layout.ERASURE).write_bytes(tombstone.erased(files[layout.MANIFEST], why))
+    (top / layout.ERASURE).chmod(0o440)
+    # Nobody signs that, and whoever believed it would destroy the key.
+    answer = desk.rebuild()
+    assert answer.code == 1, answer.screen
+    assert "says that it was erased, and Secret" in answer.out
     assert desk.record(name) is None
+    desk.admin.delete("v1", "secrets", archivekey.of(name), namespace=chart.NAMESPACE)
+    answer = desk.rebuild()
+    assert answer.code == 0, answer.screen
+    found = desk.record(name)
+    assert found is not None
+    erasure = found["status"]["erasure"]
+    assert (erasure["namespace"], erasure["order"]) == ("legal", "forget")
+    assert "completionTime" in erasure
+    assert (agents.condition(found, "Erased") or {})["status"] == "True"
 
 
 def test_what_is_wrong_with_the_command_is_said_and_nobody_else_can_make_records(desk: Desk) -> None:

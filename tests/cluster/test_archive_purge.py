@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from aiagent_operator.api import meta
-from aiagent_operator.core.archive import index, layout
+from aiagent_operator.core.archive import archivekey, index, layout
 from aiagent_operator.core.archive.verify import verify
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.runtime import report
@@ -55,7 +55,7 @@ def test_what_is_over_its_retention_goes_with_its_journal_and_leaves_a_tombstone
     place = vacant
     with installed.alone(**PURGES) as operator:
         uid, name = leave(place, "1s")
-        kept, _ = leave(place, "24h", "kept")
+        kept, kept_name = leave(place, "24h", "kept")
         found = until(place, name, is_purged, "it to be purged")
         operator.until_idle()
         mark = place.plane.audit_mark()
@@ -71,6 +71,8 @@ def test_what_is_over_its_retention_goes_with_its_journal_and_leaves_a_tombstone
     assert report.purged.order is None
     assert report.purged.reason == "its retention has ended"
     assert archive.entries(uid) == []
+    assert place.admin.find("v1", "secrets", archivekey.of(name), namespace=chart.NAMESPACE) is None
+    assert place.admin.find("v1", "secrets", archivekey.of(kept_name), namespace=chart.NAMESPACE) is not None
     assert not list((archive.path / "records" / uid).rglob("*.json"))
     status = found["status"]
     assert status["purge"]["startTime"] <= status["purge"]["completionTime"]
@@ -114,7 +116,10 @@ def test_what_is_held_or_asked_for_longer_by_now_stays(
         place.admin.wait_for(lambda: archive.archived(other).keys() == LEFT, what="the other one to be purged")
         operator.until_idle()
         archive.verified(uid)
-        assert "purge" not in place.admin.get(meta.API_VERSION, PLURAL, name)["status"]
+        status = until(
+            place, name, lambda a: a["status"]["retainedUntil"] > a["spec"]["retention"]["until"], "the rule to be said"
+        )["status"]
+        assert "purge" not in status
 
 
 def test_killed_on_the_way_it_is_ended_by_the_next_and_a_hold_comes_too_late(
@@ -134,6 +139,12 @@ def test_killed_on_the_way_it_is_ended_by_the_next_and_a_hold_comes_too_late(
     with installed.alone() as operator:
         operator.until_idle()
         archive.verified(uid)
+        until(
+            place,
+            name,
+            lambda a: any("stands still" in c["message"] for c in a["status"]["conditions"]),
+            "it to be said that nothing is purged",
+        )
     place.order("Hold", "case", "triage", ground="LegalClaims")
     with installed.alone(**PURGES) as operator:
         until(place, name, is_purged, "it to be purged")

@@ -273,6 +273,77 @@ def test_deleting_the_record_of_an_archive_that_is_held(office: Office, name: st
     office.operator.patch(*where, {"status": {"holds": None}}, subresource="status")
 
 
+# Erasing and abandoning ----------------------------------------------------------------------------------------------
+
+GIVES_UP = {"apiGroups": [meta.GROUP], "resources": ["aiagents"], "verbs": ["abandon"]}
+ERASES = {"apiGroups": [meta.GROUP], "resources": ["aiagents", PLURAL], "verbs": ["erase"]}
+
+
+def test_erasing_without_the_verb_or_with_that_on_agents_of_a_namespace(office: Office, name: str) -> None:
+    clerk = office.person(ORDERS, BOTH, GIVES_UP, ERASES)
+    for archive in (name, "no-such-archive"):
+        with refused("order-verbs", f"ask for the verb erase on agentarchives/{archive} in the whole cluster"):
+            clerk.create(hold(office, clerk.whoami(), action="Erase", archive=archive))
+    with pytest.raises(ApiError, match="Erase is about one archive"):
+        clerk.create(hold(office, clerk.whoami(), action="Erase", agent="triage"))
+
+
+def test_erasing_in_anothers_name_and_changing_it_afterwards(office: Office, name: str) -> None:
+    user = f"dpo-{office.namespace}"
+    give(office, {"kind": "User", "name": user, "apiGroup": GROUP}, "workforce-archives-erase")
+    wait_for(lambda: office.admin.allowed(user, "erase", PLURAL, group=meta.GROUP), what="the officer to hold the verb")
+    officer = office.admin.as_user(user)
+    with refused("order-verbs", f"spec.requestedBy must be {user}"):
+        officer.create(hold(office, "counsel@corp.example", "forget", "Erase", archive=name))
+    assert officer.create(hold(office, user, "forget", "Erase", archive=name))
+    clerk = office.person(ORDERS)
+    for patch in ({"archiveRef": {"name": "other"}}, {"reason": "Another one"}):
+        with pytest.raises(ApiError, match="an order is never changed"):
+            clerk.patch(meta.API_VERSION, "agentactions", "forget", {"spec": patch}, namespace=office.namespace)
+    with refused("order-verbs", "ask for the verb hold"):
+        officer.create(hold(office, user, archive=name))
+
+
+def test_saying_that_it_was_erased(office: Office, name: str, clerk: Kube) -> None:
+    said = {**LISTED, "startTime": LISTED["since"]}
+    erasure = {key: said[key] for key in ("uid", "namespace", "order", "by", "reason", "startTime")}
+    with refused("agent-status", "only the operator writes the status"):
+        clerk.patch(meta.API_VERSION, PLURAL, name, {"status": {"erasure": erasure}}, subresource="status")
+
+
+def test_abandoning_without_the_verb_or_in_anothers_name(office: Office) -> None:
+    clerk = office.person(ORDERS, BOTH)
+    with refused("order-verbs", "ask for the verb abandon on aiagents/triage"):
+        clerk.create(hold(office, clerk.whoami(), action="Abandon", agent="triage"))
+    ciso = office.person(ORDERS, GIVES_UP)
+    with refused("order-verbs", f"spec.requestedBy must be {ciso.whoami()}"):
+        ciso.create(hold(office, "ceo@corp.example", action="Abandon", agent="triage"))
+    assert ciso.create(hold(office, ciso.whoami(), "give-up", "Abandon", agent="triage"))
+    with pytest.raises(ApiError, match="an order is never changed"):
+        ciso.patch(
+            meta.API_VERSION, "agentactions", "give-up", {"spec": {"agentRef": {"name": "other"}}},
+            namespace=office.namespace,
+        )  # fmt: skip
+
+
+def test_abandoning_an_agent_of_another_namespace(office: Office) -> None:
+    ciso = office.person(ORDERS, GIVES_UP)
+    about = {"agentRef": {"name": "triage", "namespace": "kube-system"}}
+    with refused("order-verbs", "may not order Abandon in kube-system: ask for the verb abandon on aiagents/triage"):
+        ciso.create(order(office.namespace, "give-up", "Abandon", ciso.whoami(), **about))
+    with pytest.raises(ApiError, match=r"agentRef\.namespace goes with Abandon only"):
+        office.admin.create(order(office.namespace, "stop", "Suspend", office.admin.whoami(), **about))
+
+
+def test_saying_that_an_agent_was_abandoned(office: Office) -> None:
+    body = archiverecords.record(f"forged-{office.namespace}")
+    del body["spec"]["manifest"]
+    said = {key: LISTED[key] for key in ("uid", "namespace", "order", "by", "reason")}
+    body["spec"]["abandoned"] = {**said, "time": LISTED["since"], "message": "The store is lost"}
+    with refused("agent-archives", "only the operator makes one"):
+        office.admin.create(body)
+
+
 # Removing ------------------------------------------------------------------------------------------------------------
 
 

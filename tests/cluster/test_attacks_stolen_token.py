@@ -223,7 +223,7 @@ def test_giving_an_agent_more_than_the_ceiling(office: Office) -> None:
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "update", "patch", "delete"])
 def test_having_secrets(office: Office, verb: str) -> None:
     namespaces = [office.namespace, "kube-system"]
-    if verb not in ("get", "create"):
+    if verb not in ("get", "create", "delete"):
         # Where the keys of archives are.
         namespaces.append(chart.NAMESPACE)
     for namespace in namespaces:
@@ -250,6 +250,20 @@ def test_making_other_secrets_than_keys_of_archives(office: Office, what: str) -
             f"/api/v1/namespaces/{chart.NAMESPACE}/secrets",
             {"apiVersion": "v1", "kind": "Secret", **secret, "metadata": metadata},
         )
+
+
+@pytest.mark.parametrize("what", ["no key", "another name"])
+def test_deleting_other_secrets_than_keys_of_archives(office: Office, what: str) -> None:
+    secret = OTHER_SECRETS[what]
+    metadata = {**secret["metadata"], "namespace": chart.NAMESPACE}
+    office.admin.create({"apiVersion": "v1", "kind": "Secret", **secret, "metadata": metadata})
+    try:
+        with refused("operator-kinds", "archive-key"):
+            office.operator.delete("v1", "secrets", metadata["name"], namespace=chart.NAMESPACE)
+        with unauthorized('cannot deletecollection resource "secrets"'):
+            office.operator.raw("DELETE", f"/api/v1/namespaces/{chart.NAMESPACE}/secrets")
+    finally:
+        office.admin.delete("v1", "secrets", metadata["name"], namespace=chart.NAMESPACE)
 
 
 def test_reading_the_secrets_of_a_namespace(office: Office) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from aiagent_operator.core.archive import index
+from aiagent_operator.core.objects import AgentIdentity
 from support import agents, chart, gateway, memories
 from support.agents import permission, rule
 from support.committee import new_policy
@@ -120,6 +122,7 @@ def _everything(place: Workplace) -> None:
     place.employ("fourth", role, retraining={"evaluations": [measured]})
     for name in ("triage", "first", "second", "fourth"):
         place.until_ready(name)
+    personal = place.get("triage")["metadata"]["uid"]
     place.until_reason("third", "Ready", "RoleNotFound")
     _changes(place)
     _troubles(place)
@@ -135,6 +138,8 @@ def _everything(place: Workplace) -> None:
         sender.end(*sender.run(Path(empty)))
     for name in ("triage", "first", "second", "third", "fourth", "fifth", "sixth"):
         place.until_gone(name)
+    place.order("Erase", "forget", archiveRef={"name": index.name(AgentIdentity(home, "triage", personal))})
+    place.until_ordered("forget", "Complete", "CarriedOut")
 
 
 def _run(place: Workplace) -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiagent_operator.api import meta
 from aiagent_operator.api.kinds import KINDS
 from aiagent_operator.api.schema import crd
+from support import archiverecords
 from support.cluster import Cluster
 from support.definitions import install
 from support.evaluationcases import EVALUATION_CONSTRAINTS, EVALUATION_RULES, EVALUATIONS, RECORD, RECORD_RULES
@@ -109,9 +110,13 @@ BASES = {
     "AgentAction/all-leaving": {**SEVERAL, "spec": {**SEVERAL["spec"], **LEAVING}},
     "AgentPolicy": POLICY,
 }
-RECORDS = {"AgentEvaluation": RECORD}
+RECORDS = {"AgentEvaluation": RECORD, "AgentArchive": archiverecords.record("triage")}
 
 
+# Of what nobody writes into a file: `kubectl aiagent lint` says of these that they are records.
+ARCHIVE_RULES = [
+    rule("spec.manifest", GONE, "an archive has a manifest, or it was abandoned", "spec", "AgentArchive"),
+]
 # Each message of x-kubernetes-validations appears here; test_every_rule_has_an_example counts them.
 RULES = [
     *RETRAINING_RULES,
@@ -130,13 +135,16 @@ RULES = [
     rule("spec.action", "Promote", "name it in agentRef", "spec.agentRef", "AgentAction/several"),
     rule("spec.action", "Abort", "name it in agentRef", "spec.agentRef", "AgentAction/several"),
     rule("spec.archiveRef", {"name": "a"}, "name one agent in agentRef", "spec", "AgentAction/hold"),
-    rule("spec.archiveRef", {"name": "a"}, "archiveRef goes with Hold and Release only", base="AgentAction"),
+    rule("spec.archiveRef", {"name": "a"}, "archiveRef goes with Hold, Release and Erase only", base="AgentAction"),
     rule("spec.action", "Release", "Hold and Release are about one agent", "spec.selector", "AgentAction/several"),
     rule("spec.ground", GONE, "ground goes with Hold, which needs it", base="AgentAction/hold"),
     rule("spec.ground", "LegalClaims", "ground goes with Hold, which needs it", base="AgentAction"),
     rule("spec.activeDeadlineSeconds", 60, "Hold is in force while it exists", base="AgentAction/hold"),
     rule("spec.ttlSecondsAfterFinished", 60, "Hold is in force while it exists", base="AgentAction/hold"),
     rule("spec.full", True, "full goes with Promote only", base="AgentAction"),
+    rule("spec.action", "Erase", "Erase is about one archive", "spec.archiveRef", "AgentAction"),
+    rule("spec.action", "Abandon", "Abandon is about one agent", "spec.agentRef", "AgentAction/several"),
+    rule("spec.agentRef.namespace", "crm", "agentRef.namespace goes with Abandon only", base="AgentAction"),
     rule("spec.activeDeadlineSeconds", 60, "and has no activeDeadlineSeconds", base="AgentAction"),
     rule("spec.ttlSecondsAfterFinished", 60, "and has no ttlSecondsAfterFinished", base="AgentAction"),
     rule("spec.activeDeadlineSeconds", 60, "Offboard is in force while it exists", base="AgentAction/leaving"),
@@ -331,7 +339,7 @@ def test_what_watches_a_canary_needs_no_end(kube: Kube) -> None:
     assert kube.create(changed(Case("spec.retraining", WATCHED, "")), dry_run=True)["metadata"]["uid"]
 
 
-@pytest.mark.parametrize("case", [*RULES, *RECORD_RULES, *CONSTRAINTS], ids=str)
+@pytest.mark.parametrize("case", [*RULES, *RECORD_RULES, *ARCHIVE_RULES, *CONSTRAINTS], ids=str)
 def test_wrong_field_is_refused_and_named_with_words_that_help(kube: Kube, case: Case) -> None:
     error = refusal(kube, changed(case))
     field = ".".join(f"[{part}]" if part.isdigit() else part for part in case.named.split(".")).replace(".[", "[")
@@ -360,5 +368,7 @@ def test_every_rule_has_an_example() -> None:
     known = messages([crd(kind) for kind in KINDS])
     assert known
     assert [
-        message for message in sorted(known) if not any(case.words in message for case in [*RULES, *RECORD_RULES])
+        message
+        for message in sorted(known)
+        if not any(case.words in message for case in [*RULES, *RECORD_RULES, *ARCHIVE_RULES])
     ] == []

@@ -25,6 +25,6 @@ POLICY_RULES = [
     rule(f"{_TERM}.values", GONE, "In and NotIn need values", _TERM, "AgentPolicy"),
     rule(f"{_TERM}.operator", "Exists", "Exists and DoesNotExist have none", _TERM, "AgentPolicy"),
     rule("spec.maxAge", GONE, "give maxAge too", "spec", "AgentPolicy"),
-    rule("spec.archive", {}, "says nothing: give store or retention", base="AgentPolicy"),
+    rule("spec.archive", {}, "says nothing: give store, retention", base="AgentPolicy"),
     rule("spec.windows.0.duration", "1s", "must be a duration from 1m to 8784h", base="AgentPolicy"),
 ]

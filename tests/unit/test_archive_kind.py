@@ -76,7 +76,7 @@ def test_every_place_of_an_archive_can_be_recorded(uid: str, archive: str) -> No
 
 MOMENTS = ("2026-11-22T10:00:00.5Z", "2026-11-22T11:00:00+01:00", "2026-11-22 10:00:00Z", "2026-11-22T25:00:00Z", "")
 WRONG = [
-    *((field, GONE) for field in ("agent", "store", "path", "manifest", "created", "reason", "mode", "retention")),
+    *((field, GONE) for field in ("agent", "store", "path", "created", "reason", "mode", "retention")),
     *((field, when) for field in ("created", "retention.until") for when in MOMENTS),
     *(("path", path) for path in ("", "archives", "archives/u", "/archives/u/a", "archives/u/a/", "archives/../a")),
     ("path", "journals/u/a"),
@@ -132,6 +132,16 @@ STATUS: dict[str, Any] = {
             "orphaned": True,
         }
     ],
+    "retainedUntil": "2033-11-20T10:00:00Z",
+    "erasure": {
+        "uid": "7f1c",
+        "namespace": "privacy",
+        "order": "forget-4711",
+        "by": "dpo@corp.example",
+        "reason": "Request 4711",
+        "startTime": "2027-01-01T10:00:00Z",
+        "completionTime": "2027-01-01T10:00:01Z",
+    },
     "purge": {"startTime": "2032-11-20T10:00:00Z", "completionTime": "2032-11-20T10:00:05Z"},
     "conditions": [],
 }
@@ -153,7 +163,7 @@ def test_a_record_never_changes() -> None:
     # Else an update could leave out what carries the rule.
     assert "spec" in schema["required"]
     rules = schema["properties"]["spec"]["x-kubernetes-validations"]
-    assert [rule["rule"] for rule in rules] == ["self == oldSelf"]
+    assert [rule["rule"] for rule in rules] == ["self == oldSelf", "has(self.manifest) != has(self.abandoned)"]
 
 
 def test_nothing_in_a_record_is_open() -> None:

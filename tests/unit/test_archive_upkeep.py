@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.tombstone import Order
 from aiagent_operator.core.archive import index, layout, retention, tombstone, upkeep, wire
 from aiagent_operator.core.archive.tombstone import Destruction
 from aiagent_operator.core.archive.upkeep import Altered, Unread, Whole
@@ -161,6 +163,26 @@ def test_all_of_it_is_read(place: Place) -> None:
     assert place.found() == Whole(len(manifest["items"]), sum(item["size"] for item in manifest["items"]))
 
 
+ERASED = tombstone.erased(EXAMPLE.manifest, dataclasses.replace(WHY, order=Order(name="a/b", uid="u", by="ann")))
+ENDED = {"startTime": LAST, "completionTime": LAST}
+
+
+@pytest.mark.parametrize(
+    ("erasure", "there", "whole"),
+    [(ENDED, True, True), (ENDED, False, False), ({"startTime": LAST}, True, True), ({"startTime": LAST}, False, True)],
+)
+def test_one_that_was_erased_is_whole_with_the_record_of_that(
+    place: Place, erasure: dict[str, str], there: bool, whole: bool
+) -> None:
+    if there:
+        (place.top / "erasure.json").write_bytes(ERASED)
+    status = {**place.record.status, "erasure": erasure}
+    record = dataclasses.replace(place.record, raw=orjson.dumps({"spec": place.record.spec, "status": status}))
+    found = place.found(record)
+    assert isinstance(found, Whole if whole else Altered)
+    assert whole or "erasure.json is not there, and it was erased" in found.text  # type: ignore[union-attr]
+
+
 def spoiled(path: str) -> Callable[[Path], object]:
     return lambda top: (top / path).write_bytes((top / path).read_bytes()[:-1] + b"!")
 
@@ -183,6 +205,10 @@ DAMAGE = {
     "a tombstone that was made by the book": (
         lambda top: (top / "tombstone.json").write_bytes(tombstone.purged(EXAMPLE.manifest, WHY)),
         "tombstone.json says that it was purged, and nobody has",
+    ),
+    "an erasure that nobody has ordered": (
+        lambda top: (top / "erasure.json").write_bytes(ERASED),
+        "erasure.json says that it was erased, and nobody has",
     ),
     "a tombstone": (lambda top: (top / "tombstone.json").write_bytes(b"{}"), "tombstone.json: NotTrue"),
 }

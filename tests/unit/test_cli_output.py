@@ -25,6 +25,7 @@ from support.documents import ROOT
 COMMANDS = {
     "get", "describe", "can-i", "suspend", "resume", "lint", "history", "diff", "rollback", "rollout", "retrain",
     "promote", "abort", "offboard", "rehire", "calendar", "journal", "archive", "hold", "release",
+    "abandon", "erase",
 }  # fmt: skip
 
 

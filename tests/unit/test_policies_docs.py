@@ -79,6 +79,8 @@ def _says(found: Merged) -> str:
     parts += (
         [f"archived for {format_duration(found.retention.value)} ({_who(found.retention)})"] if found.retention else []
     )
+    if found.abandon_after:
+        parts.append(f"abandoned after {format_duration(found.abandon_after.value)} ({_who(found.abandon_after)})")
     return ", ".join([*parts, *(f"held by {broken.policy}" for broken in found.broken)])
 
 

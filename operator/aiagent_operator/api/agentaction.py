@@ -36,12 +36,23 @@ class Action(StrEnum):
     REHIRE = "Rehire"
     HOLD = "Hold"
     RELEASE = "Release"
+    ABANDON = "Abandon"
+    ERASE = "Erase"
 
 
 class AgentRef(Model):
     """An AIAgent in the namespace of the order."""
 
     name: Annotated[Label, Field(max_length=40), described("Name of the AIAgent.")]
+
+
+class OrderedAgent(AgentRef):
+    """The agent that an order is about: in its namespace, or in the one that is named."""
+
+    namespace: Label | None = described(
+        "Abandon: its namespace, where the order cannot be given there, since that namespace is being deleted.",
+        default=None,
+    )
 
 
 class AgentSelector(Model):
@@ -64,8 +75,8 @@ class AgentActionSpec(Model):
                 "name one agent in agentRef, or several by their labels in selector, or an archive in archiveRef",
             ),
             cel(
-                "!has(self.archiveRef) || self.action in ['Hold', 'Release']",
-                "archiveRef goes with Hold and Release only",
+                "!has(self.archiveRef) || self.action in ['Hold', 'Release', 'Erase']",
+                "archiveRef goes with Hold, Release and Erase only",
                 path=".archiveRef",
             ),
             cel(
@@ -126,6 +137,21 @@ class AgentActionSpec(Model):
                 path=".agentRef",
             ),
             cel("self.action == 'Promote' || !has(self.full)", "full goes with Promote only", path=".full"),
+            cel(
+                "self.action != 'Erase' || has(self.archiveRef)",
+                "Erase is about one archive: name it in archiveRef",
+                path=".archiveRef",
+            ),
+            cel(
+                "self.action != 'Abandon' || has(self.agentRef)",
+                "Abandon is about one agent: name it in agentRef",
+                path=".agentRef",
+            ),
+            cel(
+                "self.action == 'Abandon' || !has(self.agentRef) || !has(self.agentRef.namespace)",
+                "agentRef.namespace goes with Abandon only: give other orders in the namespace of the agent",
+                path=".agentRef.namespace",
+            ),
         )
     )
 
@@ -137,15 +163,17 @@ class AgentActionSpec(Model):
             "Promote ends the pause at which a rollout stands, passes over evaluations that are Inconclusive, or lets "
             "revisions take over in spite of what a review has found; Abort ends the rollout. Offboard lets it go: its "
             "rights end, and it is archived; it stays out for as long as the order exists. Rehire ends such orders. "
-            "Hold keeps archives from being destroyed, for as long as the order exists. Release ends such orders."
+            "Hold keeps archives from being destroyed, for as long as the order exists. Release ends such orders. "
+            "Abandon releases an agent that leaves and cannot be archived, once its rights are proved gone. Erase "
+            "destroys the key of what is personal in an archive."
         ),
     ]
-    agent_ref: AgentRef | None = described("The agent that it is about.", default=None)
+    agent_ref: OrderedAgent | None = described("The agent that it is about.", default=None)
     selector: AgentSelector | None = described(
         "The agents that it is about, those that come later too while the order is in force.", default=None
     )
     archive_ref: ArchiveRef | None = described(
-        "Hold and Release: the one archive that it is about, of an agent of any namespace.", default=None
+        "Hold, Release and Erase: the one archive that it is about, of an agent of any namespace.", default=None
     )
     ground: Ground | None = described(
         "Hold: why, by the rule that it is evidence for (GDPR, Art. 17(3)).", default=None
@@ -187,7 +215,7 @@ class AgentActionStatus(Model):
     observed_generation: int | None = described("Generation of the spec last acted upon.", default=None)
     phase: ActionPhase | None = described("Summary for people.", default=None)
     agents: Annotated[int, Field(ge=0)] | None = described(
-        "Agents that the order is about; archives of Hold and Release.", default=None
+        "Agents that the order is about; archives of Hold, Release and Erase.", default=None
     )
     done: Annotated[int, Field(ge=0)] | None = described("Those of these for which it is carried out.", default=None)
     completion_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)] | None = described(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from aiagent_operator.api.abandonment import RecordedAbandonment
 from aiagent_operator.api.archive import (
     MOST_ITEMS,
     FormerAgent,
@@ -21,10 +22,23 @@ from aiagent_operator.api.archive import (
     Mode,
     Moment,
     RetentionRecord,
+    Short,
     Size,
+    Uid,
 )
 from aiagent_operator.api.conditions import Condition
-from aiagent_operator.api.fields import AS_SET, Digest, Model, cel, described, map_by, rules
+from aiagent_operator.api.fields import (
+    AS_SET,
+    Digest,
+    Label,
+    Model,
+    ObjectName,
+    Text,
+    cel,
+    described,
+    map_by,
+    rules,
+)
 from aiagent_operator.api.holds import MOST_HOLDS, HoldEntry
 from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.objectmeta import ObjectMeta
@@ -56,15 +70,22 @@ class AgentArchiveSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            cel("self == oldSelf", "an archive is a record and never changes: what it says was sealed with it")
+            cel("self == oldSelf", "an archive is a record and never changes: what it says was sealed with it"),
+            cel(
+                "has(self.manifest) != has(self.abandoned)",
+                "an archive has a manifest, or it was abandoned: give one of manifest and abandoned",
+            ),
         )
     )
 
     agent: Annotated[FormerAgent, described("The agent that left.")]
     store: Annotated[StoreName, described("Name of the archive store that it is in.")]
     path: Annotated[Prefix, described("Where it lies there, without a slash at the end.")]
-    manifest: Annotated[ManifestSummary, described("Its manifest.json, which names all that is in it.")]
-    created: Annotated[Moment, described("When it was sealed; the retention counts from here.")]
+    manifest: ManifestSummary | None = described("Its manifest.json, which names all that is in it.", default=None)
+    abandoned: RecordedAbandonment | None = described(
+        "In place of a manifest: the order by which the agent was released without an archive.", default=None
+    )
+    created: Annotated[Moment, described("When it was sealed, or abandoned; the retention counts from here.")]
     reason: Annotated[LeaveReason, described("Why the agent left.")]
     mode: Annotated[
         Mode,
@@ -94,6 +115,7 @@ class ArchivePhase(StrEnum):
     SEALED = "Sealed"
     CERTIFIED = "Certified"
     PURGED = "Purged"
+    ABANDONED = "Abandoned"
 
 
 class Verification(Model):
@@ -122,6 +144,18 @@ class PurgeStatus(Model):
     completion_time: Moment | None = described("When all of it was removed.", default=None)
 
 
+class ErasureStatus(Model):
+    """The end of what is personal in an archive: its key is destroyed. The order, and what it was given for."""
+
+    uid: Annotated[Uid, described("UID of the AgentAction.")]
+    namespace: Annotated[Label, described("Namespace of the AgentAction.")]
+    order: Annotated[ObjectName, described("Name of the AgentAction.")]
+    by: Annotated[Short, described("Who gave it.")]
+    reason: Annotated[Text, described("Why, in the words of who gave it.")]
+    start_time: Annotated[Moment, described("When that was decided: after this a hold comes too late.")]
+    completion_time: Moment | None = described("When the key was seen to be gone.", default=None)
+
+
 class AgentArchiveStatus(Model):
     """What is known of the archive in its store."""
 
@@ -133,7 +167,13 @@ class AgentArchiveStatus(Model):
     certificate: CertificateSummary | None = described(
         "The certificate of decommission, once it is in the store.", default=None
     )
+    retained_until: Moment | None = described(
+        "Until when it is kept by the rules of today, which may ask for longer than was sealed.", default=None
+    )
     purge: PurgeStatus | None = described("The end of the archive, once its retention is over.", default=None)
+    erasure: ErasureStatus | None = described(
+        "The end of what is personal in it, by order; the rest stays as it was.", default=None
+    )
     holds: Annotated[
         tuple[HoldEntry, ...],
         described(
@@ -147,7 +187,7 @@ class AgentArchiveStatus(Model):
         tuple[Condition, ...],
         described(
             "Conditions (metav1). Verified: it was read back and is what was sealed. Certified: its certificate is in "
-            "the store. Held: somebody holds it.",
+            "the store. Held: somebody holds it. Erased: what is personal in it cannot be read any more.",
             max_length=8,
             json_schema_extra=map_by("type"),
         ),

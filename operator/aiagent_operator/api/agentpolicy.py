@@ -91,7 +91,10 @@ class ArchiveRules(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            cel("has(self.store) || has(self.retention)", "says nothing: give store or retention, or leave it out")
+            cel(
+                "has(self.store) || has(self.retention) || has(self.abandonAfter)",
+                "says nothing: give store, retention or abandonAfter, or leave it out",
+            )
         )
     )
 
@@ -103,6 +106,11 @@ class ArchiveRules(Model):
     )
     retention: Interval | None = described(
         "How long archives are kept at least, such as 52560h. Of all that ask for something the longest holds.",
+        default=None,
+    )
+    abandon_after: Interval | None = described(
+        "How long after the end of its rights an agent that cannot be archived may be released without an archive, by "
+        "an order Abandon, such as 168h (by default 72h). Of all that ask for something the longest holds.",
         default=None,
     )
 

@@ -86,6 +86,7 @@ class GapReason(StrEnum):
     UNREADABLE = "Unreadable"
     CHANGED_MEANWHILE = "ChangedMeanwhile"
     EXCLUDED_BY_POLICY = "ExcludedByPolicy"
+    ABANDONED = "Abandoned"
 
 
 class Encryption(Model):

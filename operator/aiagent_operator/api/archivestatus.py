@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from aiagent_operator.api.abandonment import Abandonment
 from aiagent_operator.api.archive import Gap
 from aiagent_operator.api.fields import AS_SET, ATOMIC, Digest, Model, described, map_by
 
@@ -53,6 +54,10 @@ class ArchiveStatus(Model):
     ] = ()
     capturing: Annotated[str, StringConstraints(max_length=64)] | None = described(
         "Since when what it leaves is captured, once its work has ended; for its memory the deadline counts from then.",
+        default=None,
+    )
+    abandoned: Abandonment | None = described(
+        "The order by which it is released without an archive; `completed` says then that this is on record.",
         default=None,
     )
     completed: Annotated[str, StringConstraints(max_length=64)] | None = described(

@@ -31,6 +31,7 @@ class Type(StrEnum):
     VERIFIED = "Verified"
     CERTIFIED = "Certified"
     HELD = "Held"
+    ERASED = "Erased"
 
 
 class Reason(StrEnum):
@@ -122,6 +123,11 @@ class Reason(StrEnum):
     RELEASING = "Releasing"
     NO_ARCHIVE = "NoArchive"
     STILL_HELD = "StillHeld"
+    NOT_LEAVING = "NotLeaving"
+    TOO_EARLY = "TooEarly"
+    ARCHIVED = "Archived"
+    ABANDONING = "Abandoning"
+    NOTHING_TO_ERASE = "NothingToErase"
     EXPIRED = "Expired"
     # policies
     POLICY_UNREADABLE = "PolicyUnreadable"
@@ -155,6 +161,9 @@ class Reason(StrEnum):
     ALTERED = "Altered"
     PURGING = "Purging"
     PURGED = "Purged"
+    ABANDONED = "Abandoned"
+    ERASING = "Erasing"
+    ERASED = "Erased"
     HELD = "Held"
 
 

@@ -17,8 +17,8 @@ from aiagent_operator.cli.diff import diff
 from aiagent_operator.cli.errors import CliError
 from aiagent_operator.cli.get import get
 from aiagent_operator.cli.history import history
-from aiagent_operator.cli.hold import hold, release
-from aiagent_operator.cli.leave import offboard, rehire
+from aiagent_operator.cli.hold import erase, hold, release
+from aiagent_operator.cli.leave import abandon, offboard, rehire
 from aiagent_operator.cli.lint.command import lint
 from aiagent_operator.cli.order import abort, promote, resume, retrain, rollback, suspend
 
@@ -79,8 +79,10 @@ app.command()(promote)
 app.command()(abort)
 app.command()(offboard)
 app.command()(rehire)
+app.command()(abandon)
 app.command()(hold)
 app.command()(release)
+app.command()(erase)
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(journal.app, name="journal")
 app.add_typer(archive.app, name="archive")

@@ -66,6 +66,25 @@ def release(
     give(cluster, Action.RELEASE, about, reason, namespace or cluster.namespace, wait=wait, timeout=timeout)
 
 
+def erase(
+    archive: Annotated[str, typer.Argument(help="Name of the AgentArchive.", metavar="ARCHIVE")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the archive, so name no person in it.")],
+    wait: Wait = True,
+    timeout: Timeout = 120.0,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """Destroy the key of what is personal in an archive, for ever. The rest of it stays, and still verifies.
+
+    Backups of the key, such as snapshots of etcd, are yours to destroy.
+    """
+    cluster = Cluster.connect(kubeconfig, context)
+    about: Object = {"archiveRef": {"name": archive}}
+    give(cluster, Action.ERASE, about, reason, namespace or cluster.namespace, wait=wait, timeout=timeout)
+
+
 def _about(name: str | None, archive: str | None) -> Object:
     if bool(name) == bool(archive):
         raise CliError("give the NAME of an agent, or --archive with the name of an AgentArchive", ExitCode.USAGE)

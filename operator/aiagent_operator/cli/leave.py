@@ -74,6 +74,35 @@ def rehire(
     )
 
 
+def abandon(
+    name: options.AgentName,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the record of the agent.")],
+    order_in: Annotated[
+        str,
+        typer.Option(
+            "--order-in",
+            help="Give the order in this namespace, where that of the agent is being deleted.",
+            metavar="NAMESPACE",
+            show_default=False,
+        ),
+    ] = "",
+    wait: Wait = True,
+    timeout: Timeout = 300.0,
+    namespace: options.Namespace = None,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+) -> None:
+    """Release an agent that leaves and cannot be archived, once its rights are proved gone. What it was is lost.
+
+    It is refused before the time that the agent's condition Ready names.
+    """
+    cluster = Cluster.connect(kubeconfig, context)
+    home = namespace or cluster.namespace
+    about: Object = {"agentRef": {"name": name} | ({"namespace": home} if order_in else {})}
+    give(cluster, Action.ABANDON, about, reason, order_in or home, wait=wait, timeout=timeout)
+
+
 def _show(order: Object) -> None:
     found = order["status"]["preview"]
     kept = found.get("retainedUntil")

@@ -259,6 +259,11 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.RELEASING: (),
     Reason.NO_ARCHIVE: (),
     Reason.STILL_HELD: (),
+    Reason.NOT_LEAVING: (),
+    Reason.TOO_EARLY: (),
+    Reason.ARCHIVED: (),
+    Reason.ABANDONING: (),
+    Reason.NOTHING_TO_ERASE: (),
     Reason.EXPIRED: (),
     Reason.POLICY_UNREADABLE: (Step("correct the field of the AgentPolicy that the message names", Right.EDIT_POLICY),),
     Reason.UP_TO_DATE: (),
@@ -294,6 +299,9 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.ALTERED: (),
     Reason.PURGING: (),
     Reason.PURGED: (),
+    Reason.ABANDONED: (),
+    Reason.ERASING: (),
+    Reason.ERASED: (),
     Reason.HELD: (),
 }  # fmt: skip
 

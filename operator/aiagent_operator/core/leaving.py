@@ -69,11 +69,12 @@ def notice(orders: Iterable[Order], now: datetime) -> float | None:
 
 def irrevocable(status: Mapping[str, Any]) -> bool:
     """Whether the agent's journal has ended, or its archive is made, or its memory, or what else it leaves, is captured
-    for it: nothing brings back what is archived as ended."""
+    for it, or it was abandoned: nothing brings back what is on record as ended."""
     closed = (status.get("journal") or {}).get("closed") is True
     archive = status.get("archive") or {}
     # Its memory is captured once, and that of an agent that went on working would be another one; so is the rest.
-    return closed or bool(archive.get("manifests") or archive.get("capturing")) or completed(status)
+    begun = archive.get("manifests") or archive.get("capturing") or archive.get("abandoned")
+    return closed or bool(begun) or completed(status)
 
 
 def employed(status: Mapping[str, Any]) -> bool:

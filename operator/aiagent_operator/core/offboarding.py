@@ -18,7 +18,7 @@ from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.archive import Mode
 from aiagent_operator.api.archivestatus import Capture
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import capturing, escalations, kpis, leaving, memories, retired, texts, workload
+from aiagent_operator.core import abandoning, capturing, escalations, kpis, leaving, memories, retired, texts, workload
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.children import role
@@ -103,13 +103,14 @@ class _Departure:
     def _terminate(self) -> Plan:
         """What is removed once no right is bound."""
         o = self.o
-        if capture := self._capture():
+        given_up = abandoning.granted(o)
+        if not given_up and (capture := self._capture()):
             return self._waiting(f"Its rights have ended; {_READING}", plan=capture)
-        remembering = memories.jobs(o)
+        remembering = self._remembering()
         roles = [key for key in _of(o, ChildKind.ROLE, ChildKind.JOB) if key not in remembering]
         if roles or set(_of(o, *_PODS)) - remembering:
             return self._step(roles, "removing: waiting for Roles, work and runs to be gone", self._end_work(roles))
-        if (memory := memories.decide(o)) is not None:
+        if not given_up and (memory := memories.decide(o)) is not None:
             return replace(memory, status=self._status())
         if due := capturing.rest(o, _more(o)):
             return self._rest(due)
@@ -144,6 +145,9 @@ class _Departure:
             return self._waiting(f"Still in force, asking again: {'; '.join(o.proof.remaining)}", requeue=1.0)
         if o.journal is None:
             return self._ended()
+        if abandoning.granted(o):
+            # A journal that is full would keep even this from being said.
+            return Plan(archive=True)
         # Its journal ends with its archive, and has to tell of these steps.
         return Plan(archive=True, first={"offboarding": leaving.fields(o, self.leave, self._steps())})
 
@@ -159,9 +163,13 @@ class _Departure:
         work = workload.leave(o, ())
         released = traffic.release(o)
         services = [write for write in released.writes if write.key not in o.failures]
-        own = {*beside, *_of(o, ChildKind.JOB)} - memories.jobs(o)
+        own = {*beside, *_of(o, ChildKind.JOB)} - self._remembering()
         runs = (delete(o.children[key]) for key in sorted(own) if not o.children[key].deleting)
         return Plan(writes=(*runs, *work.writes, *services), needs=work.needs | released.needs)
+
+    def _remembering(self) -> frozenset[ObjectKey]:
+        """The Jobs that capture its memory, which stay until they are done; none where nothing is archived any more."""
+        return frozenset() if abandoning.granted(self.o) else memories.jobs(self.o)
 
     def _step(self, keys: Iterable[ObjectKey], waiting: str, plan: Plan | None = None) -> Plan:
         waited = sorted(keys)

@@ -38,9 +38,14 @@ class Order:
     def covers(self, agent: str, labels: Mapping[str, str]) -> bool:
         """Whether it is about the agent of that name and labels in its namespace."""
         if self.spec.agent_ref is not None:
-            return self.spec.agent_ref.name == agent
+            return self.spec.agent_ref.name == agent and self.home == self.namespace
         wanted = self.spec.selector.match_labels if self.spec.selector else {}
         return bool(wanted) and wanted.items() <= labels.items()
+
+    @property
+    def home(self) -> str:
+        """Namespace of the agents that it is about: its own, unless it names another one."""
+        return (self.spec.agent_ref.namespace if self.spec.agent_ref else None) or self.namespace
 
     @property
     def age(self) -> tuple[dt.datetime, str]:
@@ -124,7 +129,8 @@ class OrderPlan:
     """What to do about an order, and what is true of it.
 
     `ends`: orders to delete. `remove`: the order itself has been kept long enough. `previews`: name of the agent of
-    which its status is to say what it would do. `requeue_after` is in seconds.
+    which its status is to say what it would do. `begun`: what cannot be undone is done already, so it does not expire.
+    `requeue_after` is in seconds.
     """
 
     phase: ActionPhase
@@ -134,6 +140,7 @@ class OrderPlan:
     ends: tuple[Order, ...] = ()
     remove: bool = False
     previews: str = ""
+    begun: bool = False
     requeue_after: float | None = None
 
 

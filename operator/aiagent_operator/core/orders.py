@@ -44,7 +44,7 @@ def decide(
     held: OrderPlan | None = None,
 ) -> OrderPlan:
     """The plan for one order. `agents` are those that it covers; `standing` all of its namespace that stand; `held`:
-    what archives have to say of a Hold or Release."""
+    what archives have to say of an order about them."""
     about = sorted(agents, key=lambda agent: agent.name)
     if order.suspends:
         return _suspend(about, order)
@@ -55,13 +55,14 @@ def decide(
     if order.phase in FINISHED:
         return _keep(order, order.phase, now)
     late = now >= order.deadline
-    if late and not any(agent.trains_by(order) for agent in about):
+    if late and not (held and held.begun) and not any(agent.trains_by(order) for agent in about):
         seconds = (order.deadline - order.created).total_seconds()
         text = f"Not carried out within {seconds:.0f} s: give the order again"
         return ended(ActionPhase.EXPIRED, Reason.EXPIRED, text, about)
     plan = held or _pending(order, about, tuple(standing), late=late)
-    if plan.phase is ActionPhase.PENDING and not late:
-        return replace(plan, requeue_after=(order.deadline - now).total_seconds())
+    if plan.phase is ActionPhase.PENDING and not late and not plan.begun:
+        left = (order.deadline - now).total_seconds()
+        return replace(plan, requeue_after=min(left, plan.requeue_after or left))
     return plan
 
 

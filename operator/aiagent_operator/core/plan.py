@@ -166,7 +166,8 @@ class Observed:
     others leave it room to be trained now. `slot`: else for which it waits, where that is known. `steering`: orders
     about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in
     `children`; `measured` what Prometheus has answered. `journal`: whether it takes another event; None where there is
-    none. `offboards`: orders to offboard it, those too whose notice is not over. `running`: names of its pods that have
+    none. `offboards`: orders to offboard it, those too whose notice is not over. `abandon`: one that was accepted, to
+    release it without an archive. `running`: names of its pods that have
     not ended; None where nobody has looked. `intake`: where its memory is sent to, once a plan has needed it.
     """
 
@@ -202,6 +203,7 @@ class Observed:
     held: str = ""
     journal: Room | None = None
     offboards: tuple[Order, ...] = ()
+    abandon: Order | None = None
     running: tuple[str, ...] | None = None
     intake: Intake | None = None
 

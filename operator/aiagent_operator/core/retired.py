@@ -24,8 +24,11 @@ _OVER: Final = (
 
 def plan(o: Observed, leave: Leave, steps: Mapping[Step, str]) -> Plan:
     """It has left: its rights are proved gone, and where there is a store, it is archived."""
-    archive = (o.agent.status.get("archive") or {}).get("name")
+    said = o.agent.status.get("archive") or {}
+    archive = said.get("name")
     what = f"archived as AgentArchive {archive}" if archive else "not archived, since there is no archive store"
+    if "abandoned" in said:
+        what = f"not archived: it was abandoned by AgentAction {said['abandoned']['order']}, see AgentArchive {archive}"
     by = f", by {leave.order}" if leave.order else ""
     text = (
         f"It has left{by}: its rights are proved gone, and it is {what}. Its identity has ended: delete this AIAgent. "

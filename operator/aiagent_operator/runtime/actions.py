@@ -15,9 +15,11 @@ from aiagent_operator.core.order_facts import reconciling
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan
 from aiagent_operator.core.rollout import standing
 from aiagent_operator.runtime import holds, paths, report
+from aiagent_operator.runtime.abandons import Abandons
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.departure import WaitsError
+from aiagent_operator.runtime.erasures import Erasures
 from aiagent_operator.runtime.keeporders import OrderKeeper
 from aiagent_operator.runtime.orders import ActionKey, OrderRecord
 from aiagent_operator.runtime.previews import Previews
@@ -43,9 +45,19 @@ def _at_work(child: Child) -> bool:
 class ActionReconciler:
     """Carries out orders, as far as that is not done by the agents' own passes, and says what became of them."""
 
-    def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], previews: Previews, keeper: OrderKeeper) -> None:
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        queue: WorkQueue[Key],
+        previews: Previews,
+        *,
+        keeper: OrderKeeper,
+        erasures: Erasures,
+    ) -> None:
         self._api, self._store, self._queue, self._previews, self._keeper = api, store, queue, previews, keeper
         self._holds = holds.Holds(api, store)
+        self._abandons, self._erasures = Abandons(store), erasures
         self._reported: dict[ActionKey, dt.datetime] = {}
 
     async def reconcile(self, key: ActionKey) -> None:
@@ -67,6 +79,10 @@ class ActionReconciler:
             if await self._holds.guard(record, record.order):
                 return
             held = self._holds.plan(record.order)
+        if record.order.spec.action is Action.ABANDON:
+            held = self._abandons.plan(record.order, now)
+        if record.order.spec.action is Action.ERASE:
+            held = await self._erasures.plan(record.order)
         # A finished order looks at nothing but the clock.
         about = () if record.order.phase in orders.FINISHED else self._store.covered(record.order)
         facts = [self._facts(agent, record.order) for agent in about]

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type
-from aiagent_operator.core import leaving, offboarding, onboarding
+from aiagent_operator.core import abandoning, leaving, offboarding, onboarding
 from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
@@ -221,10 +221,12 @@ class AgentReconciler:
             return await self._departures.archived(key, record, observed)
         metadata = observed.agent.metadata
         if plan.finalizer is Finalizer.REMOVE:
-            ended = await self._statuses.end(key, record, metadata)
-            if ended is None:
-                return False
-            metadata = ended
+            # Of one that was abandoned it is on record how far its journal went.
+            if not abandoning.given_up(observed.agent.status):
+                ended = await self._statuses.end(key, record, metadata)
+                if ended is None:
+                    return False
+                metadata = ended
             if observed.proof is not None and observed.journal is None:
                 await certify(self._api, observed, observed.proof)
         answer = await finalizer.write(self._api, key, record.uid, metadata, plan.finalizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from aiagent_operator.runtime.journal import Journal, NoRoomError, Told
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.slots import Slots
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, JournalKey, Key, Store
+
+log = logging.getLogger(__name__)
 
 # Seconds after which an agent is looked at again that somebody else has written meanwhile; a watch tells sooner.
 _CONFLICT_AGAIN: Final = 0.5
@@ -53,6 +56,23 @@ class AgentStatusWriter:
         if await self.write(key, record, report.differences(old, {**fields, **told})) is None:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while it was decided about")
         return True
+
+    async def give_up(self, key: AgentKey, record: AgentRecord, archive: Mapping[str, Any]) -> None:
+        """Says in the status that the agent is abandoned, and in its journal where that has room.
+
+        Raises NotYetSeenError where the status is another one by now: then nothing else may be done.
+        """
+        old = record.load().get("status") or {}
+        fields: dict[str, Any] = {"archive": archive}
+        try:
+            journal = self.journal.noted(key, record, old, {**old, **fields})
+        except NoRoomError as error:
+            log.warning("AIAgent %s/%s: its end is not told in its journal: %s", key.namespace, key.name, error)
+            journal = None
+        if journal is not None:
+            fields["journal"] = journal
+        if await self.write(key, record, report.differences(old, fields)) is None:
+            raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while it was decided about")
 
     async def record(self, key: AgentKey) -> None:
         """Has recorded what is noted in the status, or says why it waits, without a pass over the agent."""
@@ -92,8 +112,9 @@ class AgentStatusWriter:
         )
         await self._write(key, record, record.load(), {}, verdicts)
 
-    async def end(self, key: AgentKey, record: AgentRecord, known: ObjectMeta) -> ObjectMeta | None:
-        """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait.
+    async def end(self, key: AgentKey, record: AgentRecord, known: ObjectMeta, *, hint: str = "") -> ObjectMeta | None:
+        """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait,
+        which the status says then, and `hint` with it.
 
         First it is noted, then recorded: the agent may go once nothing waits any more.
         """
@@ -108,7 +129,7 @@ class AgentStatusWriter:
             fields = {} if told.held or told.journal is None else {**last, "journal": told.journal}
             patch = report.differences(old, fields)
             if told.verdict:
-                patch |= report.withheld({**old, **fields}, self._waiting(told.verdict), known.generation)
+                patch |= report.withheld({**old, **fields}, self._waiting(told.verdict, hint), known.generation)
             if patch:
                 answer = await self.write(key, current, patch)
                 found = self._store.agents.get(key)
@@ -131,8 +152,8 @@ class AgentStatusWriter:
         if patch:
             await self.write(key, record, patch)
 
-    def _waiting(self, why: Verdict) -> tuple[Verdict, ...]:
-        text = f"Its rights have ended, and its journal waits: {why.message}"
+    def _waiting(self, why: Verdict, hint: str) -> tuple[Verdict, ...]:
+        text = f"Its rights have ended, and its journal waits: {why.message}{f'. {hint}' if hint else ''}"
         ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
         return ready, Verdict(Type.RECONCILING, True, Reason.OFFBOARDING, text), why
 

@@ -39,6 +39,11 @@ class ArchiveRecord:
     verified: str
 
     @property
+    def abandoned(self) -> bool:
+        """Whether it says that there is no archive."""
+        return self.verified == "Abandoned"
+
+    @property
     def spec(self) -> Mapping[str, Any]:
         """Its spec."""
         return self._load()["spec"]  # type: ignore[no-any-return]
@@ -105,7 +110,9 @@ class ArchiveBook:
 def _record(body: Mapping[str, Any]) -> ArchiveRecord:
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     verified = (
-        "Purged"
+        "Abandoned"
+        if "abandoned" in spec
+        else "Purged"
         if "purge" in status
         else next((c["status"] for c in status.get("conditions") or () if c["type"] == "Verified"), "Unknown")
     )

@@ -116,7 +116,9 @@ async def _import(chosen: argparse.Namespace, environment: Settings) -> int:
         raise _UsageError("there is no key that could have signed: give --key with the public one, or --uncertified")
     counts: Counter[Fate] = Counter()
     async with await Api.connect(connections=8, timeout=environment.request_timeout) as api:
-        rebuilding = Rebuilding(api, keys, dry_run=chosen.dry_run, uncertified=chosen.uncertified)
+        rebuilding = Rebuilding(
+            api, keys, environment.namespace, dry_run=chosen.dry_run, uncertified=chosen.uncertified
+        )
         try:
             for name in [chosen.store] if chosen.store else stores.stores:
                 await _from_store(rebuilding, stores, name, counts)

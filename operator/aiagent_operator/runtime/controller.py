@@ -56,7 +56,7 @@ class Controller:
             api, store, queue, gatherer, executor, measuring, self._statuses, self._captures, memories
         )
         previews, keeper = Previews(api, store, gatherer, journal), OrderKeeper(store, journal)
-        self._actions = ActionReconciler(api, store, queue, previews, keeper)
+        self._actions = ActionReconciler(api, store, queue, previews, keeper=keeper, erasures=custodian.erasures)
         self._policies = PolicyReconciler(api, store, gatherer.fleet)
         self._custodian = custodian
         self._orphans = OrphanReconciler(api, store, executor)

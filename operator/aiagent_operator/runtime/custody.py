@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,14 +16,15 @@ from aiagent_operator.api.agentarchive import ArchivePhase, Verification
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import texts
 from aiagent_operator.core.archive import holding, purging, retention, upkeep
+from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.purging import Purge
 from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.archive.upkeep import Altered, Found, Unread, Whole
-from aiagent_operator.runtime import looking, metrics, paths, report
+from aiagent_operator.runtime import archivestatus, erasures, looking, metrics, report
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
 from aiagent_operator.runtime.archives import ArchiveKey, ArchiveRecord, CareKey
 from aiagent_operator.runtime.client import Api
-from aiagent_operator.runtime.gather import NotYetSeenError
+from aiagent_operator.runtime.erasures import Erasures
 from aiagent_operator.runtime.holds import Holds
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.settings import Purge as Purges
@@ -36,7 +37,6 @@ _AT_ONCE: Final = 2
 # Seconds until another try where the store was away, and, at most, where something was altered: whoever has put a file
 # back does not tell the operator.
 _AWAY, _ALTERED = 60.0, 3600.0
-_TRIES: Final = 5
 # Seconds after which an archive of which nothing is due is looked at again: rules about retention may have changed.
 _DAY: Final = 86_400.0
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -53,6 +53,7 @@ class Custodian:
         self._purges = settings.archive_purge is Purges.AFTER_RETENTION
         store.archives.namespaces = frozenset(settings.watch_namespaces)
         self._holds = Holds(api, store)
+        self.erasures = Erasures(api, store, settings.namespace, archive)
         self._busy: set[CareKey] = set()
         self._waiting: dict[CareKey, None] = {}
         self._resting: dict[str, float] = {}
@@ -64,12 +65,29 @@ class Custodian:
             self._resting.pop(key.name, None)
             return
         await self._hold(record)
+        await self._retained(record)
+        if not await self.erasures.carry_on(record):
+            self._queue.add_after(key, erasures.AGAIN)
+        if record.abandoned:
+            # There are no files to look after.
+            return
         keeper = self._keeper(record)
         if isinstance(keeper, Unread) and "purge" not in record.status:
             await self._tell(record, keeper)
             return
         seconds = (self._next(record) - datetime.now(UTC)).total_seconds()
         self._queue.add_after(CareKey(key.name), max(0.0, min(seconds, _DAY), self._rest(key.name)))
+
+    async def _retained(self, record: ArchiveRecord) -> None:
+        """Says in the status until when it is kept by the rules of today, and where a purge stands still."""
+        plan = self._plan(record)
+        if plan is None:
+            return
+        until = {"retainedUntil": texts.moment(plan.retention.until)}
+        stuck = purging.stuck(record.status) if not self._purges and "purge" in record.status else None
+        await self._write(
+            record.name, record.uid, lambda status: until | (archivestatus.said(status, (stuck,)) if stuck else {})
+        )
 
     async def _hold(self, record: ArchiveRecord) -> None:
         """Says in the status who holds the archive."""
@@ -78,7 +96,9 @@ class Custodian:
 
         def fields(status: Mapping[str, Any]) -> dict[str, Any]:
             dumped = [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in holds]
-            conditions = _said(status, (said,)) if said else _said(status, (), gone=(Type.HELD,))
+            conditions = (
+                archivestatus.said(status, (said,)) if said else archivestatus.said(status, (), gone=(Type.HELD,))
+            )
             return {"holds": dumped or None, **conditions}
 
         await self._write(record.name, record.uid, fields)
@@ -86,7 +106,7 @@ class Custodian:
     async def care(self, key: CareKey) -> None:
         """Looks at the files of an archive where that is due, and there is room for it."""
         record = self._store.archives.own(key.name)
-        if record is None or self._rest(key.name) or datetime.now(UTC) < self._next(record):
+        if record is None or record.abandoned or self._rest(key.name) or datetime.now(UTC) < self._next(record):
             # The pass over the AgentArchive says when.
             self._queue.add(ArchiveKey(key.name))
             return
@@ -111,6 +131,8 @@ class Custodian:
             found: Found = keeper
         else:
             found = await looking.read(keeper, record)
+        if isinstance(found, Whole) and (record.status.get("erasure") or {}).get("completionTime"):
+            found = await self.erasures.looked(record.name) or found
         metrics.ARCHIVE_READS_TOTAL.labels(type(found).__name__).inc()
         if not isinstance(found, Whole):
             pause = _AWAY if isinstance(found, Unread) else _ALTERED
@@ -126,6 +148,10 @@ class Custodian:
         ):
             # Held and not listed yet; or the agent is there, and its journal goes on.
             return None
+        return self._plan(record)
+
+    def _plan(self, record: ArchiveRecord) -> Purge | None:
+        """When it may be purged by its retention and the holds that it lists; None where it was, or ArchiveError."""
         home = self._store.namespaces.get(record.namespace)
         policies = [each.compiled for each in self._store.policies.records.values()]
         holds = holding.read(record.status, record.name).holds
@@ -159,18 +185,19 @@ class Custodian:
             return
         keeper = self._keeper(found)
         problem = keeper.text if isinstance(keeper, Unread) else await looking.purge(keeper, found, plan)
+        problem = problem or await self._without_key(record.name)
         if problem:
             away = isinstance(keeper, Unread) or not keeper.usable
             self._resting[record.name] = time.monotonic() + (_AWAY if away else _ALTERED)
             log.warning("AgentArchive %s: %s", record.name, problem)
             waits = Verdict(Type.RECONCILING, True, Reason.PURGING, f"It is being purged, and that waits: {problem}")
-            await self._write(record.name, record.uid, lambda status: _said(status, (waits,)))
+            await self._write(record.name, record.uid, lambda status: archivestatus.said(status, (waits,)))
             return
         end = {"startTime": texts.moment(plan.at), "completionTime": report.now()}
         said = purging.verdicts(plan.retention, plan.at)
         fields = {"phase": ArchivePhase.PURGED.value, "purge": end}
         await self._write(
-            record.name, record.uid, lambda status: fields | _said(status, said, gone=(Type.RECONCILING,))
+            record.name, record.uid, lambda status: fields | archivestatus.said(status, said, gone=(Type.RECONCILING,))
         )
         regarding = {"name": record.name, "uid": record.uid}
         text = said[0].message
@@ -178,11 +205,19 @@ class Custodian:
             self._api, regarding, kind="AgentArchive", reason=Reason.PURGED.value, message=text, warning=False
         )
 
+    async def _without_key(self, name: str) -> str:
+        """Destroys the key of an archive that has nothing left; why not, where it stays."""
+        try:
+            await self.erasures.destroy_key(name)
+        except ArchiveError as error:
+            return str(error)
+        return ""
+
     async def _tell(self, record: ArchiveRecord, found: Found) -> None:
         """Says in the status what was found, and has a person hear of it where that is news."""
 
         def fields(status: Mapping[str, Any]) -> dict[str, Any]:
-            conditions = _said(status, upkeep.verdicts(found, status))
+            conditions = archivestatus.said(status, upkeep.verdicts(found, status))
             if not isinstance(found, Whole):
                 return conditions
             last = Verification(last_time=datetime.now(UTC), files=found.files, size=found.size)
@@ -199,21 +234,7 @@ class Custodian:
 
     async def _write(self, name: str, uid: str, fields: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         """Has the fields written that follow from the status as it is, whoever else writes to it meanwhile."""
-        for _ in range(_TRIES):
-            record = self._store.archives.records.get(name)
-            if record is None or record.uid != uid:
-                return
-            patch = report.differences(record.status, fields(record.status))
-            if not patch:
-                return
-            path = paths.archive(name)
-            answer = await report.write(self._api, path, uid, patch, version=record.version)
-            answer = answer or await self._api.find(path)
-            if answer is None:
-                self._store.archives.forget(name, uid)
-                return
-            self._store.archives.observe(answer)
-        raise NotYetSeenError(f"AgentArchive {name} changes faster than its status can be written")
+        await archivestatus.write(self._api, self._store, name, uid, fields)
 
     def _keeper(self, record: ArchiveRecord) -> Keeper | Unread:
         """The store that it is in, or why that cannot be asked."""
@@ -236,8 +257,3 @@ class Custodian:
     def _rest(self, name: str) -> float:
         """Seconds for which it is let be after a look that has found no whole archive."""
         return max(0.0, self._resting.get(name, 0.0) - time.monotonic())
-
-
-def _said(status: Mapping[str, Any], said: Collection[Verdict], *, gone: Collection[Type] = ()) -> dict[str, Any]:
-    """The conditions with these said of it."""
-    return {"conditions": upkeep.conditions(status.get("conditions") or (), said, report.now(), gone=gone)}

@@ -11,14 +11,15 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.archivestatus import MOST_MANIFESTS
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.decommission import MOST_RIGHTS, Removed
-from aiagent_operator.core import offboarding
+from aiagent_operator.core import abandoning, offboarding
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Layout
@@ -27,6 +28,7 @@ from aiagent_operator.core.journal import book
 from aiagent_operator.core.objects import ChildKind, Manifest
 from aiagent_operator.core.plan import Held, Observed, Proof
 from aiagent_operator.runtime import leavings, report
+from aiagent_operator.runtime.abandonment import Abandonments
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
@@ -39,12 +41,26 @@ from aiagent_operator.runtime.prove import account_uid, certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
 
+if TYPE_CHECKING:
+    from aiagent_operator.runtime.archive.sealing import Sealed
+
 log = logging.getLogger(__name__)
 
 # Seconds after which an archive that could not be completed is tried again.
 _AGAIN: Final = 30.0
 # What the API server will say again: no right, no such kind, not valid.
 _REFUSED: Final = (400, 403, 404, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadBack:
+    """An archive that is sealed, and was read back at that moment."""
+
+    keeper: Keeper
+    where: Layout
+    sealed: Sealed
+    told: leavings.Told
+    at: datetime
 
 
 class WaitsError(Exception):
@@ -57,26 +73,59 @@ class Departures:
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], statuses: AgentStatusWriter) -> None:
         self._api, self._store, self._queue, self._statuses = api, store, queue, statuses
         self._leavings = Leavings(api, store)
+        self._abandonments = Abandonments(api, store, statuses)
 
     async def archived(self, key: AgentKey, record: AgentRecord, o: Observed) -> bool:
-        """Brings the archive to its end; False where it waits, and the status says for what."""
+        """Brings the archive to its end; False where it waits, and the status says for what.
+
+        Where that fails and an order lets the agent go all the same, it is put on record that there is no archive.
+        """
         archive = self._statuses.journal.archive
-        if archive is None or await self._statuses.end(key, record, o.agent.metadata) is None:
+        if archive is None:
             return False
         try:
-            await self._complete(key, archive, o)
-        except (StoreError, DisputedError, ArchiveError, WaitsError) as error:
-            text = f"Its rights have ended, and its archive waits: {error}"
-            log.warning("AIAgent %s/%s: %s", key.namespace, key.name, text)
-            ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
-            await self._statuses.waits(
-                key, o.identity.uid, (ready, Verdict(Type.RECONCILING, True, ready.reason, text))
-            )
-            self._queue.add_after(key, _AGAIN)
+            if not abandoning.given_up(o.agent.status):
+                why = await self._problem(key, record, o, archive)
+                if why is None:
+                    return True
+                if not (why and abandoning.granted(o)):
+                    return False
+                if not await self._abandonments.note(key, o, why):
+                    return True
+            await self._abandonments.put_on_record(key, o, archive.default)
+        except (DisputedError, ArchiveError, WaitsError) as error:
+            await self._waits(key, o, str(error))
             return False
         return True
 
-    async def _complete(self, key: AgentKey, archive: Archive, o: Observed) -> None:
+    async def _problem(self, key: AgentKey, record: AgentRecord, o: Observed, archive: Archive) -> str | None:
+        """Why it cannot be archived now, which its status says; None where it is archived, empty where that is tried
+        again whatever was ordered."""
+        if await self._statuses.end(key, record, o.agent.metadata, hint=abandoning.hint(o)) is None:
+            return self._abandonments.silent(key, o)
+        why, readable = "", False
+        try:
+            sealed = await self._sealed(key, archive, o)
+            readable = True
+            await self._certified(key, archive, o, sealed)
+        except (StoreError, DisputedError, ArchiveError, WaitsError, ApiError) as error:
+            if isinstance(error, ApiError) and not abandoning.granted(o):
+                raise
+            why = str(error)
+            hint = "It is sealed and can be read, so it is not abandoned" if readable else abandoning.hint(o)
+            await self._waits(key, o, f"{why}. {hint}" if hint else why)
+            return "" if readable else why
+        return None
+
+    async def _waits(self, key: AgentKey, o: Observed, why: str) -> None:
+        text = f"Its rights have ended, and its archive waits: {why}"
+        log.warning("AIAgent %s/%s: %s", key.namespace, key.name, text)
+        ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
+        await self._statuses.waits(key, o.identity.uid, (ready, Verdict(Type.RECONCILING, True, ready.reason, text)))
+        self._queue.add_after(key, _AGAIN)
+
+    async def _sealed(self, key: AgentKey, archive: Archive, o: Observed) -> _ReadBack:
+        """Its archive, sealed and read back."""
         # The libraries that sign take 10 MB, which an operator from which nobody leaves does without.
         from aiagent_operator.runtime.archive import sealing  # noqa: PLC0415
 
@@ -95,15 +144,25 @@ class Departures:
                 await sealing.seal(keeper.store, where, sealed)
             await sealing.sums(keeper.store, where, sealed)
             await sealing.read_back(keeper.store, where, sealed)
-            verified_at = datetime.now(UTC)
-            proof = await self._proof(o, told.rights())
-            certificate = None
-            if archive.signing_key is not None:
-                ended = sealing.ended(proof, _removed(o, proof), keeper.location, verified_at)
-                certificate = await sealing.certify(keeper.store, where, sealed, ended, archive.signing_key)
         except StoreError as error:
             keeper.failed(error)
             raise
+        return _ReadBack(keeper, where, sealed, told, datetime.now(UTC))
+
+    async def _certified(self, key: AgentKey, archive: Archive, o: Observed, found: _ReadBack) -> None:
+        """Has it certified where there is a key, and put on record."""
+        from aiagent_operator.runtime.archive import sealing  # noqa: PLC0415 - see _sealed
+
+        keeper, where, sealed, verified_at = found.keeper, found.where, found.sealed, found.at
+        proof = await self._proof(o, found.told.rights())
+        certificate = None
+        if archive.signing_key is not None:
+            ended = sealing.ended(proof, _removed(o, proof), keeper.location, verified_at)
+            try:
+                certificate = await sealing.certify(keeper.store, where, sealed, ended, archive.signing_key)
+            except StoreError as error:
+                keeper.failed(error)
+                raise
         body = index.build(sealed.manifest, sealed.digest, store=keeper.name, path=where.prefix)
         await self._on_record(body, index.status(sealed.manifest, verified_at, certificate, datetime.now(UTC)))
         await self._write(key, o.identity.uid, {"name": where.archive, "completed": report.now()})

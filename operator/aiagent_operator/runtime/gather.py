@@ -16,6 +16,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.api.objectmeta import ObjectMeta
+from aiagent_operator.core.archive import index
 from aiagent_operator.core.children import handbook
 from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.evaluation.asking import Measured
@@ -147,6 +148,7 @@ class Gatherer:
             time=now(),
             moment=moment,
             offboards=offboards,
+            abandon=self._store.orders.abandon(key.namespace, key.name, index.name(identity)),
             running=running,
             orders=self._store.orders.over(key.namespace, key.name, agent.metadata.labels),
             journal=self._room(agent.status),

@@ -134,7 +134,7 @@ class Leavings:
         how = look(o)
         reason, mode = (how.reason, how.mode) if how else (LeaveReason.BUSINESS, Mode.EMERGENCY)
         leaving = Leaving(contents.agent(raw, agent), reason, mode, journal=head)
-        return Parcel(leaving, tuple(files), tuple(gaps), _claims(raw, o), stored)
+        return Parcel(leaving, tuple(files), tuple(gaps), claims(raw, o), stored)
 
     async def _children(self, o: Observed, kind: ChildKind) -> list[Manifest]:
         selector = f"{meta.LABEL_AGENT_UID}={o.identity.uid}"
@@ -178,18 +178,18 @@ async def _kept(store: ArchiveStore, where: Kept) -> dict[str, bytes]:
     return {path: await store.read(name, _LARGEST) for path, name in found.items()}
 
 
-def _claims(raw: Manifest, o: Observed) -> tuple[Claim, ...]:
+def claims(raw: Manifest, o: Observed) -> tuple[Claim, ...]:
     """Who asks that the archive be kept for how long."""
-    claims = []
+    asked_for = []
     own = ((raw.get("spec") or {}).get("retirement") or {}).get("retention")
     if own:
         source = f"AIAgent {o.identity.namespace}/{o.identity.name} spec.retirement.retention"
         try:
-            claims.append(Claim(source, parse(str(own), source)))
+            asked_for.append(Claim(source, parse(str(own), source)))
         except DurationError as error:
             raise ArchiveError(str(error)) from error
     if o.role is not None:
-        claims += retention.role(o.role.name, o.role.role.spec)
+        asked_for += retention.role(o.role.name, o.role.role.spec)
     if (asked := o.policies.retention) is not None:
-        claims += [Claim(str(source), asked.value) for source in asked.sources]
-    return tuple(claims)
+        asked_for += [Claim(str(source), asked.value) for source in asked.sources]
+    return tuple(asked_for)

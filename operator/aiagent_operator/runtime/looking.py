@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core.archive import layout, purging
@@ -59,9 +60,18 @@ async def read(keeper: Keeper, record: ArchiveRecord) -> Found:
         return _altered(record, str(error))
     if found.purged is not None:
         return _altered(record, f"{layout.TOMBSTONE} says that it was purged, and nobody has: find out who wrote that")
+    if (found.erased is not None) is not bool(status.get("erasure")) and not _is_erasing(status):
+        told = "says that it was erased, and nobody has" if found.erased else "is not there, and it was erased"
+        return _altered(record, f"{layout.ERASURE} {told}: find out who has changed that")
     if findings := reading.wrong(found):
         return _altered(record, reading.told(findings))
     return Whole(spec["manifest"]["items"], spec["manifest"]["size"])
+
+
+def _is_erasing(status: Mapping[str, Any]) -> bool:
+    """Whether that is under way: the file comes before the end is on record."""
+    begun = status.get("erasure")
+    return begun is not None and "completionTime" not in begun
 
 
 def _altered(record: ArchiveRecord, what: str) -> Altered:

@@ -61,7 +61,8 @@ JOURNAL_FOUND_TOTAL: Final = Counter(
 
 ARCHIVES: Final = Gauge(
     "aiagent_archives",
-    "AgentArchives, by what was found when the archive was last read: Whole, Altered, Unknown, or Purged.",
+    "AgentArchives, by what was found when the archive was last read: Whole, Altered, Unknown, or Purged; Abandoned "
+    "where there is none.",
     ["found"],
     registry=REGISTRY,
 )

@@ -42,12 +42,19 @@ def _says(there: Manifest, status: Manifest) -> bool:
 
 def check_same(there: Manifest, body: Manifest) -> None:
     """Raises DisputedError where the AgentArchive that is there is of another manifest."""
-    found, wanted = there["spec"]["manifest"]["digest"], body["spec"]["manifest"]["digest"]
+    found, wanted = _of(there), _of(body)
     if found != wanted:
         raise DisputedError(
-            f"AgentArchive {body['metadata']['name']} is of the manifest {found}, and not of {wanted}: "
+            f"AgentArchive {body['metadata']['name']} is of {found}, and not of {wanted}: "
             "find out who has made it, and remove it"
         )
+
+
+def _of(record: Manifest) -> str:
+    spec = record["spec"]
+    if "manifest" in spec:
+        return f"the manifest {spec['manifest']['digest']}"
+    return f"an agent that was abandoned by the AgentAction with the UID {spec['abandoned']['uid']}"
 
 
 async def _made(api: Api, body: Manifest) -> Manifest:

@@ -19,9 +19,11 @@ from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
 # Orders that are about archives.
-_ARCHIVES: Final = (Action.HOLD, Action.RELEASE)
+_ARCHIVES: Final = (Action.HOLD, Action.RELEASE, Action.ERASE)
 # Orders of which those hear that they are about, agents or archives.
-_CONCERN: Final = (Action.SUSPEND, Action.OFFBOARD, Action.ROLLBACK, Action.RETRAIN, *_ARCHIVES, *STEERING)
+_CONCERN: Final = (
+    Action.SUSPEND, Action.OFFBOARD, Action.ROLLBACK, Action.RETRAIN, Action.ABANDON, *_ARCHIVES, *STEERING
+)  # fmt: skip
 _PHASES: Final = {phase.value: phase for phase in ActionPhase}
 
 
@@ -46,9 +48,9 @@ class OrderRecord:
     finalizers: tuple[str, ...] = ()
 
     @property
-    def passed(self) -> tuple[bool, bool]:
-        """Whether it is over, and whether it is being deleted: whoever it is about hears of both."""
-        return self.finished, self.order is not None and self.order.deleting
+    def passed(self) -> tuple[bool, bool, bool]:
+        """Whether it is over, is being deleted, and is an accepted Abandon: whoever it is about hears of it."""
+        return self.finished, self.order is not None and self.order.deleting, _is_accepted(self.order)
 
     @property
     def finished(self) -> bool:
@@ -65,6 +67,8 @@ class OrderBook:
         self._inside: dict[str, set[ActionKey]] = defaultdict(set)
         # Orders about an archive may be given in any namespace.
         self._about_archive: dict[str, set[ActionKey]] = defaultdict(set)
+        # So may an Abandon be, by namespace and name of its agent.
+        self._abandons: dict[tuple[str, str], set[ActionKey]] = defaultdict(set)
 
     def observe(self, body: Mapping[str, Any]) -> None:
         """Takes in an order, unless it is older than what is known."""
@@ -80,6 +84,8 @@ class OrderBook:
             self._forget_archive(key, known)
         if archive := _archive(new):
             self._about_archive[archive].add(key)
+        if agent := _abandoned(new):
+            self._abandons[agent].add(key)
         if known is None or known.uid != new.uid or known.passed != new.passed:
             self._tell(known)
             self._tell(new)
@@ -172,8 +178,18 @@ class OrderBook:
         """The Releases that name an archive and are not carried out yet."""
         return tuple(o for o in self._about(archive) if o.spec.action is Action.RELEASE and o.phase not in FINISHED)
 
+    def abandon(self, namespace: str, agent: str, archive: str) -> Order | None:
+        """The first Abandon of an agent that was accepted; None where one is to hold what is archived of it."""
+        if (namespace, agent) not in self._abandons or self.holds(namespace, agent, archive):
+            return None
+        found = (self.records[key].order for key in self._abandons[namespace, agent])
+        accepted = [order for order in found if order is not None and _is_accepted(order)]
+        return min(accepted, key=lambda order: order.age, default=None)
+
     def archive_changed(self, namespace: str, agent: str, archive: str) -> None:
         """An AgentArchive came, went, or says something else: orders about it say so."""
+        for key in self._abandons.get((namespace, agent), ()):
+            self._changed(key)
         for key in (*self._inside.get(namespace, ()), *self._about_archive.get(archive, ())):
             order = self.records[key].order
             if order and order.spec.action in _ARCHIVES and order.phase not in FINISHED:
@@ -203,8 +219,14 @@ class OrderBook:
                 and (order.spec.agent_ref is None or order.spec.agent_ref.name == name)
             ):
                 self._changed(key)
+        for key in self._abandons.get((namespace, name), ()):
+            self._changed(key)
 
     def _forget_archive(self, key: ActionKey, record: OrderRecord) -> None:
+        if agent := _abandoned(record):
+            self._abandons[agent].discard(key)
+            if not self._abandons[agent]:
+                del self._abandons[agent]
         if archive := _archive(record):
             self._about_archive[archive].discard(key)
             if not self._about_archive[archive]:
@@ -247,6 +269,24 @@ def _record(body: Mapping[str, Any]) -> OrderRecord:
     except ValidationError as error:
         return OrderRecord(*head, None, unreadable(error), finalizers)
     return OrderRecord(*head, order, finalizers=finalizers)
+
+
+def _abandoned(record: OrderRecord) -> tuple[str, str] | None:
+    """Namespace and name of the agent that an Abandon is about; None for other orders."""
+    order = record.order
+    if order is None or order.spec.action is not Action.ABANDON or order.spec.agent_ref is None:
+        return None
+    return order.home, order.spec.agent_ref.name
+
+
+def _is_accepted(order: Order | None) -> bool:
+    """Whether it is an Abandon of which it is on record that it may be carried out."""
+    return (
+        order is not None
+        and order.spec.action is Action.ABANDON
+        and order.phase is ActionPhase.PENDING
+        and not order.deleting
+    )
 
 
 def _archive(record: OrderRecord) -> str:

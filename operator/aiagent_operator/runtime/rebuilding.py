@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from aiagent_operator.api.conditions import Type
-from aiagent_operator.core.archive import index
+from aiagent_operator.api.conditions import Type, merge
+from aiagent_operator.api.tombstone import Tombstone
+from aiagent_operator.core import texts
+from aiagent_operator.core.archive import archivekey, erasing, index, layout, recovered
 from aiagent_operator.core.archive.envelope import PublicKey
+from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.objects import Manifest
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.archive import found
@@ -55,11 +58,14 @@ class Outcome:
 class Rebuilding:
     """One way of rebuilding: which keys are believed, and whether anything is written.
 
-    `dry_run`: everything is read and nothing written. `uncertified`: archives without a certificate are taken too.
+    `namespace`: the operator's own, where keys of archives are. `dry_run`: everything is read and nothing written.
+    `uncertified`: archives without a certificate are taken too.
     """
 
-    def __init__(self, api: Api, keys: Collection[PublicKey], *, dry_run: bool, uncertified: bool) -> None:
-        self._api, self._keys = api, keys
+    def __init__(
+        self, api: Api, keys: Collection[PublicKey], namespace: str, *, dry_run: bool, uncertified: bool
+    ) -> None:
+        self._api, self._keys, self._namespace = api, keys, namespace
         self._dry_run, self._uncertified = dry_run, uncertified
 
     async def of(self, store: Store) -> AsyncIterator[Outcome]:
@@ -98,20 +104,47 @@ class Rebuilding:
             check_same(there, body)
             if _is_judged(there):
                 return Outcome(place, Fate.THERE, name)
-        if one.purged is not None:
-            # There is nothing left to lead to, and nothing that could be read back.
-            return Outcome(place, Fate.PURGED, f"{name}: purged {one.purged.at:%Y-%m-%d}: {one.purged.reason}")
-        await found.read_back(store, one)
-        now = datetime.now(UTC)
+        if one.purged is None:
+            await found.read_back(store, one)
+        status = await self._status(store, one)
         if self._dry_run:
             return Outcome(place, Fate.TO_BE_MADE, name)
         try:
-            await on_record(self._api, body, index.status(one.sealed.manifest, now, one.certificate, now))
+            await on_record(self._api, body, status)
         except ApiError as error:
             if error.status in _NOT_VALID:
                 raise RefusedError(f"{name} cannot be made: {error.message}") from error
             raise
-        return Outcome(place, Fate.MADE, name)
+        gone = f": purged {one.purged.at:%Y-%m-%d}: {one.purged.reason}" if one.purged else ""
+        return Outcome(place, Fate.PURGED if one.purged else Fate.MADE, f"{name}{gone}")
+
+    async def _status(self, store: Store, one: Candidate) -> Manifest:
+        """What its AgentArchive says: of what was destroyed too. Raises RefusedError, StoreError, ApiError."""
+        now, about, erased = datetime.now(UTC), one.sealed.manifest, {}
+        if one.erased is not None:
+            erased = await self._erased(one, one.erased, now)
+        if one.purged is None:
+            said = index.status(about, now, one.certificate, now)
+        else:
+            ended = await found.is_empty(store, one)
+            said = recovered.purged(one.purged, one.certificate, now, ended=ended)
+        if erased:
+            told = merge((), (erasing.done(erased["erasure"]),), 1, texts.moment(now))
+            said = {**said, **erased, "conditions": [*said["conditions"], *told]}
+        return said
+
+    async def _erased(self, one: Candidate, stone: Tombstone, now: datetime) -> Manifest:
+        """Nobody has signed that it was erased: as long as there is a key, a person decides what is true."""
+        key = archivekey.of(one.name)
+        if await self._api.find(paths.secret(self._namespace, key)) is not None:
+            raise RefusedError(
+                f"{one.where.prefix}/{layout.ERASURE} says that it was erased, and Secret {self._namespace}/{key} is "
+                "there: delete the Secret where that is true, or find out who wrote the file, and remove that"
+            )
+        try:
+            return recovered.erased(stone, now)
+        except ArchiveError as error:
+            raise RefusedError(str(error)) from error
 
 
 def _is_judged(there: Manifest) -> bool:

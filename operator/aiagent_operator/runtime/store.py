@@ -62,7 +62,7 @@ Key = AgentKey | JournalKey | RoleKey | PolicyKey | ActionKey | ArchiveKey | Car
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """An agent as it was last seen."""
+    """An agent as it was last seen. `archived`: UID of the order that has abandoned it, and whether it may go."""
 
     uid: str
     resource_version: int
@@ -79,12 +79,13 @@ class AgentRecord:
     carried: tuple[str, ...] = ()
     leaving: bool = False
     out: bool = False
+    archived: tuple[str, bool] = ("", False)
 
     @property
     def standing(self) -> tuple[object, ...]:
         """What orders about the agent go by."""
         by = (self.suspended, self.suspended_by_spec, self.suspended_by_policy)
-        return self.uid, self.labels, *by, self.carried, self.out, self.retired
+        return self.uid, self.labels, *by, self.carried, self.out, self.retired, self.archived
 
     @property
     def retired(self) -> bool:
@@ -140,7 +141,7 @@ class Store:
         true = {c["type"] for c in status.get("conditions", ()) if c["status"] == "True"}
         permissions = tuple(intern(p.get("state", "")) for p in status.get("permissions", ()))
         ready: Mapping[str, Any] = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
-        spec = body.get("spec") or {}
+        spec, archive = body.get("spec") or {}, status.get("archive") or {}
         slim = {k: v for k, v in metadata.items() if k != "managedFields"}
         raw = orjson.dumps({"metadata": slim, "spec": spec, "status": status})
         record = AgentRecord(
@@ -159,6 +160,7 @@ class Store:
             carried=tuple(order.get("uid", "") for order in (status.get("rollout") or {}).get("orders") or ()),
             leaving="deletionTimestamp" in metadata,
             out=ready.get("reason") == Reason.RETIRED,
+            archived=((archive.get("abandoned") or {}).get("uid", ""), "completed" in archive),
         )
         self.agents[key] = record
         self._agent_of[metadata["uid"]] = key
@@ -188,7 +190,7 @@ class Store:
     def covered(self, order: Order) -> list[AgentKey]:
         """The agents that an order is about."""
         if order.spec.agent_ref is not None:
-            key = AgentKey(order.namespace, order.spec.agent_ref.name)
+            key = AgentKey(order.home, order.spec.agent_ref.name)
             return [key] if key in self.agents else []
         return [
             key
@@ -213,7 +215,7 @@ class Store:
         self.notify(ArchiveKey(record.name))
 
     def _order_concerns(self, order: Order) -> None:
-        if order.spec.action in (Action.HOLD, Action.RELEASE):
+        if order.spec.action in (Action.HOLD, Action.RELEASE, Action.ERASE):
             self.concern_archives(order)
             return
         for key in self.covered(order):

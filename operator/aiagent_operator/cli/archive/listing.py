@@ -88,7 +88,7 @@ def _show(found: list[Object], form: Format, *, namespaced: bool) -> None:
 
 def _row(record: Mapping[str, Any], *, namespaced: bool, wide: bool) -> list[Any]:
     spec, status = record["spec"], record.get("status") or {}
-    agent, about = spec["agent"], spec["manifest"]
+    agent, about = spec["agent"], spec.get("manifest") or {}
     row = [
         record["metadata"]["name"],
         agent["name"],
@@ -100,5 +100,6 @@ def _row(record: Mapping[str, Any], *, namespaced: bool, wide: bool) -> list[Any
         view.age(spec["created"]),
     ]
     gaps = len(spec.get("notCaptured") or ()) + spec.get("notCapturedMore", 0)
-    more = [agent["role"], spec["store"], spec["path"], about["items"], about["size"], gaps, about["digest"]]
+    more = [agent["role"], spec["store"], spec["path"]]
+    more += [about.get("items"), about.get("size"), gaps, about.get("digest")]
     return ([agent["namespace"]] if namespaced else []) + row + (more if wide else [])

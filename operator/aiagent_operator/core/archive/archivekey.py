@@ -25,7 +25,12 @@ _ARCHIVE: Final = f"{meta.GROUP}/archive"
 
 def name(agent: AgentIdentity) -> str:
     """Name of the Secret: always the same for an agent's archive, at most 125 characters."""
-    return f"{PREFIX}{index.name(agent)}"
+    return of(index.name(agent))
+
+
+def of(archive: str) -> str:
+    """Name of the Secret, by that of the AgentArchive."""
+    return f"{PREFIX}{archive}"
 
 
 def build(agent: AgentIdentity, namespace: str, identity: str) -> Manifest:

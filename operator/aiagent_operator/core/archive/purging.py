@@ -74,6 +74,24 @@ def decide(
     return Purge(kept.until if refused is None else refused.until, kept)
 
 
+def stuck(status: Mapping[str, Any]) -> Verdict | None:
+    """What is true of an archive whose end was begun, while nothing may be purged; None where it has ended."""
+    begun = status["purge"]
+    if begun.get("completionTime"):
+        return None
+    text = (
+        f"Its purge began at {begun.get('startTime')} and stands still, since value archive.purge is Never: a part of "
+        "it may be gone, and it is read no more. Set AfterRetention to have it ended"
+    )
+    return Verdict(Type.RECONCILING, True, Reason.PURGING, text)
+
+
+def unfinished(when: datetime) -> tuple[Verdict, ...]:
+    """What is true of an archive of which a tombstone tells, and files are left."""
+    text = f"Its purge began at {texts.moment(when)}, and a part of it may be gone"
+    return Verdict(Type.READY, None, Reason.PURGING, text), Verdict(Type.VERIFIED, None, Reason.PURGING, text)
+
+
 def verdicts(kept: Retention, when: datetime) -> tuple[Verdict, ...]:
     """What is true of an archive that was purged."""
     text = (

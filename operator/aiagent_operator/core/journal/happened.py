@@ -90,6 +90,9 @@ def _leaving(turn: Turn) -> Iterator[Event]:
     for step in now.get("steps") or ():
         if step["name"] in _STEPS and step["name"] not in known:
             yield turn.event(_STEPS[step["name"]], f"step/{step['name']}", {"timedOut": "message" in step})
+    before, given_up = (_part(_part(status, "archive"), "abandoned") for status in (turn.before, turn.after))
+    if given_up and not before:
+        yield turn.event(Kind.ABANDONED, "abandoned", {"order": given_up["uid"]})
 
 
 def _rights_lost(turn: Turn) -> Iterator[Event]:

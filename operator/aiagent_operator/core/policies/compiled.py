@@ -94,6 +94,7 @@ class CompiledPolicy:
     curriculum: str | None
     store: str | None
     retention: timedelta | None
+    abandon_after: timedelta | None
     problem: str
 
     @classmethod
@@ -112,6 +113,7 @@ class CompiledPolicy:
             curriculum=read.curriculum,
             store=read.archive.store if read.archive else None,
             retention=_retention(read, problems),
+            abandon_after=_abandon_after(read, problems),
             problem=some(problems, separator="; "),
         )
 
@@ -205,6 +207,11 @@ def _windows(given: Iterable[Window], problems: _Problems) -> Iterable[windows.W
 def _retention(spec: AgentPolicySpec, problems: _Problems) -> timedelta | None:
     text = spec.archive.retention if spec.archive else None
     return None if text is None else problems.attempt(lambda: parse(text, "spec.archive.retention"))
+
+
+def _abandon_after(spec: AgentPolicySpec, problems: _Problems) -> timedelta | None:
+    text = spec.archive.abandon_after if spec.archive else None
+    return None if text is None else problems.attempt(lambda: parse(text, "spec.archive.abandonAfter"))
 
 
 def _freshness(spec: AgentPolicySpec, problems: _Problems) -> Freshness | None:

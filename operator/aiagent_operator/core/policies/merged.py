@@ -9,7 +9,7 @@ Strict is:
 - of the history the longer one. A revision that is removed does not come back, neither to be served again nor to be
   asked about, while one too many costs a few kilobytes. So a policy says what is kept at least.
 - of curricula each, as the policy's own.
-- of retentions the longer one, as of the history.
+- of retentions the longer one, as of the history; so too of the times after which an agent may be abandoned.
 - of archive stores each: where they differ, nobody chooses among them (see `journal.place`).
 - a policy that cannot be read (see `compiled`) holds trainings, promotions and removals back.
 
@@ -85,7 +85,8 @@ class Merged:
     `max_age`: from then on it is due and overdue. `beyond`: from then on it is overdue beyond its grace. `suspends`:
     from then on it is suspended. `history`: superseded revisions to keep at least. `names`: all policies that select
     it, also those that demand nothing. `curricula`: what they have it taught, of the first by name. `stores`: where its
-    journal is to be. `retention`: how long its archive is kept at least.
+    journal is to be. `retention`: how long its archive is kept at least. `abandon_after`: how long after the end of its
+    rights it may be released without an archive.
     """
 
     max_age: Strictest[timedelta] | None = None
@@ -98,6 +99,7 @@ class Merged:
     curricula: Curricula = ()
     stores: tuple[Strictest[str], ...] = ()
     retention: Strictest[timedelta] | None = None
+    abandon_after: Strictest[timedelta] | None = None
     broken: tuple[Broken, ...] = ()
     names: tuple[str, ...] = ()
 
@@ -118,6 +120,7 @@ class Merged:
             curricula=((policy.name, policy.curriculum),) if policy.curriculum else (),
             stores=(Strictest(policy.store, source),) if policy.store else (),
             retention=None if policy.retention is None else Strictest(policy.retention, source),
+            abandon_after=None if policy.abandon_after is None else Strictest(policy.abandon_after, source),
             broken=(Broken(policy.name, policy.problem),) if policy.problem else (),
             names=(policy.name,),
         )
@@ -144,6 +147,7 @@ class Merged:
             curricula=tuple(sorted({*self.curricula, *other.curricula}))[:MOST_CURRICULA],
             stores=_each((*self.stores, *other.stores)),
             retention=_strictest(self.retention, other.retention, max),
+            abandon_after=_strictest(self.abandon_after, other.abandon_after, max),
             broken=_union(self.broken, other.broken, lambda broken: broken.policy),
             names=tuple(sorted({*self.names, *other.names})),
         )

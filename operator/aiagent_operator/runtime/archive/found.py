@@ -19,7 +19,7 @@ from aiagent_operator.core.archive import envelope, index, layout, manifest, tom
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Layout
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.runtime.archive import sealing
+from aiagent_operator.runtime.archive import purging, sealing
 from aiagent_operator.runtime.archive.errors import DisputedError, Kind, StoreError
 from aiagent_operator.runtime.archive.sealing import Sealed
 from aiagent_operator.runtime.archive.store import Store
@@ -54,13 +54,15 @@ class Folder:
 class Candidate:
     """An archive whose manifest can be believed; none of its items has been read yet.
 
-    `certificate` is None where none was made, `purged` set where nothing but the files about it is left.
+    `certificate` is None where none was made, `purged` set where it was decided that nothing but the files about it is
+    left, `erased` where what is personal in it was to be.
     """
 
     where: Layout
     sealed: Sealed
     certificate: CertificateSummary | None
     purged: Tombstone | None
+    erased: Tombstone | None = None
 
     @property
     def name(self) -> str:
@@ -106,6 +108,15 @@ async def candidate(
         raise refused(error) from error
 
 
+async def is_empty(store: Store, found: Candidate) -> bool:
+    """Whether nothing is left of a purged archive but what says that it was there. Raises StoreError."""
+    stays = {found.where.key(path) for path in purging.STAYS}
+    async for page in store.pages(found.where.prefix):
+        if set(page) - stays:
+            return False
+    return True
+
+
 async def read_back(store: Store, found: Candidate) -> None:
     """Reads every file and compares it with the manifest. Raises RefusedError, StoreError."""
     try:
@@ -141,7 +152,8 @@ async def _candidate(
         )
     else:
         _check_name(folder, sealed.manifest)
-    return Candidate(where, sealed, certificate, await _purged(store, folder, sealed))
+    purged = await _stone(store, folder, sealed, Destroyed.PURGED)
+    return Candidate(where, sealed, certificate, purged, await _stone(store, folder, sealed, Destroyed.ERASED))
 
 
 def _place(folder: Folder, about: Manifest) -> Layout:
@@ -167,9 +179,10 @@ def _check_name(folder: Folder, about: Manifest) -> None:
         )
 
 
-async def _purged(store: Store, folder: Folder, sealed: Sealed) -> Tombstone | None:
-    if layout.TOMBSTONE not in folder.about:
+async def _stone(store: Store, folder: Folder, sealed: Sealed, act: Destroyed) -> Tombstone | None:
+    path = layout.TOMBSTONE if act is Destroyed.PURGED else layout.ERASURE
+    if path not in folder.about:
         return None
-    name = f"{folder.prefix}/{layout.TOMBSTONE}"
+    name = f"{folder.prefix}/{path}"
     data = await store.read(name, tombstone.LIMIT)
-    return tombstone.read(data, Destroyed.PURGED, sealed.manifest, sealed.digest, name)
+    return tombstone.read(data, act, sealed.manifest, sealed.digest, name)

@@ -13,7 +13,8 @@ from aiagent_operator.core.archive.tombstone import Destruction
 from aiagent_operator.runtime.archive.errors import DisputedError
 from aiagent_operator.runtime.archive.store import Put, Store
 
-_STAYS: Final = frozenset({layout.MANIFEST, layout.CERTIFICATE, layout.TOMBSTONE, layout.ERASURE})
+STAYS: Final = frozenset({layout.MANIFEST, layout.CERTIFICATE, layout.TOMBSTONE, layout.ERASURE})
+"""Files that say what was purged."""
 _AT_ONCE: Final = 16
 
 
@@ -36,7 +37,7 @@ async def purge(store: Store, where: Folder, digest: str, why: Destruction) -> N
             tombstone.read(found, Destroyed.PURGED, manifest.read(data), digest, name)
     except ArchiveError as error:
         raise DisputedError(f"archive store {store.name}: {error}") from error
-    await clear(store, where.prefix, but=frozenset(where.key(path) for path in _STAYS))
+    await clear(store, where.prefix, but=frozenset(where.key(path) for path in STAYS))
 
 
 async def clear(store: Store, prefix: str, *, but: frozenset[str] = frozenset()) -> None:
