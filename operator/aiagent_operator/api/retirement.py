@@ -9,6 +9,7 @@ from pydantic import Field
 
 from aiagent_operator.api.fields import Model, ObjectName, described
 from aiagent_operator.api.retraining import Interval, duration
+from aiagent_operator.api.succession import AgentRef
 
 DRAIN: Final = timedelta(minutes=10)
 """For an order that does not hurry, where the spec does not say how long."""
@@ -54,5 +55,10 @@ class Retirement(Model):
     retention: Interval | None = described(
         "How long its archive is kept at least, such as 52560h. Of all that ask for something (this, the policies that "
         "select the agent) the longest holds; where nobody does, it is 180 days.",
+        default=None,
+    )
+    successor_ref: AgentRef | None = described(
+        "The agent that comes after it, which names it in spec.succession: once it is archived, its object waits until "
+        "that one has taken over and is hired.",
         default=None,
     )

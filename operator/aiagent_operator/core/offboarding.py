@@ -17,7 +17,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.archive import Mode
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import capturing, leaving, memories, retired, texts, workload
+from aiagent_operator.core import capturing, leaving, memories, retired, succession, texts, workload
 from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.children import role
 from aiagent_operator.core.leaving import Leave
@@ -116,7 +116,7 @@ class _Departure:
         found = [write for key, uid in lost.items() if (write := _found(o, key, uid))]
         if found:
             return self._waiting("removing what lost its labels", plan=Plan(writes=tuple(found)), requeue=1.0)
-        return self._ended() if _archived(o) else self._proved()
+        return self._handed_over() if _archived(o) else self._proved()
 
     def _proved(self) -> Plan:
         """What comes once nothing of the agent's is left but its records."""
@@ -129,6 +129,13 @@ class _Departure:
             return self._ended()
         # Its journal ends with its archive, and has to tell of these steps.
         return Plan(archive=True, first={"offboarding": leaving.fields(o, self.leave, self._steps())})
+
+    def _handed_over(self) -> Plan:
+        """What comes once it is archived: the object stays until its successor has taken over."""
+        if waits := succession.waits(self.o):
+            text = f"Its rights have ended, and it is archived; {waits}"
+            return self._waiting(text, reason=Reason.WAITING_FOR_SUCCESSOR)
+        return self._ended()
 
     def _ended(self) -> Plan:
         """What comes once it has left."""
@@ -174,8 +181,10 @@ class _Departure:
             steps[Step.REVOKE] = ""
         if revoked and not o.children.keys() - _records(o):
             steps[Step.TERMINATE] = ""
-        if ended and o.journal is not None:
+        if _archived(o) or (ended and o.journal is not None):
             steps[Step.ARCHIVE] = ""
+        if ended and (handed := succession.outcome(o)) is not None:
+            steps[Step.HANDOVER] = handed
         return steps
 
 

@@ -25,6 +25,7 @@ from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.rights.rules import Ceiling, Rule
 from aiagent_operator.core.rollout.facts import RolloutOrder
 from aiagent_operator.core.runs.facts import PodFacts
+from aiagent_operator.core.succession import NOBODY, Family
 from aiagent_operator.core.supervision.drift import Seen
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
@@ -167,7 +168,8 @@ class Observed:
     about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in
     `children`; `measured` what Prometheus has answered. `journal`: whether it takes another event; None where there is
     none. `offboards`: orders to offboard it, those too whose notice is not over. `running`: names of its pods that have
-    not ended; None where nobody has looked. `intake`: where its memory is sent to, once a plan has needed it.
+    not ended; None where nobody has looked. `intake`: where its memory is sent to, once a plan has needed it. `family`:
+    whom it comes after, and who comes after it.
     """
 
     agent: AIAgent
@@ -204,6 +206,7 @@ class Observed:
     offboards: tuple[Order, ...] = ()
     running: tuple[str, ...] | None = None
     intake: Intake | None = None
+    family: Family = NOBODY
 
     @property
     def suspended(self) -> bool:

@@ -1,0 +1,191 @@
+"""An agent that comes after another one is hired once that one is archived, and that one's object stays until then."""
+
+from typing import Any
+
+import pytest
+
+from support import agents
+from support.agents import permission
+from support.archivefolder import ArchiveFolder
+from support.kube import Object
+from support.operator import Installation, OperatorProcess
+from support.workplace import Workplace
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def archive(installed: Installation) -> ArchiveFolder:
+    return installed.archive
+
+
+def successor(name: str = "triage-v2") -> dict[str, Any]:
+    """For the spec of who leaves."""
+    return {"retirement": {"successorRef": {"name": name}}}
+
+
+def comes_after(name: str = "triage") -> dict[str, Any]:
+    """For the spec of who comes."""
+    return {"succession": {"predecessorRef": {"name": name}}}
+
+
+def record(place: Workplace, name: str) -> Object:
+    """The AgentArchive of an agent of this namespace."""
+    found = [
+        each
+        for each in place.admin.list(agents.API, "agentarchives")
+        if (each["spec"]["agent"]["namespace"], each["spec"]["agent"]["name"]) == (place.namespace, name)
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_it_is_hired_once_its_predecessor_is_archived_which_goes_only_then(
+    place: Workplace, archive: ArchiveFolder, operator: OperatorProcess
+) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    old = place.until_ready("triage")["metadata"]["uid"]
+    place.employ("triage-v2", role, permission("refund"), **comes_after())
+    waiting = place.until_reason("triage-v2", "Ready", "WaitingForHandover", "has not left: order Offboard")
+    new = waiting["metadata"]["uid"]
+    assert place.children(new) == {}
+    assert not place.can("triage-v2", "create", "refunds")
+
+    mark = place.plane.audit_mark()
+    place.dismiss("triage")
+    place.until_gone("triage")
+    heir = place.until_ready("triage-v2")
+    place.until_can("triage-v2", "create", "refunds")
+    place.until_cannot("triage", "create", "refunds")
+    found = record(place, "triage")
+    taken = heir["status"]["succession"]
+    assert taken["predecessor"] == {"name": "triage", "uid": old}
+    assert (taken["archive"], taken["digest"]) == (found["metadata"]["name"], found["spec"]["manifest"]["digest"])
+    writes = place.writes(mark)
+    archived = min(w.answered for w in writes if w.resource == "agentarchives")
+    bound = min(w.received for w in writes if (w.resource, w.verb) == ("rolebindings", "create"))
+    assert archived <= bound
+    lineage = archive.verified(old)["lineage"]
+    assert lineage["successor"] == {"namespace": place.namespace, "name": "triage-v2", "uid": new}
+    assert found["spec"]["lineage"] == lineage
+
+    operator.until_idle()
+    told = archive.told(new)
+    assert told.index("HandedOver") < told.index("Hired")
+    assert archive.whole(new) == len(told)
+    mark = place.plane.audit_mark()
+    operator.restart()
+    operator.until_idle()
+    assert place.writes(mark) == [], "who has taken over costs no write"
+
+    place.dismiss("triage-v2")
+    place.until_gone("triage-v2")
+    before = archive.verified(new)["lineage"]["predecessor"]
+    assert before == {
+        "namespace": place.namespace, "name": "triage", "uid": old, "archive": found["metadata"]["name"]
+    }  # fmt: skip
+
+
+def test_one_that_is_ordered_to_go_waits_for_a_successor_that_agrees_and_says_who_it_is(place: Workplace) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.order("Offboard", "bye", "triage", offboarding={"reason": "Replaced"})
+    place.until_reason("triage", "Ready", "WaitingForSuccessor", "triage-v2 is to take over, and does not exist")
+    place.until_cannot("triage", "create", "refunds")
+    assert place.children(uid) == {}
+    place.employ("triage-v2", role, permission("refund"), **comes_after("other"))
+    place.until_reason("triage", "Ready", "WaitingForSuccessor", "does not ask for it")
+    place.change("triage-v2", **comes_after())
+    place.until_ready("triage-v2")
+    found = place.until("triage", lambda agent: agent["status"].get("phase") == "Retired", what="triage to be retired")
+    handover = found["status"]["offboarding"]["handover"]
+    heir = place.get("triage-v2")
+    assert handover["successor"] == {"name": "triage-v2", "uid": heir["metadata"]["uid"]}
+    assert handover["digest"] == heir["status"]["succession"]["digest"]
+    steps = found["status"]["offboarding"]["steps"]
+    assert steps[-1]["name"] == "Handover"
+    place.until_ordered("bye", "InForce", "InForce", "triage is out")
+
+
+def test_nobody_claims_the_inheritance_of_a_stranger(place: Workplace, archive: ArchiveFolder) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"))
+    uid = place.until_ready("triage")["metadata"]["uid"]
+    place.employ("thief", role, permission("refund"), **comes_after())
+    place.until_reason("thief", "Ready", "SuccessionInvalid", "AIAgent triage does not name it")
+    place.dismiss("triage")
+    place.until_gone("triage")
+    thief = place.until_reason("thief", "Ready", "WaitingForHandover", "which does not exist")
+    assert "succession" not in thief["status"]
+    assert place.children(thief["metadata"]["uid"]) == {}
+    assert "successor" not in (archive.verified(uid).get("lineage") or {})
+    # Another one under that name has left nothing.
+    place.employ("triage", role, **successor("thief"))
+    place.until_reason("thief", "Ready", "WaitingForHandover", "has not left")
+    place.change("thief", succession=None)
+    place.until_ready("thief")
+
+
+def test_one_that_names_nobody_who_agrees_is_let_go_by_its_author(place: Workplace) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor("bystander"))
+    place.employ("bystander", role, permission("refund"))
+    place.until_ready("triage")
+    place.until_ready("bystander")
+    place.dismiss("triage")
+    place.until_reason("triage", "Ready", "WaitingForSuccessor", "bystander is to take over, and does not ask for it")
+    assert "succession" not in place.get("bystander")["status"]
+    place.change("triage", retirement=None)
+    place.until_gone("triage")
+
+
+def test_a_circle_is_said_and_nobody_in_it_gets_anything(place: Workplace) -> None:
+    role = place.new_role()
+    for one, other in (("a", "b"), ("b", "a")):
+        place.employ(one, role, permission("refund"), **comes_after(other), **successor(other))
+    for one, other in (("a", "b"), ("b", "a")):
+        agent = place.until_reason(one, "Ready", "SuccessionInvalid", f"{one} comes after {other} comes after {one}")
+        assert place.children(agent["metadata"]["uid"]) == {}
+    place.change("a", succession=None)
+    place.until_ready("a")
+    place.until_reason("b", "Ready", "WaitingForHandover", "a, which has not left")
+
+
+def test_who_works_already_keeps_what_it_has_and_takes_over_beside_its_work(place: Workplace) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    place.employ("triage-v2", role, permission("refund"))
+    place.until_ready("triage")
+    place.until_ready("triage-v2")
+    place.change("triage-v2", **comes_after())
+    place.until_ready("triage-v2")
+    assert place.can("triage-v2", "create", "refunds")
+    place.dismiss("triage")
+    place.until_gone("triage")
+    assert place.until_ready("triage-v2")["status"]["succession"]["predecessor"]["name"] == "triage"
+
+
+def test_in_a_namespace_that_is_being_deleted_nobody_waits_for_anybody(place: Workplace) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    place.employ("triage-v2", role, permission("refund"), **comes_after())
+    place.until_ready("triage")
+    place.until_reason("triage-v2", "Ready", "WaitingForHandover")
+    place.admin.delete("v1", "namespaces", place.namespace)
+    place.until_gone("triage")
+    place.until_gone("triage-v2")
+
+
+def test_a_dry_run_names_who_counts_on_the_agent(place: Workplace) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    place.employ("triage-v2", role, permission("refund"), **comes_after())
+    place.until_ready("triage")
+    place.until_reason("triage-v2", "Ready", "WaitingForHandover")
+    for name, names_it in (("triage", "Predecessor"), ("triage-v2", "Successor")):
+        other = {"triage": "triage-v2", "triage-v2": "triage"}[name]
+        place.order("Offboard", f"what-if-{name}", name, offboarding={"reason": "Business", "dryRun": True})
+        order = place.until_ordered(f"what-if-{name}", "Complete", "Previewed")
+        assert order["status"]["preview"]["dependents"] == [{"name": other, "namesIt": names_it}]
