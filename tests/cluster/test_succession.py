@@ -1,14 +1,20 @@
 """An agent that comes after another one is hired once that one is archived, and that one's object stays until then."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aiagent_operator.api import handover, runs
+from aiagent_operator.core.archive import wire
+from aiagent_operator.core.archive.sending import AUDIENCE
 from support import agents
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
-from support.kube import Object
+from support.kube import Object, wait_for
+from support.memories import MEMORY, Sender, claim
 from support.operator import Installation, OperatorProcess
+from support.tenancy import refused
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
@@ -189,3 +195,133 @@ def test_a_dry_run_names_who_counts_on_the_agent(place: Workplace) -> None:
         place.order("Offboard", f"what-if-{name}", name, offboarding={"reason": "Business", "dryRun": True})
         order = place.until_ordered(f"what-if-{name}", "Complete", "Previewed")
         assert order["status"]["preview"]["dependents"] == [{"name": other, "namesIt": names_it}]
+
+
+INTO = "inheritance"
+
+
+def with_volume() -> dict[str, Any]:
+    """For the spec of who comes, and gets what the other one has left."""
+    return {"succession": {"predecessorRef": {"name": "triage"}, "volume": {"claimName": INTO}}}
+
+
+def handing_over(place: Workplace, role: str) -> tuple[str, str]:
+    """Two agents, of which the first has left with its memory archived; their UIDs."""
+    claim(place.admin, place.namespace)
+    claim(place.admin, place.namespace, INTO)
+    place.employ("triage", role, permission("refund"), retirement={**MEMORY, **successor()["retirement"]})
+    old = place.until_ready("triage")["metadata"]["uid"]
+    new = place.employ("triage-v2", role, permission("refund"), **with_volume())["metadata"]["uid"]
+    place.until_reason("triage-v2", "Ready", "WaitingForHandover", "has not left")
+    return old, new
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> Path:
+    (tmp_path / "facts").mkdir()
+    (tmp_path / "facts" / "one").write_text("what people said")
+    return tmp_path / "facts"
+
+
+def pods(place: Workplace, uid: str) -> list[str]:
+    labels = f"{runs.LABEL_RUN}={handover.RUN},{runs.LABEL_RUN_OF}={uid}"
+    found = place.admin.list("v1", "pods", namespace=place.namespace, labels=labels)
+    return [pod["metadata"]["name"] for pod in found]
+
+
+def captured(place: Workplace, uid: str, facts: Path) -> None:
+    sender = Sender.of(place, uid)
+    status, message = sender.run(facts)
+    assert status == 0, message
+    sender.end(status, message)
+
+
+def test_it_is_hired_once_its_volume_has_what_the_other_one_knew(
+    place: Workplace, archive: ArchiveFolder, facts: Path, tmp_path: Path
+) -> None:
+    old, new = handing_over(place, place.new_role())
+    place.dismiss("triage")
+    captured(place, old, facts)
+    fetcher = Sender.of(place, new, handover.RUN, INTO)
+    place.until_reason("triage", "Ready", "WaitingForSuccessor", "waiting for AIAgent triage-v2 to take over")
+    assert not {kind for kind, _, _ in place.children(new)} & {"Role", "RoleBinding", "Deployment"}
+
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    thieves(place, fetcher, volume)
+    status, message = fetcher.run(volume)
+    assert status == 0, message
+    there = volume / handover.FOLDER
+    assert (there / "memory" / "one").read_text() == "what people said"
+    manifest = (there / "bundle" / "manifest.json").read_bytes()
+    assert manifest == archive.archived(old)["manifest.json"]
+    assert (there / "bundle" / "journal.jsonl").read_bytes() == archive.archived(old)["journal.jsonl"]
+    # A pod that is tried again after its end was not heard.
+    assert fetcher.run(volume)[0] == 0
+    fetcher.end(status, message)
+
+    heir = place.until_ready("triage-v2")
+    taken = heir["status"]["succession"]
+    assert (taken["digest"], taken["claimName"]) == (wire.digest(manifest), INTO)
+    place.until_gone("triage")
+    place.until_cannot("triage", "create", "refunds")
+    place.until_settled("triage-v2")
+    assert not [name for _, _, name in place.children(new) if "handover" in name]
+    assert fetcher.run(tmp_path, "x.x.x")[0] == 1
+
+
+def thieves(place: Workplace, fetcher: Sender, folder: Path) -> None:
+    """What others try while the Job is waited for."""
+    admin, namespace = place.admin, place.namespace
+    admin.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "thief", "namespace": namespace}})
+    stolen = {
+        "401": admin.token(namespace, "thief"),
+        "403": admin.token(namespace, "thief", audiences=[AUDIENCE]),
+    }
+    for code, token in stolen.items():
+        status, message = fetcher.run(folder, token)
+        assert status == 1
+        assert f"({code})" in message
+    with refused("agent-tokens", ""):
+        admin.token(namespace, handover.account_name("triage-v2"), audiences=[AUDIENCE])
+
+
+def test_a_volume_that_is_full_of_something_else_is_said_and_nobody_is_hired(
+    place: Workplace, facts: Path, tmp_path: Path
+) -> None:
+    old, new = handing_over(place, place.new_role())
+    place.dismiss("triage")
+    captured(place, old, facts)
+    fetcher = Sender.of(place, new, handover.RUN, INTO)
+    (tmp_path / handover.FOLDER).mkdir()
+    status, message = fetcher.run(tmp_path)
+    assert (status, "name an empty claim" in message) == (1, True)
+    # The author of the predecessor takes it back: nothing is given any more.
+    place.change("triage", retirement={"successorRef": {"name": "other"}})
+    place.until_reason("triage-v2", "Ready", "SuccessionInvalid", "does not name it")
+    (tmp_path / handover.FOLDER).rmdir()
+    assert fetcher.run(tmp_path, "x.x.x")[0] == 1
+    place.change("triage", retirement={"successorRef": None})
+    place.until_gone("triage")
+    place.change("triage-v2", succession=None)
+    place.until_ready("triage-v2")
+
+
+def test_a_new_leader_delivers_anew(vacant: Workplace, installed: Installation, facts: Path, tmp_path: Path) -> None:
+    place = vacant
+    with installed.alone() as operator:
+        old, new = handing_over(place, place.new_role())
+        place.dismiss("triage")
+        captured(place, old, facts)
+        # It has no volume yet, or the node would run it at once.
+        before = wait_for(lambda: pods(place, new), what="a pod that delivers")
+        operator.restart()
+        for pod in before:
+            place.admin.wait_gone("v1", "pods", pod, namespace=place.namespace)
+        after = Sender.of(place, new, handover.RUN, INTO)
+        status, message = after.run(tmp_path)
+        assert status == 0, message
+        after.end(status, message)
+        place.until_ready("triage-v2")
+        place.until_gone("triage")
+    assert (tmp_path / handover.FOLDER / "memory" / "one").read_text() == "what people said"

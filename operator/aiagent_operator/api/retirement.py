@@ -5,36 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import Field
-
-from aiagent_operator.api.fields import Model, ObjectName, described
+from aiagent_operator.api.fields import Model, described
+from aiagent_operator.api.memory import Memory
 from aiagent_operator.api.retraining import Interval, duration
 from aiagent_operator.api.succession import AgentRef
 
 DRAIN: Final = timedelta(minutes=10)
 """For an order that does not hurry, where the spec does not say how long."""
-
-# Ids of Linux; 0 is root, who reads no volume for an archive.
-_Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
-
-
-class Memory(Model):
-    """The volume that is archived when the agent leaves."""
-
-    claim_name: Annotated[
-        ObjectName,
-        described("Name of the PersistentVolumeClaim in the agent's namespace. It is read, and not removed."),
-    ]
-    run_as_user: _Id | None = described(
-        "Id of the user who may read its files. By default that of the pods of spec.workload.template, where "
-        "it is said there and not root, else 65532.",
-        default=None,
-    )
-    run_as_group: _Id | None = described(
-        "Id of the group that may read its files. By default the fsGroup, else the runAsGroup, of the pods of "
-        "spec.workload.template, else 65532.",
-        default=None,
-    )
 
 
 class Retirement(Model):

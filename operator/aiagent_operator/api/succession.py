@@ -7,12 +7,25 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from aiagent_operator.api.fields import Digest, Model, ObjectName, described
+from aiagent_operator.api.memory import Memory
 
 
 class AgentRef(Model):
     """Another agent of the same namespace."""
 
     name: Annotated[ObjectName, described("Name of an AIAgent of the same namespace.")]
+
+
+class Volume(Memory):
+    """The volume into which the inheritance is unpacked."""
+
+    claim_name: Annotated[
+        ObjectName,
+        described(
+            "Name of the PersistentVolumeClaim in the agent's namespace: all comes into its folder inherited/, which "
+            "must not be there yet."
+        ),
+    ]
 
 
 class Succession(Model):
@@ -25,6 +38,11 @@ class Succession(Model):
             "that one has left and is archived."
         ),
     ]
+    volume: Volume | None = described(
+        "Where to put what the predecessor's archive has, its memory too. It is not hired before that is there. Who "
+        "names it must hold update on persistentvolumeclaims in the namespace.",
+        default=None,
+    )
 
 
 class KinStatus(Model):
@@ -40,6 +58,7 @@ class SuccessionStatus(Model):
     predecessor: Annotated[KinStatus, described("From whom.")]
     archive: Annotated[str, StringConstraints(max_length=253), described("The predecessor's AgentArchive.")]
     digest: Annotated[Digest, described("Digest of that archive's manifest.")]
+    claim_name: ObjectName | None = described("The claim into which it was delivered.", default=None)
     time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64), described("When.")]
 
 

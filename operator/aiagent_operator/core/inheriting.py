@@ -12,9 +12,10 @@ from typing import Any
 
 from aiagent_operator.api.agentstatus import PermissionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import status, succession
+from aiagent_operator.core import delivering, status, succession
+from aiagent_operator.core.delivering import Delivery
 from aiagent_operator.core.objects import ChildKind
-from aiagent_operator.core.plan import Observed, Plan
+from aiagent_operator.core.plan import Observed, Plan, Write
 from aiagent_operator.core.rights.grants import Grants, PermissionDecision
 from aiagent_operator.core.succession import Kin
 from aiagent_operator.core.workload import WorkloadPlan
@@ -26,24 +27,35 @@ _AT_ONCE = 0.1
 @dataclass(frozen=True, slots=True)
 class Heir:
     """How far it is. `verdict`: why it has not taken over yet; None where it has, or takes over from nobody. `status`:
-    what it takes over now."""
+    what it takes over now. `delivery`: how far its volume is; `writes`: what is to be removed beside."""
 
     verdict: Verdict | None = None
     status: Mapping[str, Any] = field(default_factory=dict)
+    delivery: Delivery | None = None
+    writes: tuple[Write, ...] = ()
 
 
 def look(o: Observed) -> Heir:
     """How far the agent is with what it takes over."""
     name = succession.predecessor(o)
+    left = delivering.leftover(o)
     if not name or succession.received(o):
-        return Heir()
+        return Heir(writes=left)
     if problem := _problem(o, name):
-        return Heir(_says(Reason.SUCCESSION_INVALID, problem))
+        return Heir(_says(Reason.SUCCESSION_INVALID, problem), writes=left)
     its = o.family.after
     if its is None or not its.archive:
-        return Heir(_says(Reason.WAITING_FOR_HANDOVER, _until(o, name, its)))
+        return Heir(_says(Reason.WAITING_FOR_HANDOVER, _until(o, name, its)), writes=left)
     text = f"Takes over from AIAgent {name}, which is archived as AgentArchive {its.archive}"
-    return Heir(_says(Reason.WAITING_FOR_HANDOVER, text), {"succession": _taken(o, its)})
+    volume = o.agent.spec.succession.volume if o.agent.spec.succession else None
+    if volume is None:
+        return Heir(_says(Reason.WAITING_FOR_HANDOVER, text), {"succession": _taken(o, its)}, writes=left)
+    delivery = delivering.look(o, its, volume)
+    if delivery.done:
+        taken = _taken(o, its) | {"claimName": volume.claim_name}
+        return Heir(_says(Reason.WAITING_FOR_HANDOVER, text), {"succession": taken}, writes=left)
+    why = Reason.SUCCESSION_INVALID if delivery.failed else Reason.WAITING_FOR_HANDOVER
+    return Heir(_says(why, f"{text}; {delivery.text}"), delivery=delivery, writes=delivery.writes)
 
 
 def holds(o: Observed, heir: Heir) -> bool:
@@ -57,15 +69,27 @@ def waiting(o: Observed, heir: Heir, role: Verdict, grants: Grants, exposed: Ver
     why = heir.verdict or _says(Reason.WAITING_FOR_HANDOVER, "")
     pending = Grants(tuple(_pending(decision, why) for decision in grants.decisions), {})
     work = WorkloadPlan(verdict=replace(why, type=Type.WORKLOAD_READY))
-    return beside(status.compose(o, role, pending, work, exposed, revision=why), heir)
+    return beside(o, status.compose(o, role, pending, work, exposed, revision=why), heir)
 
 
-def beside(plan: Plan, heir: Heir) -> Plan:
+def beside(o: Observed, plan: Plan, heir: Heir) -> Plan:
     """The plan of an agent that goes on with its work, with what it takes over now."""
-    if not heir.status:
-        return plan
-    again = min(filter(None, (_AT_ONCE, plan.requeue_after)))
-    return replace(plan, status={**plan.status, **heir.status}, requeue_after=again)
+    if plan.revokes or plan.needs:
+        return plan  # what takes rights away waits for nothing
+    writes = tuple(write for write in heir.writes if not o.refusal(write))
+    found, again = heir.delivery, [plan.requeue_after]
+    again += [_AT_ONCE] if heir.status and not writes else []
+    again += [found.requeue_after] if found else []
+    return replace(
+        plan,
+        writes=(*plan.writes, *writes),
+        # What was taken over is said before what has delivered it goes.
+        first={**plan.first, **heir.status} if heir.status else plan.first,
+        status={**plan.status, **heir.status},
+        needs_outlet=found.needs_outlet if found else False,
+        needs_pods=plan.needs_pods | (found.needs_pods if found else frozenset()),
+        requeue_after=min(filter(None, again), default=None),
+    )
 
 
 def _problem(o: Observed, name: str) -> str:

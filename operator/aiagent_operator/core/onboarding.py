@@ -86,7 +86,7 @@ def _decide(o: Observed) -> Plan:
     if bind and gate.hires:
         composed = hiring.hired(o, composed)
     told = gating.joined(training.told(composed, versions, lesson), gate.step + work.step)
-    return inheriting.beside(reviews.joined(told, o.now), heir)
+    return inheriting.beside(o, reviews.joined(told, o.now), heir)
 
 
 def _grants(o: Observed) -> Grants:

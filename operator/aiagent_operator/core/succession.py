@@ -70,9 +70,11 @@ def successor(o: Observed) -> str:
 
 
 def received(o: Observed) -> bool:
-    """Whether it has taken over from the one that its spec names."""
-    found = (o.agent.status.get("succession") or {}).get("predecessor") or {}
-    return found.get("name") == predecessor(o)
+    """Whether it has taken over from the one that its spec names, and into the volume that it names."""
+    found = o.agent.status.get("succession") or {}
+    asked = o.agent.spec.succession
+    there = asked is None or asked.volume is None or asked.volume.claim_name == found.get("claimName")
+    return (found.get("predecessor") or {}).get("name") == predecessor(o) and there
 
 
 def handed(o: Observed) -> dict[str, Any] | None:
