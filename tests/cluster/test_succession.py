@@ -11,9 +11,11 @@ from aiagent_operator.core.archive.sending import AUDIENCE
 from support import agents
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
+from support.committee import change, here, new_policy
 from support.kube import Object, wait_for
 from support.memories import MEMORY, Sender, claim
 from support.operator import Installation, OperatorProcess
+from support.runs import template as run_template
 from support.tenancy import refused
 from support.workplace import Workplace
 
@@ -69,9 +71,13 @@ def test_it_is_hired_once_its_predecessor_is_archived_which_goes_only_then(
     assert taken["predecessor"] == {"name": "triage", "uid": old}
     assert (taken["archive"], taken["digest"]) == (found["metadata"]["name"], found["spec"]["manifest"]["digest"])
     writes = place.writes(mark)
+    # The first one makes it; the last one says who has taken over.
     archived = min(w.answered for w in writes if w.resource == "agentarchives")
     bound = min(w.received for w in writes if (w.resource, w.verb) == ("rolebindings", "create"))
     assert archived <= bound
+    recorded = record(place, "triage")["status"]["handover"]
+    assert recorded["successor"] == {"name": "triage-v2", "uid": new}
+    assert taken["digest"] in recorded["message"]
     lineage = archive.verified(old)["lineage"]
     assert lineage["successor"] == {"namespace": place.namespace, "name": "triage-v2", "uid": new}
     assert found["spec"]["lineage"] == lineage
@@ -91,6 +97,9 @@ def test_it_is_hired_once_its_predecessor_is_archived_which_goes_only_then(
     assert before == {
         "namespace": place.namespace, "name": "triage", "uid": old, "archive": found["metadata"]["name"]
     }  # fmt: skip
+    # Git applies it anew, and its predecessor has long been gone.
+    place.employ("triage-v2", role, permission("refund"), **comes_after())
+    assert place.until_ready("triage-v2")["status"]["succession"]["predecessor"]["uid"] == old
 
 
 def test_one_that_is_ordered_to_go_waits_for_a_successor_that_agrees_and_says_who_it_is(place: Workplace) -> None:
@@ -145,6 +154,61 @@ def test_one_that_names_nobody_who_agrees_is_let_go_by_its_author(place: Workpla
     assert "succession" not in place.get("bystander")["status"]
     place.change("triage", retirement=None)
     place.until_gone("triage")
+
+
+def test_past_its_deadline_the_policy_lets_it_go_and_its_archive_says_that_nobody_took_over(place: Workplace) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    place.until_ready("triage")
+    waits = {"deadline": "1s", "onDeadline": "Wait"}
+    name = new_policy(place, "handover", here(place), handover=waits)
+    place.dismiss("triage")
+    place.until_reason("triage", "Ready", "WaitingForSuccessor", "does not exist", "It is late since")
+    change(place, name, handover={**waits, "onDeadline": "Release"})
+    place.until_gone("triage")
+    handover = record(place, "triage")["status"]["handover"]
+    assert "successor" not in handover
+    assert "triage-v2 has taken nothing over: it was late since" in handover["message"]
+
+
+def judged(value: str) -> dict[str, Any]:
+    """An evaluation by a Job that measures this, and asks for more than 0.8."""
+    job = run_template(message=f'{{"measurements": [{{"name": "accuracy", "value": "{value}"}}]}}')
+    asked = {"name": "handover", "job": job, "metrics": [{"name": "accuracy", "min": "0.8"}]}
+    return {"retraining": {"evaluations": [asked]}}
+
+
+def test_its_own_evaluations_come_after_the_handover_and_before_the_other_one_goes(
+    place: Workplace, archive: ArchiveFolder
+) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    place.until_ready("triage")
+    new = place.employ("triage-v2", role, permission("refund"), **comes_after(), **judged("0.9"))["metadata"]["uid"]
+    place.until_reason("triage-v2", "Ready", "WaitingForHandover")
+    place.dismiss("triage")
+    place.until_gone("triage")
+    place.until_settled("triage-v2")
+    told = archive.told(new)
+    # Being hired and the verdict are found at once, and told so.
+    assert told.index("HandedOver") < min(told.index("Hired"), told.index("Evaluated"))
+    assert told.index("Evaluated") < told.index("Granted")
+
+
+def test_one_that_fails_them_is_not_hired_and_the_other_one_stays(place: Workplace) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    place.until_ready("triage")
+    place.employ("triage-v2", role, permission("refund"), **comes_after(), **judged("0.1"))
+    place.until_reason("triage-v2", "Ready", "WaitingForHandover")
+    place.dismiss("triage")
+    text = "triage-v2 has taken over, and is not hired yet (EvaluationFailed)"
+    place.until_reason("triage", "Ready", "WaitingForSuccessor", text)
+    assert not place.can("triage-v2", "create", "refunds")
+    # Other work, which passes.
+    place.change("triage-v2", handbook={"instructions": {"inline": "Be exact."}}, **judged("0.9"))
+    place.until_gone("triage")
+    place.until_ready("triage-v2")
 
 
 def test_a_circle_is_said_and_nobody_in_it_gets_anything(place: Workplace) -> None:

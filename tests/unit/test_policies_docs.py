@@ -79,6 +79,9 @@ def _says(found: Merged) -> str:
     parts += (
         [f"archived for {format_duration(found.retention.value)} ({_who(found.retention)})"] if found.retention else []
     )
+    if found.handover:
+        waits = f", else {', '.join(source.policy for source in found.waits)} waits" if found.waits else ""
+        parts.append(f"handed over within {format_duration(found.handover.value)} ({_who(found.handover)}){waits}")
     return ", ".join([*parts, *(f"held by {broken.policy}" for broken in found.broken)])
 
 

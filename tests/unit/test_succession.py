@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
+from aiagent_operator.cli import describe
 from aiagent_operator.core import offboarding, onboarding, succession
 from aiagent_operator.core.archive.steps import STEPS, Step
 from aiagent_operator.core.journal import happened
 from aiagent_operator.core.journal.happened import Turn
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Room
+from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
+from aiagent_operator.core.policies.merged import merge
 from aiagent_operator.core.rights.grants import NamespaceFacts
 from aiagent_operator.core.succession import Family, Kin
 from aiagent_operator.runtime import kinship
@@ -114,9 +118,10 @@ def test_a_role_that_is_not_accepted_is_said_first_and_who_is_suspended_says_so(
 LEFT = {"archive": {"name": "home.triage.1", "completed": "now", "captured": ["Logs"]}, "journal": {"closed": True}}
 
 
-def leaves(its: Kin | None, *, status: Mapping[str, Any] | None = None, **facts: Any) -> Plan:
+def leaves(its: Kin | None, *, status: Mapping[str, Any] | None = None, recorded: bool = True, **facts: Any) -> Plan:
     spec = {"retirement": {"successorRef": {"name": "new"}}}
-    given: dict[str, Any] = {"journal": Room(free=True), "family": Family(None, its), "deleting": True, **facts}
+    family = Family(None, its, recorded=recorded)
+    given: dict[str, Any] = {"journal": Room(free=True), "family": family, "deleting": True, **facts}
     o = observed(permission("refund"), spec=spec, status=status or LEFT, **given)
     return offboarding.decide(replace(o, live=dict.fromkeys(offboarding.decide(o).needs)))
 
@@ -162,6 +167,71 @@ def test_the_one_that_stays_as_an_object_says_what_was_handed_over_to_whom() -> 
     assert kept.status["offboarding"]["handover"] == offboarded["handover"]
 
 
+def policy(name: str, deadline: str = "1h", how: str = "Release", **more: Any) -> CompiledPolicy:
+    spec = {"description": "x", "selector": {}, "handover": {"deadline": deadline, "onDeadline": how}, **more}
+    return CompiledPolicy.of(name, spec)
+
+
+def late(*policies: CompiledPolicy, seconds: float, its: Kin | None = None, recorded: bool = True) -> Plan:
+    rules = merge(policies, Subject("support", {}, {}))
+    archived = datetime(2026, 1, 1, tzinfo=UTC)
+    status = {**LEFT, "archive": {**LEFT["archive"], "completed": "2026-01-01T00:00:00Z"}}
+    moment = archived + timedelta(seconds=seconds)
+    return leaves(its, status=status, policies=rules, moment=moment, recorded=recorded)
+
+
+def test_past_the_deadline_of_its_policies_it_goes_without_handover_and_its_archive_says_so() -> None:
+    plan = late(policy("a"), seconds=3599)
+    assert (said(plan, "Ready")[1], plan.requeue_after) == ("WaitingForSuccessor", 1)
+    plan = late(policy("a"), seconds=3600, recorded=False)
+    assert plan.finalizer is Finalizer.KEEP
+    assert plan.handover is not None
+    assert "successor" not in plan.handover
+    text = 'AIAgent new has taken nothing over: it was late since 2026-01-01T01:00:00Z, as AgentPolicy "a" asks'
+    assert plan.handover["message"] == text
+    assert late(policy("a"), seconds=3600).finalizer is Finalizer.REMOVE
+
+
+def test_the_longest_deadline_holds_and_who_says_wait_is_heard_first() -> None:
+    assert late(policy("a"), policy("b", "2h"), seconds=3600).finalizer is Finalizer.KEEP
+    assert late(policy("a"), policy("b", "2h"), seconds=7200).finalizer is Finalizer.REMOVE
+    plan = late(policy("a"), policy("b", "1s", "Wait"), seconds=3600)
+    assert plan.finalizer is Finalizer.KEEP
+    assert "It is late since 2026-01-01T01:00:00Z" in said(plan, "Ready")[2]
+    broken = policy("c", windows=[{"name": "n", "kind": "Allow", "schedule": "never", "duration": "1h"}])
+    assert late(policy("a"), broken, seconds=9e9).finalizer is Finalizer.KEEP
+    assert late(seconds=9e9).finalizer is Finalizer.KEEP, "no policy, no deadline"
+
+
+def test_how_it_ended_is_on_record_before_it_goes() -> None:
+    plan = leaves(HEIR, recorded=False)
+    assert plan.handover is not None
+    assert plan.handover["successor"] == {"name": "new", "uid": "u-new"}
+    assert (plan.finalizer, plan.writes) == (Finalizer.KEEP, ())
+    going = {HOME: NamespaceFacts({}, terminating=True)}
+    plan = leaves(None, namespaces=going, recorded=False)
+    assert plan.handover is not None
+    assert "the namespace was being deleted" in plan.handover["message"]
+
+
+def test_who_has_left_nothing_hands_nothing_over_and_says_so() -> None:
+    assert leaves(None, family=Family(recorded=True, left=False)).finalizer is Finalizer.REMOVE
+    plan = leaves(None, family=Family(left=False))
+    assert plan.handover is not None
+    assert plan.handover["message"] == "AIAgent new has taken nothing over: there is no archive of it"
+    store = Store(lambda _: None)
+    done = {"archive": {"name": "home.old.1", "completed": "now"}}
+    stored(store, "old", status=done, retirement={"successorRef": {"name": "new"}})
+    stored(store, "new", succession=comes_after("old"))
+    archived(store, "old", "u-old", manifest=None, lineage={"successor": {"name": "new"}})
+    assert not family(store, "old").left
+    its = family(store, "new").after
+    assert its is not None
+    assert its.archive == ""
+    store.forget_agent(HOME, "old", "u-old")
+    assert family(store, "new").after is None
+
+
 def test_the_handover_is_the_last_step_in_each_mode() -> None:
     assert all(steps[-1] is Step.HANDOVER for steps in STEPS.values())
 
@@ -188,6 +258,22 @@ def test_its_journal_tells_once_from_whom_it_took_over() -> None:
     assert happened.events(replace(turn, before={"succession": taken})) == ()
 
 
+def test_describe_says_whom_it_comes_after_and_who_comes_after_it() -> None:
+    taken = {"predecessor": {"name": "old", "uid": "u-old"}, "archive": "home.old.1", "digest": DIGEST, "time": "t"}
+    spec = {**COMES_AFTER, "retirement": {"successorRef": {"name": "new"}}}
+    assert describe.kin({}, {}) == {}
+    assert describe.kin(spec, {}) == {
+        "Predecessor": "old, which has not handed over",
+        "Successor": "new, has not taken over",
+    }
+    handed = {"offboarding": {"handover": {"successor": {"name": "new", "uid": "u"}, "digest": DIGEST}}}
+    assert describe.kin(spec, {"succession": taken, **handed}) == {
+        "Predecessor": f"old, archived as home.old.1 ({DIGEST})",
+        "Successor": f"new ({DIGEST})",
+    }
+    assert describe.kin({}, {"succession": taken})["Predecessor"].startswith("old, archived"), "its past stays"
+
+
 # What is known of the cluster.
 
 
@@ -197,11 +283,11 @@ def stored(store: Store, name: str, *, version: int = 1, status: Any = None, uid
     store.observe_agent({**body, "status": status or {}})
 
 
-def archived(store: Store, name: str, uid: str) -> None:
-    spec = {"agent": {"namespace": HOME, "name": name, "uid": uid}, "manifest": {"digest": DIGEST}}
-    metadata = {"name": f"home.{name}.1", "uid": "a", "resourceVersion": "1"}
+def archived(store: Store, name: str, uid: str, number: int = 1, *, status: Any = None, **more: Any) -> None:
+    spec = {"agent": {"namespace": HOME, "name": name, "uid": uid}, "manifest": {"digest": DIGEST}, **more}
+    metadata = {"name": f"home.{name}.{number}", "uid": "a", "resourceVersion": str(number)}
     metadata |= {"creationTimestamp": "2026-01-01T00:00:00Z"}
-    store.archives.observe({"metadata": metadata, "spec": spec})
+    store.archives.observe({"metadata": metadata, "spec": spec, "status": status or {}})
 
 
 def comes_after(name: str) -> dict[str, Any]:
@@ -234,6 +320,27 @@ def test_an_archive_counts_once_it_is_complete_on_record_and_of_that_very_agent(
     assert archive() == "home.old.1"
     stored(store, "old", version=3, status={"archive": {"name": "home.old.1"}})
     assert archive() == "", "not complete yet"
+
+
+def test_one_that_is_applied_anew_comes_after_the_same_by_its_archive() -> None:
+    store = Store(lambda _: None)
+    stored(store, "new", succession=comes_after("old"))
+    follows = {"lineage": {"successor": {"namespace": HOME, "name": "new", "uid": "u-before"}}}
+    archived(store, "old", "u-stranger", 1, created="2026-01-09T00:00:00Z")
+    assert family(store, "new").after is None, "it names nobody"
+    archived(store, "old", "u-1", 2, created="2026-01-01T00:00:00Z", **follows)
+    archived(
+        store, "old", "u-2", 3, created="2026-01-02T00:00:00Z", status={"handover": {"successor": {"name": "new"}}}
+    )
+    archived(store, "old", "u-3", 4, created="2026-01-03T00:00:00Z", status={"handover": {"message": "nobody"}})
+    its = family(store, "new").after
+    assert its is not None
+    assert (its.uid, its.archive, its.successor) == ("u-2", "home.old.3", "new")
+    # Whoever has the name now decides.
+    stored(store, "old")
+    its = family(store, "new").after
+    assert its is not None
+    assert (its.uid, its.archive) == ("u-old", "")
 
 
 def test_whoever_names_an_agent_hears_of_what_becomes_of_it() -> None:

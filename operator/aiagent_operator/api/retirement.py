@@ -18,15 +18,14 @@ class Retirement(Model):
     """What becomes of the agent when it leaves."""
 
     drain_timeout: Annotated[str, duration("0s", "168h")] | None = described(
-        "How long it keeps its rights when it leaves by plan, for its pods to end what they have begun; they are asked "
-        "to end at once, and the rights end with the last one. Where it is left out, an order Offboard gives 10m, and "
-        "a deletion nothing: its rights end first.",
+        "How long it keeps its rights when it leaves by plan, until the last of its pods has ended at most. By default "
+        "10m for an order Offboard, and nothing for a deletion: its rights end first.",
         default=None,
     )
 
     memory: Memory | None = described(
-        "The volume on which its memory is: it is packed, encrypted and put into the archive once the agent has ended. "
-        "Who names it must hold get on persistentvolumeclaims in the namespace.",
+        "The volume on which its memory is, which is archived, encrypted, once the agent has ended. Who names it must "
+        "hold get on persistentvolumeclaims.",
         default=None,
     )
     retention: Interval | None = described(
@@ -35,7 +34,7 @@ class Retirement(Model):
         default=None,
     )
     successor_ref: AgentRef | None = described(
-        "The agent that comes after it, which names it in spec.succession: once it is archived, its object waits until "
-        "that one has taken over and is hired.",
+        "The agent that comes after it, which names it in spec.succession. Archived, its object waits until that one "
+        "has taken over and is hired.",
         default=None,
     )

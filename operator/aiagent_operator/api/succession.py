@@ -22,8 +22,7 @@ class Volume(Memory):
     claim_name: Annotated[
         ObjectName,
         described(
-            "Name of the PersistentVolumeClaim in the agent's namespace: all comes into its folder inherited/, which "
-            "must not be there yet."
+            "Name of a PersistentVolumeClaim here: all comes into its folder inherited/, which must not be there yet."
         ),
     ]
 
@@ -39,8 +38,8 @@ class Succession(Model):
         ),
     ]
     volume: Volume | None = described(
-        "Where to put what the predecessor's archive has, its memory too. It is not hired before that is there. Who "
-        "names it must hold update on persistentvolumeclaims in the namespace.",
+        "Where to put what the predecessor's archive has, and its memory, before it is hired. Who names it must hold "
+        "update on persistentvolumeclaims.",
         default=None,
     )
 

@@ -25,6 +25,7 @@ from aiagent_operator.capture.unpack import Unpacking, UnsafeError
 from aiagent_operator.core.archive import layout, manifest, wire
 from aiagent_operator.core.archive.errors import ArchiveError
 
+_PIECE: Final = 256 * 1024
 _STAGING: Final = f".{handover.FOLDER}"
 _MANIFEST: Final = f"{handover.BUNDLE}/{layout.MANIFEST}"
 
@@ -78,7 +79,7 @@ def _fetched(task: Task, staging: Path) -> dict[str, Any]:
     try:
         with Receiving(task.url, task.certificate, token) as source:
             unpacking = Unpacking(top, (handover.BUNDLE, ROOT, SKIPPED), limit=manifest.LIMIT, hashed=handover.BUNDLE)
-            with tarfile.open(fileobj=cast("Any", source), mode="r|") as tar:
+            with tarfile.open(fileobj=cast("Any", source), mode="r|", bufsize=_PIECE) as tar:
                 items = None
                 for name in unpacking.members(tar):
                     if name == _MANIFEST:

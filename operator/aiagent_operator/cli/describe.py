@@ -79,14 +79,14 @@ def _head(agent: Object) -> None:
         "Revision": _revision(agent),
         "Granted": f"{status['granted']} permissions" if status.get("granted") else "nothing yet",
     }
-    for key, value in (fields | _kin(spec, status)).items():
+    for key, value in (fields | kin(spec, status)).items():
         output.say(f"{key + ':':14}{plain(value)}")
     if view.stale(agent):
         seen = "what follows is about the one before" if status.get("observedGeneration") else "nothing is decided yet"
         output.say(f"The operator has not acted on the present spec yet: {seen}.")
 
 
-def _kin(spec: Said, status: Said) -> dict[str, str]:
+def kin(spec: Said, status: Said) -> dict[str, str]:
     """Whom it comes after, and who comes after it, as far as they are named."""
     before, after = succession.named(spec)
     taken, handed = status.get("succession") or {}, (status.get("offboarding") or {}).get("handover") or {}

@@ -40,6 +40,8 @@ class Delivery:
 
 def look(o: Observed, its: Kin, volume: Volume) -> Delivery:
     """How far the delivery from this predecessor is, whose archive is on record."""
+    if o.terminating:
+        return Delivery("nothing is delivered in a namespace that is being deleted")
     if o.intake is None:
         return Delivery(needs_outlet=True)
     if o.intake.problem or o.intake.waits:

@@ -134,7 +134,11 @@ class _Departure:
         """What comes once it is archived: the object stays until its successor has taken over."""
         if waits := succession.waits(self.o):
             text = f"Its rights have ended, and it is archived; {waits}"
-            return self._waiting(text, reason=Reason.WAITING_FOR_SUCCESSOR)
+            due = succession.deadline(self.o)
+            left = (due - self.o.moment).total_seconds() if due else 0.0
+            return self._waiting(text, reason=Reason.WAITING_FOR_SUCCESSOR, requeue=left if left > 0 else None)
+        if (record := succession.record(self.o)) is not None:
+            return Plan(handover=record)
         return self._ended()
 
     def _ended(self) -> Plan:

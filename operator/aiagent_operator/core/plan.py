@@ -255,7 +255,8 @@ class Plan:
     while it is there, and while the pass goes on to its end. `outside`: it is not employed, and nothing of it is told
     in a journal. `needs_intake`: where its memory is to be sent to; `needs_outlet`: where
     what it inherits is to be had. `missing`: the capture of its memory is over, and
-    it is said to be missing unless it is noted to be there.
+    it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it has
+    handed over, before anything else.
     `requeue_after` is in seconds.
     """
 
@@ -276,6 +277,7 @@ class Plan:
     needs_intake: bool = False
     needs_outlet: bool = False
     missing: Gap | None = None
+    handover: Mapping[str, Any] | None = None
     training: View | None = None
     requeue_after: float | None = None
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aiagent_operator.api.archive import Lineage, Relative
+from aiagent_operator.core import texts
 
 if TYPE_CHECKING:
     from aiagent_operator.core.plan import Observed
@@ -40,11 +42,14 @@ class Kin:
 @dataclass(frozen=True, slots=True)
 class Family:
     """The agents that an agent names: whom it comes `after`, and who comes `next`. `circle`: names of agents that wait
-    for each other, the agent's own first."""
+    for each other, the agent's own first. `recorded`: how its own handover ended is on record. `left`: its own archive,
+    where there is one, has something to hand over."""
 
     after: Kin | None = None
     next: Kin | None = None
     circle: tuple[str, ...] = ()
+    recorded: bool = False
+    left: bool = True
 
 
 NOBODY: Final = Family()
@@ -86,10 +91,36 @@ def handed(o: Observed) -> dict[str, Any] | None:
 
 
 def waits(o: Observed) -> str:
-    """For what the end of an agent waits that is archived; empty where nobody is to take over, or has."""
+    """For what the end of an agent waits that is archived; empty where nobody is to take over, or has, or where it is
+    waited for no longer."""
+    text = "" if released(o) else _waits(o)
+    late = text and overdue(o)
+    return f"{text}. It is late {late}" if late else text
+
+
+def deadline(o: Observed) -> datetime | None:
+    """Until when its successor should have taken over, by its policies; None where none says anything."""
+    archived, most = (o.agent.status.get("archive") or {}).get("completed"), o.policies.handover
+    return datetime.fromisoformat(archived) + most.value if archived and most else None
+
+
+def overdue(o: Observed) -> str:
+    """Since when it is late, and who says so; empty while it is not."""
+    due = deadline(o)
+    if due is None or o.moment < due or o.policies.handover is None:
+        return ""
+    return f"since {texts.moment(due)}, as {texts.some([str(source) for source in o.policies.handover.sources])} asks"
+
+
+def released(o: Observed) -> bool:
+    """Whether it ends without handover. A policy that cannot be read may forbid that."""
+    return bool(overdue(o)) and not o.policies.waits and o.policies.readable and handed(o) is None
+
+
+def _waits(o: Observed) -> str:
     name, its = successor(o), o.family.next
     # What is in a namespace that is being deleted takes nothing over any more.
-    if not name or o.terminating:
+    if not name or o.terminating or not o.family.left:
         return ""
     out = "or take spec.retirement.successorRef out"
     if its is None:
@@ -115,8 +146,18 @@ def outcome(o: Observed) -> str | None:
         return None
     its = handed(o)
     if its is None:
-        return f"AIAgent {name} has taken nothing over: the namespace was being deleted"
+        why = "the namespace was being deleted" if o.family.left else "there is no archive of it"
+        why = f"it was late {overdue(o)}" if released(o) else why
+        return f"AIAgent {name} has taken nothing over: {why}"
     return f"AIAgent {name} has taken over, up to {its['digest']}"
+
+
+def record(o: Observed) -> dict[str, Any] | None:
+    """`status.handover` of its AgentArchive, where that is still to be written; None where nothing is."""
+    text, its = outcome(o), handed(o)
+    if text is None or o.family.recorded:
+        return None
+    return {"time": o.time, "message": text} | ({"successor": its["successor"]} if its else {})
 
 
 def lineage(o: Observed) -> Lineage:

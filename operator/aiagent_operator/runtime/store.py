@@ -29,6 +29,7 @@ from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from aiagent_operator.runtime.policies import PolicyBook, PolicyKey
 
 _REMEMBERED = 20_000
+_ALONE: dict[tuple[object, ...], tuple[object, ...]] = {}
 
 
 class AgentKey(NamedTuple):
@@ -368,4 +369,6 @@ def _kin(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[object, ..
     """Of an agent that names another, or perhaps is named by one: whom it names, and how far it is."""
     archived = bool((status.get("archive") or {}).get("completed"))
     taken = ((status.get("succession") or {}).get("predecessor") or {}).get("uid")
-    return succession.named(spec), "offboarding" in status, archived, bool(status.get("hiredAs")), taken
+    found = succession.named(spec), "offboarding" in status, archived, bool(status.get("hiredAs")), taken
+    # Nearly all agents have one of these few.
+    return found if any(found[0]) or taken else _ALONE.setdefault(found, found)

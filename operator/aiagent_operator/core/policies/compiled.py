@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from aiagent_operator.api.agentpolicy import AgentPolicySpec, OverdueAction, PolicySelector, Window
+from aiagent_operator.api.agentpolicy import AgentPolicySpec, LateHandover, OverdueAction, PolicySelector, Window
 from aiagent_operator.api.durations import DurationError, parse
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.api.selectors import LabelSelector, LabelSelectorRequirement, SelectorOperator
@@ -95,6 +95,8 @@ class CompiledPolicy:
     store: str | None
     retention: timedelta | None
     problem: str
+    handover: timedelta | None = None
+    releases: bool = False
 
     @classmethod
     def of(cls, name: str, spec: Any) -> CompiledPolicy:
@@ -112,6 +114,8 @@ class CompiledPolicy:
             curriculum=read.curriculum,
             store=read.archive.store if read.archive else None,
             retention=_retention(read, problems),
+            handover=_handover(read, problems),
+            releases=read.handover is not None and read.handover.on_deadline is LateHandover.RELEASE,
             problem=some(problems, separator="; "),
         )
 
@@ -205,6 +209,11 @@ def _windows(given: Iterable[Window], problems: _Problems) -> Iterable[windows.W
 def _retention(spec: AgentPolicySpec, problems: _Problems) -> timedelta | None:
     text = spec.archive.retention if spec.archive else None
     return None if text is None else problems.attempt(lambda: parse(text, "spec.archive.retention"))
+
+
+def _handover(spec: AgentPolicySpec, problems: _Problems) -> timedelta | None:
+    text = spec.handover.deadline if spec.handover else None
+    return None if text is None else problems.attempt(lambda: parse(text, "spec.handover.deadline"))
 
 
 def _freshness(spec: AgentPolicySpec, problems: _Problems) -> Freshness | None:

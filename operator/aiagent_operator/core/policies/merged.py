@@ -85,7 +85,8 @@ class Merged:
     `max_age`: from then on it is due and overdue. `beyond`: from then on it is overdue beyond its grace. `suspends`:
     from then on it is suspended. `history`: superseded revisions to keep at least. `names`: all policies that select
     it, also those that demand nothing. `curricula`: what they have it taught, of the first by name. `stores`: where its
-    journal is to be. `retention`: how long its archive is kept at least.
+    journal is to be. `retention`: how long its archive is kept at least. `handover`: how long it waits for its
+    successor; `waits`: who has it wait on after that.
     """
 
     max_age: Strictest[timedelta] | None = None
@@ -100,6 +101,8 @@ class Merged:
     retention: Strictest[timedelta] | None = None
     broken: tuple[Broken, ...] = ()
     names: tuple[str, ...] = ()
+    handover: Strictest[timedelta] | None = None
+    waits: tuple[Source, ...] = ()
 
     @classmethod
     def of(cls, policy: CompiledPolicy) -> Merged:
@@ -120,6 +123,8 @@ class Merged:
             retention=None if policy.retention is None else Strictest(policy.retention, source),
             broken=(Broken(policy.name, policy.problem),) if policy.problem else (),
             names=(policy.name,),
+            handover=None if policy.handover is None else Strictest(policy.handover, source),
+            waits=() if policy.handover is None or policy.releases else source,
         )
 
     @classmethod
@@ -146,6 +151,8 @@ class Merged:
             retention=_strictest(self.retention, other.retention, max),
             broken=_union(self.broken, other.broken, lambda broken: broken.policy),
             names=tuple(sorted({*self.names, *other.names})),
+            handover=_strictest(self.handover, other.handover, max),
+            waits=tuple(sorted({*self.waits, *other.waits})),
         )
 
     @property

@@ -216,10 +216,12 @@ class Endpoint:
                         await response.write(piece)
                 await response.write_eof()
         except (StoreError, DisputedError, ArchiveError, TimeoutError, ClientError, ConnectionError) as error:
-            # Whoever fetches it learns from the missing end that it is not whole.
             log.warning("%s: an inheritance broke off: %s", gift.what, error)
-            if request.transport is not None:
-                request.transport.abort()
+            _break_off(request)
+        except Exception:
+            # A bug: whoever fetches it may try again, and the operator goes on.
+            log.exception("%s: an inheritance broke off", gift.what)
+            _break_off(request)
         finally:
             self._sending.discard(gift.what)
         return response
@@ -265,6 +267,12 @@ class Endpoint:
             if known := receiving.take(piece):
                 yield known
         whole.append(receiving.end())
+
+
+def _break_off(request: web.Request) -> None:
+    """Whoever fetches something learns from the missing end that it is not whole."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _refused(status: int, text: str) -> web.Response:
