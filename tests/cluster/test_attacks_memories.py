@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aiagent_operator.api import meta, runs
-from aiagent_operator.api.retirement import Memory
+from aiagent_operator.api.memory import Memory
 from aiagent_operator.core.children import memory
 from aiagent_operator.core.children.memory import Intake, Owner
 from aiagent_operator.core.objects import AgentIdentity

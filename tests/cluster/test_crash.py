@@ -207,6 +207,20 @@ def _offboarded(mode: str) -> Callable[[Rig, int], Run]:
     return begin
 
 
+def _succession(rig: Rig, number: int) -> Run:
+    """An agent is deleted, and the one that comes after it, which waits for that, is hired."""
+    run = _onboarding(rig, number)
+    place, before = rig.place, f"{run.name}-before"
+    place.employ(before, rig.role, *rig.old(), retirement={"successorRef": {"name": run.name}})
+    place.until_ready(before)
+    heir = place.employ(run.name, rig.role, *rig.old(), succession={"predecessorRef": {"name": before}})
+    run.uid = heir["metadata"]["uid"]
+    place.until_reason(run.name, "Ready", "WaitingForHandover", "has not left")
+    run.act = lambda: place.dismiss(before)
+    run.arrived = lambda: place.find(before) is None and place.is_ready(run.name)
+    return run
+
+
 def _suspension(rig: Rig, number: int) -> Run:
     run = _onboarding(rig, number)
     run.act()
@@ -405,6 +419,7 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "deletion": _deletion,
     "planned": _offboarded("Planned"),
     "emergency": _offboarded("Emergency"),
+    "succession": _succession,
     "suspension": _suspension,
     "resumption": _resumption,
     "rollback": _rollback,
@@ -437,7 +452,16 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     ),
 }
 # Writes that two runs may differ by: of what is waited for, as much is reported as is seen in between.
-SLACK = {"retraining": 8, "evaluation": 8, "canary": 16, "recreate": 16, "bluegreen": 16, "analysis": 16, "hiring": 8}
+SLACK = {
+    "succession": 8,
+    "retraining": 8,
+    "evaluation": 8,
+    "canary": 16,
+    "recreate": 16,
+    "bluegreen": 16,
+    "analysis": 16,
+    "hiring": 8,
+}
 SLACK |= {"target": 8, "target-partition": 8, "target-canary": 8, "target-recreate": 8, "target-route": 16}
 # Before the status says which generation of a Deployment was written, each operator writes it once more, to no effect.
 AGAIN = ("suspension", "resumption", "age", "forgiven")

@@ -124,6 +124,18 @@ RULES = [
     *EVALUATION_RULES,
     *REVIEW_RULES,
     *POLICY_RULES,
+    rule(
+        "spec.retirement",
+        {"successorRef": {"name": "triage"}},
+        "an agent does not come after itself: name another one, or leave successorRef out",
+        "spec.retirement.successorRef",
+    ),
+    rule(
+        "spec.succession",
+        {"predecessorRef": {"name": "triage"}},
+        "an agent does not come after itself: name another one, or leave spec.succession out",
+        "spec.succession.predecessorRef",
+    ),
     rule("metadata.name", "x" * 41, "must be a DNS label of at most 40 characters"),
     rule("metadata.name", "support.triage", "must be a DNS label of at most 40 characters"),
     rule("spec.owners.0.responsibility", "Responsible", "exactly one owner must be Accountable", "spec.owners"),

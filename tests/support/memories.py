@@ -62,27 +62,27 @@ def volume(admin: Kube, namespace: str, name: str = CLAIM) -> None:
 
 @dataclass(frozen=True)
 class Sender:
-    """The pod of the Job that archives an agent's memory."""
+    """The pod of the Job that archives an agent's memory, or that delivers it to another one."""
 
     admin: Kube
     pod: Object
 
     @classmethod
-    def of(cls, place: Workplace, uid: str) -> Self:
+    def of(cls, place: Workplace, uid: str, run: str = capture.RUN, claim: str = CLAIM) -> Self:
         """The agent's, once it is on a node; it stays there until it is told to end."""
         admin, namespace = place.admin, place.namespace
-        labels = f"{runs.LABEL_RUN}={capture.RUN},{runs.LABEL_RUN_OF}={uid}"
+        labels = f"{runs.LABEL_RUN}={run},{runs.LABEL_RUN_OF}={uid}"
 
         def found() -> Object:
             pods = admin.list("v1", "pods", namespace=namespace, labels=labels)
             return next((pod for pod in pods if "deletionTimestamp" not in pod["metadata"]), {})
 
-        pod: Object = wait_for(found, what="the pod that archives the memory")
+        pod: Object = wait_for(found, what=f"the pod of the {run}")
         name = pod["metadata"]["name"]
         hold = {"metadata": {"annotations": {"localcluster/hold": "true"}}}
         admin.patch("v1", "pods", name, hold, namespace=namespace)
-        if not admin.find("v1", "persistentvolumes", f"{namespace}-{CLAIM}"):
-            volume(admin, namespace)
+        if not admin.find("v1", "persistentvolumes", f"{namespace}-{claim}"):
+            volume(admin, namespace, claim)
         return cls(
             admin,
             admin.wait_object(
@@ -144,8 +144,9 @@ class Sender:
         metadata = self.pod["metadata"]
         ended = {"exitCode": status, "reason": "Error" if status else "Completed", "message": message}
         now = {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z"}
+        (of,) = self.pod["spec"]["containers"]
         container = {
-            "name": capture.RUN, "image": "x", "imageID": "", "ready": False, "restartCount": 0,
+            "name": of["name"], "image": "x", "imageID": "", "ready": False, "restartCount": 0,
             "state": {"terminated": {**ended, **now}},
         }  # fmt: skip
         patch = {"status": {"phase": "Failed" if status else "Succeeded", "containerStatuses": [container]}}

@@ -17,6 +17,7 @@ POLICY: dict[str, Any] = {
         "overdue": {"grace": "72h"},
         "curriculum": "2026-2",
         "revisionHistoryLimit": 20,
+        "handover": {"deadline": "168h", "onDeadline": "Release"},
     },
 }
 _TERM = "spec.selector.agentSelector.matchExpressions.0"

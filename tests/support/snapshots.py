@@ -39,6 +39,11 @@ def lasting(obj: Object, name: str, uid: str) -> Object:
     (kept.get("spec", {}).get("order") or {}).pop("uid", None)
     (kept.get("status", {}).get("order") or {}).pop("uid", None)
     (kept.get("status", {}).get("offboarding") or {}).get("order", {}).pop("uid", None)
+    # What was taken over is another agent's, and its archive's.
+    taken = kept.get("status", {}).get("succession") or {}
+    for field in ("archive", "digest"):
+        taken.pop(field, None)
+    taken.get("predecessor", {}).pop("uid", None)
     # Who was cut off before the manifest was written has noted one more.
     (kept.get("status", {}).get("archive") or {}).pop("manifests", None)
     revision = kept.get("status", {}).get("revision") or {}

@@ -143,7 +143,7 @@ def test_words_of_the_contract() -> None:
     """What users of Kubernetes know by these names, and what the operator's own documents promise."""
     assert set(structural(AgentPolicySpec)["properties"]) == {
         "description", "selector", "windows", "maxConcurrent", "maxAge", "overdue", "requiredEvaluations", "curriculum",
-        "archive", "revisionHistoryLimit",
+        "archive", "revisionHistoryLimit", "handover",
     }  # fmt: skip
     assert set(structural(AgentPolicyStatus)["properties"]) == {
         "observedGeneration", "agents", "training", "overdue", "conditions",

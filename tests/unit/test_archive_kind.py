@@ -120,6 +120,11 @@ STATUS: dict[str, Any] = {
         "keyIds": ["a" * 64],
         "completionTime": "2026-11-22T10:05:00Z",
     },
+    "handover": {
+        "successor": {"name": "triage-v2", "uid": "0f0e"},
+        "time": "2026-11-22T10:06:00Z",
+        "message": "AIAgent triage-v2 has taken over",
+    },
     "holds": [
         {
             "uid": "9d9a",

@@ -377,17 +377,20 @@ def test_the_operator_listens_for_volumes_only_where_they_are_archived(
     assert ("uploads" in {port["name"] for port in container["ports"]}) is taken
     if taken:
         # The policy names the same image, or it would refuse the operator's Jobs.
-        policy = objects("ValidatingAdmissionPolicy", {"archive": archive})["operator-memories.workforce.dev"]
-        assert f"== '{env['AIAGENT_IMAGE']['value']}'" in policy["spec"]["validations"][0]["expression"]
+        policies = objects("ValidatingAdmissionPolicy", {"archive": archive})
+        for name in ("operator-memories", "operator-handovers"):
+            expression = policies[f"{name}.workforce.dev"]["spec"]["validations"][0]["expression"]
+            assert f"== '{env['AIAGENT_IMAGE']['value']}'" in expression
         assert env["AIAGENT_IMAGE"]["value"] == container["image"]
     rules = objects("ClusterRole", {"archive": archive})["aiagent-operator"]["rules"]
     assert (["tokenreviews"] in [rule["resources"] for rule in rules]) is taken
     senders = [
-        rule["from"][0]["podSelector"]["matchLabels"]
+        rule["from"][0]["podSelector"]["matchExpressions"]
         for rule in objects("NetworkPolicy", {"archive": archive})["aiagent-operator"]["spec"]["ingress"]
         if "from" in rule
     ]
-    assert senders == ([{"workforce.dev/run": "memory"}] if taken else [])
+    runs = {"key": "workforce.dev/run", "operator": "In", "values": ["memory", "handover"]}
+    assert senders == ([[runs]] if taken else [])
 
 
 def test_without_an_archive_nothing_is_left_of_it() -> None:

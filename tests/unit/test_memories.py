@@ -15,7 +15,7 @@ import pytest
 from aiagent_operator.api import capture
 from aiagent_operator.api.agentaction import AgentActionSpec
 from aiagent_operator.api.archive import GapReason
-from aiagent_operator.api.retirement import Memory
+from aiagent_operator.api.memory import Memory
 from aiagent_operator.core import offboarding
 from aiagent_operator.core.archive import index, layout, manifest, payload, retention
 from aiagent_operator.core.archive.sending import AUDIENCE, Packed, Received

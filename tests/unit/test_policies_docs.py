@@ -81,6 +81,9 @@ def _says(found: Merged) -> str:
     )
     if found.abandon_after:
         parts.append(f"abandoned after {format_duration(found.abandon_after.value)} ({_who(found.abandon_after)})")
+    if found.handover:
+        waits = f", else {', '.join(source.policy for source in found.waits)} waits" if found.waits else ""
+        parts.append(f"handed over within {format_duration(found.handover.value)} ({_who(found.handover)}){waits}")
     return ", ".join([*parts, *(f"held by {broken.policy}" for broken in found.broken)])
 
 

@@ -42,6 +42,7 @@ from aiagent_operator.api.fields import (
 from aiagent_operator.api.holds import MOST_HOLDS, HoldEntry
 from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.objectmeta import ObjectMeta
+from aiagent_operator.api.succession import KinStatus
 
 SHOWN_GAPS: Final = 64
 """Gaps that stand in the spec. A manifest may have 50,000, which is more than an object in etcd can hold."""
@@ -156,6 +157,14 @@ class ErasureStatus(Model):
     completion_time: Moment | None = described("When the key was seen to be gone.", default=None)
 
 
+class HandoverRecord(Model):
+    """How the handover to the agent's successor ended."""
+
+    successor: KinStatus | None = described("Who has taken over; nobody, where it is left out.", default=None)
+    time: Annotated[Moment, described("When that was found.")]
+    message: Annotated[str, StringConstraints(max_length=1024), described("What is to be known of it.")]
+
+
 class AgentArchiveStatus(Model):
     """What is known of the archive in its store."""
 
@@ -169,6 +178,9 @@ class AgentArchiveStatus(Model):
     )
     retained_until: Moment | None = described(
         "Until when it is kept by the rules of today, which may ask for longer than was sealed.", default=None
+    )
+    handover: HandoverRecord | None = described(
+        "How the handover ended, where the agent named a successor.", default=None
     )
     purge: PurgeStatus | None = described("The end of the archive, once its retention is over.", default=None)
     erasure: ErasureStatus | None = described(

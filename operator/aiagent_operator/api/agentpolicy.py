@@ -115,6 +115,26 @@ class ArchiveRules(Model):
     )
 
 
+class LateHandover(StrEnum):
+    """What follows where nobody has taken over in time."""
+
+    WAIT = "Wait"
+    RELEASE = "Release"
+
+
+class HandoverRules(Model):
+    """How long an agent that leaves waits for its successor."""
+
+    deadline: Annotated[Interval, described("How long after its archive is complete, such as 168h.")]
+    on_deadline: Annotated[
+        LateHandover,
+        described(
+            "Wait: it waits on, and its condition Ready says since when it is late. Release: it ends without handover, "
+            "and its AgentArchive says so."
+        ),
+    ] = LateHandover.WAIT
+
+
 class AgentPolicySpec(Model):
     """Rules about training and records. Of several policies that select an agent, the strictest of each holds."""
 
@@ -163,6 +183,11 @@ class AgentPolicySpec(Model):
     )
     archive: ArchiveRules | None = described(
         "Where journals and archives of the agents are kept, and for how long.", default=None
+    )
+    handover: HandoverRules | None = described(
+        "How long agents that leave wait for their successors. Of several deadlines the longest holds, and Wait before "
+        "Release; without any they wait.",
+        default=None,
     )
 
 

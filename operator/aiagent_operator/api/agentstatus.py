@@ -17,6 +17,7 @@ from aiagent_operator.api.permissions import PolicyRule
 from aiagent_operator.api.retraining import MOST_EVALUATIONS
 from aiagent_operator.api.reviews import MOST_FORMER, MOST_KEPT, MOST_REVIEWS, ReviewStatus
 from aiagent_operator.api.rolloutstatus import AgentRollout
+from aiagent_operator.api.succession import SuccessionStatus
 from aiagent_operator.api.trainingstatus import TrainingStatus
 
 MOST_HISTORY = 50
@@ -155,6 +156,7 @@ class AIAgentStatus(Model):
     )
     offboarding: OffboardingStatus | None = described("How it leaves, and how far it is.", default=None)
     archive: ArchiveStatus | None = described("How far its archive is, once it leaves.", default=None)
+    succession: SuccessionStatus | None = described("What it has taken over from its predecessor.", default=None)
     rollout: AgentRollout | None = described("How far the revision is that takes over.", default=None)
     replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work.", default=None)
     ready_replicas: Annotated[int, Field(ge=0)] | None = described("Pods of the work that are ready.", default=None)

@@ -15,6 +15,7 @@ from aiagent_operator.api.owners import Owner
 from aiagent_operator.api.permissions import Permissions
 from aiagent_operator.api.retirement import Retirement
 from aiagent_operator.api.retraining import Retraining
+from aiagent_operator.api.succession import Succession
 from aiagent_operator.api.supervision import Supervision
 from aiagent_operator.api.workload import Workload
 
@@ -142,6 +143,7 @@ class AIAgentSpec(Model):
     retraining: Retraining | None = described("How new versions of it come about, and take over.", default=None)
     supervision: Supervision | None = described("How it is watched over while it works.", default=None)
     retirement: Retirement | None = described("What is kept of it when it leaves.", default=None)
+    succession: Succession | None = described("From whom it takes over.", default=None)
     revision_history_limit: Annotated[int, Field(ge=0, le=MOST_HISTORY)] | None = described(
         f"Revisions that are kept beside the one that serves, to go back to ({HISTORY} where it is left out).",
         default=None,

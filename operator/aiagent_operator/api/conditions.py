@@ -45,6 +45,9 @@ class Reason(StrEnum):
     SUSPENDING = "Suspending"
     OFFBOARDING = "Offboarding"
     RETIRED = "Retired"
+    WAITING_FOR_SUCCESSOR = "WaitingForSuccessor"
+    WAITING_FOR_HANDOVER = "WaitingForHandover"
+    SUCCESSION_INVALID = "SuccessionInvalid"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     DEFINITION_TERMINATING = "DefinitionTerminating"
     # spec and role

@@ -51,7 +51,7 @@ class RunMetadata(Model):
 
 
 class RunVariable(Model):
-    """An environment variable as in core/v1. Only what the rules read is spelled out here."""
+    """An environment variable as in core/v1."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -70,7 +70,7 @@ class RunVariable(Model):
 
 
 class RunContainer(TemplateContainer):
-    """A container as in core/v1. Only what the rules read is spelled out here."""
+    """A container as in core/v1."""
 
     env: Annotated[
         tuple[RunVariable, ...],

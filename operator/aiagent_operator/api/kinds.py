@@ -77,6 +77,17 @@ AIAGENT = Kind(
             "the name of an AIAgent must be a DNS label of at most 40 characters: its objects are named after it",
             path=".metadata.name",
         ),
+        cel(
+            "!has(self.spec.retirement) || !has(self.spec.retirement.successorRef) || "
+            "self.spec.retirement.successorRef.name != self.metadata.name",
+            "an agent does not come after itself: name another one, or leave successorRef out",
+            path=".spec.retirement.successorRef",
+        ),
+        cel(
+            "!has(self.spec.succession) || self.spec.succession.predecessorRef.name != self.metadata.name",
+            "an agent does not come after itself: name another one, or leave spec.succession out",
+            path=".spec.succession.predecessorRef",
+        ),
     ),
     scale={
         "specReplicasPath": ".spec.workload.replicas",

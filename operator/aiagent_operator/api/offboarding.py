@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
@@ -9,8 +10,17 @@ from pydantic import Field, StringConstraints
 from aiagent_operator.api.archive import LeaveReason, Mode
 from aiagent_operator.api.fields import ATOMIC, Model, described, map_by
 from aiagent_operator.api.retraining import Interval
+from aiagent_operator.api.succession import HandoverStatus
 
 MOST_STEPS: Final = 16
+MOST_DEPENDENTS: Final = 32
+
+
+class Kinship(StrEnum):
+    """As what one agent names another."""
+
+    SUCCESSOR = "Successor"
+    PREDECESSOR = "Predecessor"
 
 
 class Offboarding(Model):
@@ -69,9 +79,19 @@ class OffboardingStatus(Model):
         tuple[OffboardingStep, ...],
         described("The steps that are done.", max_length=MOST_STEPS, json_schema_extra=map_by("name")),
     ] = ()
+    handover: HandoverStatus | None = described("What its successor has taken over.", default=None)
     completion_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)] | None = described(
         "When it had left: nothing of it is there any more but this object.", default=None
     )
+
+
+class Dependent(Model):
+    """An agent that counts on the one that would leave."""
+
+    name: Annotated[str, StringConstraints(max_length=63), described("Its name.")]
+    names_it: Annotated[
+        Kinship, described("Successor: it would have nobody to hand over to. Predecessor: it waits for the handover.")
+    ]
 
 
 class OffboardingPreview(Model):
@@ -88,4 +108,12 @@ class OffboardingPreview(Model):
     retained_for: Annotated[
         tuple[Annotated[str, StringConstraints(max_length=1024)], ...],
         described("Who asks for so long.", max_length=64, json_schema_extra=ATOMIC),
+    ] = ()
+    dependents: Annotated[
+        tuple[Dependent, ...],
+        described(
+            "Agents that name it, and have not left or taken over themselves.",
+            max_length=MOST_DEPENDENTS,
+            json_schema_extra=ATOMIC,
+        ),
     ] = ()

@@ -5,36 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import Field
-
-from aiagent_operator.api.fields import Model, ObjectName, described
+from aiagent_operator.api.fields import Model, described
 from aiagent_operator.api.journalstatus import StoreName
+from aiagent_operator.api.memory import Memory
 from aiagent_operator.api.retraining import Interval, duration
+from aiagent_operator.api.succession import AgentRef
 
 DRAIN: Final = timedelta(minutes=10)
 """For an order that does not hurry, where the spec does not say how long."""
-
-# Ids of Linux; 0 is root, who reads no volume for an archive.
-_Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
-
-
-class Memory(Model):
-    """The volume that is archived when the agent leaves."""
-
-    claim_name: Annotated[
-        ObjectName,
-        described("Name of the PersistentVolumeClaim in the agent's namespace. It is read, and not removed."),
-    ]
-    run_as_user: _Id | None = described(
-        "Id of the user who may read its files. By default that of the pods of spec.workload.template, where "
-        "it is said there and not root, else 65532.",
-        default=None,
-    )
-    run_as_group: _Id | None = described(
-        "Id of the group that may read its files. By default the fsGroup, else the runAsGroup, of the pods of "
-        "spec.workload.template, else 65532.",
-        default=None,
-    )
 
 
 class DecisionLog(Model):
@@ -54,19 +32,23 @@ class Retirement(Model):
 
     decision_log: DecisionLog | None = described("Where the agent writes what it decides.", default=None)
     drain_timeout: Annotated[str, duration("0s", "168h")] | None = described(
-        "How long it keeps its rights when it leaves by plan, for its pods to end what they have begun; they are asked "
-        "to end at once, and the rights end with the last one. Where it is left out, an order Offboard gives 10m, and "
-        "a deletion nothing: its rights end first.",
+        "How long it keeps its rights when it leaves by plan, until the last of its pods has ended at most. By default "
+        "10m for an order Offboard, and nothing for a deletion: its rights end first.",
         default=None,
     )
 
     memory: Memory | None = described(
-        "The volume on which its memory is: it is packed, encrypted and put into the archive once the agent has ended. "
-        "Who names it must hold get on persistentvolumeclaims in the namespace.",
+        "The volume on which its memory is, which is archived, encrypted, once the agent has ended. Who names it must "
+        "hold get on persistentvolumeclaims.",
         default=None,
     )
     retention: Interval | None = described(
         "How long its archive is kept at least, such as 52560h. Of all that ask for something (this, its role, the "
         "policies that select it) the longest holds; where nobody does, it is 180 days.",
+        default=None,
+    )
+    successor_ref: AgentRef | None = described(
+        "The agent that comes after it, which names it in spec.succession. Archived, its object waits until that one "
+        "has taken over and is hired.",
         default=None,
     )

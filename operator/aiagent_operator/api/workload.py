@@ -77,7 +77,7 @@ class TemplateMetadata(Model):
 
 
 class TemplateContainer(Model):
-    """A container as in core/v1. Only what the rules read is spelled out here."""
+    """A container as in core/v1."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=OPAQUE)
 
@@ -85,7 +85,7 @@ class TemplateContainer(Model):
 
 
 class TemplateVolume(Model):
-    """A volume as in core/v1. Only what the rules read is spelled out here."""
+    """A volume as in core/v1."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=OPAQUE)
 

@@ -67,17 +67,18 @@ def run(task: Task) -> dict[str, object]:
 def main() -> None:
     """Entry point. Exit status 0 once the operator has all of it, else 1; why stands in the termination message."""
     try:
-        _leave(json.dumps(run(Task.told(os.environ)), sort_keys=True))
+        leave(json.dumps(run(Task.told(os.environ)), sort_keys=True))
     except (UntoldError, SendError, PayloadError) as error:
-        _leave(str(error))
+        leave(str(error))
         sys.exit(1)
     except OSError as error:
         # Without the file's name, which is the agent's: only the volume itself can be meant.
-        _leave(f"the volume cannot be read: {error.strerror}")
+        leave(f"the volume cannot be read: {error.strerror}")
         sys.exit(1)
 
 
-def _leave(text: str) -> None:
+def leave(text: str) -> None:
+    """Leaves the text in the pod's log, and as its termination message."""
     print(text, file=sys.stderr)  # noqa: T201 - the pod's log
     path = Path(os.environ.get(capture.ENV_RESULT, capture.TERMINATION_LOG))
     path.write_text(text[:_LONGEST], encoding="utf-8")

@@ -23,21 +23,28 @@ class SendError(Exception):
     """The payload is not with the operator; the message says why."""
 
 
+def connection(url: str, certificate: str, patience: float) -> tuple[http.client.HTTPSConnection, str]:
+    """A connection to the operator, not opened yet, and the path. `patience`: seconds that it may take to say more.
+
+    Raises SendError for another address than https://<host>:<port>/."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or not parts.port:
+        raise SendError(f"{url} is not the address of the operator: https://<host>:<port>/...")
+    # None of the system's authorities, whatever they have signed.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=certificate)
+    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=patience, context=context), parts.path
+
+
 class Sending:
     """One request. `write` gives it bytes of the payload, `finish` ends it."""
 
     def __init__(self, url: str, certificate: str, token: str) -> None:
         """`certificate`: the only one, as PEM, that whoever answers may show. Raises SendError for another address than
         https://<host>:<port>/."""
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname or not parts.port:
-            raise SendError(f"{url} is not the address of the operator: https://<host>:<port>/...")
-        # None of the system's authorities, whatever they have signed.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_verify_locations(cadata=certificate)
-        self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=PATIENCE, context=context)
-        self._path, self._token = parts.path, token
+        self._connection, self._path = connection(url, certificate, PATIENCE)
+        self._token = token
         self._digest, self._size = hashlib.sha256(), 0
 
     def __enter__(self) -> Self:

@@ -134,7 +134,7 @@ class Tree:
 
     def _link(self, fd: int, name: bytes, path: bytes, found: os.stat_result, depth: int) -> Iterator[bytes]:
         target = os.readlink(name, dir_fd=fd)
-        if _leads_out(target, depth):
+        if leads_out(target, depth):
             self._skip(path, Why.LEADS_OUT)
             return
         yield entries.header(path, found, tarfile.SYMTYPE, link=target)
@@ -237,7 +237,7 @@ def _zeros(size: int) -> Iterator[bytes]:
         yield bytes(min(PIECE, size - at))
 
 
-def _leads_out(target: bytes, depth: int) -> bool:
+def leads_out(target: bytes, depth: int) -> bool:
     """Whether a link in a folder so deep may lead out of the volume.
 
     It leads up by as many folders as there are, at most, and then only down: what is up after a name may be anywhere,

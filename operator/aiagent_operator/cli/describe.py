@@ -17,6 +17,7 @@ from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.output import Format, plain
 from aiagent_operator.cli.revisions import Standing
 from aiagent_operator.cli.sections import details, heading
+from aiagent_operator.core import succession
 from aiagent_operator.core.status import TRANSIENT
 
 Said = Mapping[str, Any]
@@ -78,11 +79,30 @@ def _head(agent: Object) -> None:
         "Revision": _revision(agent),
         "Granted": f"{status['granted']} permissions" if status.get("granted") else "nothing yet",
     }
-    for key, value in fields.items():
+    for key, value in (fields | kin(spec, status)).items():
         output.say(f"{key + ':':14}{plain(value)}")
     if view.stale(agent):
         seen = "what follows is about the one before" if status.get("observedGeneration") else "nothing is decided yet"
         output.say(f"The operator has not acted on the present spec yet: {seen}.")
+
+
+def kin(spec: Said, status: Said) -> dict[str, str]:
+    """Whom it comes after, and who comes after it, as far as they are named."""
+    before, after = succession.named(spec)
+    taken, handed = status.get("succession") or {}, (status.get("offboarding") or {}).get("handover") or {}
+    found = {}
+    if before or taken:
+        known = taken.get("predecessor") or {}
+        same = known.get("name") == before or not before
+        found["Predecessor"] = (
+            f"{known.get('name')}, archived as {taken.get('archive')} ({taken.get('digest')})"
+            if known and same
+            else f"{before}, which has not handed over"
+        )
+    if after or handed:
+        known = handed.get("successor") or {}
+        found["Successor"] = f"{known['name']} ({handed.get('digest')})" if known else f"{after}, has not taken over"
+    return found
 
 
 def _role(spec: Said, status: Said) -> str:

@@ -34,6 +34,9 @@ def history(
             output.say(f"agentrevision.{meta.GROUP}/{record['metadata']['name']}")
     elif found:
         output.table(*table(agent, found, wide=form is Format.WIDE))
+        if taken := (agent.get("status") or {}).get("succession"):
+            before = f"AIAgent {taken['predecessor']['name']}, archived as AgentArchive {taken['archive']}"
+            output.note(f"It comes after {before}, in which the revisions before these are")
     else:
         which = f"AIAgent {agent['metadata']['namespace']}/{name}"
         output.note(f"No revision of {which} is recorded yet: `kubectl aiagent describe {name}` says what it waits for")

@@ -113,6 +113,8 @@ def _show(order: Object) -> None:
         ("Archive:", f"{found['files']} files of {found['size']} bytes, beside what its pods and volumes hold"
          if kept else "none: there is no archive store"),
         *([("Kept until:", f"{kept}, as {asked} asks")] if kept else []),
+        *[("Named by:", f"AIAgent {each['name']}, as its {each['namesIt'].lower()}")
+          for each in found.get("dependents") or ()],
     ]  # fmt: skip
     width = max(len(label) for label, _ in rows) + 2
     for label, text in rows:

@@ -22,6 +22,7 @@ class Right(Enum):
 
     EDIT_AGENT = ("patch", "aiagents", meta.GROUP, True)
     RESUME = ("resume", "aiagents", meta.GROUP, True)
+    OFFBOARD = ("offboard", "aiagents", meta.GROUP, True)
     REHIRE = ("rehire", "aiagents", meta.GROUP, True)
     RETRAIN = ("retrain", "aiagents", meta.GROUP, True)
     ROLLBACK = ("rollback", "aiagents", meta.GROUP, True)
@@ -107,6 +108,15 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("to employ it again, end the order: kubectl aiagent rehire NAME --reason WHY; then apply it anew",
              Right.REHIRE),
     ),
+    Reason.WAITING_FOR_SUCCESSOR: (
+        Step("let its successor take over: the message says what that takes", _EDIT),
+        Step("or take spec.retirement.successorRef out: it ends without handover", _EDIT),
+    ),
+    Reason.WAITING_FOR_HANDOVER: (
+        Step("where its predecessor is to leave now: kubectl aiagent offboard PREDECESSOR", Right.OFFBOARD),
+        Step("to have it hired without what that one leaves, take spec.succession out", _EDIT),
+    ),
+    Reason.SUCCESSION_INVALID: (Step("correct spec.succession here, or spec.retirement.successorRef there", _EDIT),),
     Reason.NAMESPACE_TERMINATING: (_DROP_NAMESPACE,),
     Reason.DEFINITION_TERMINATING: (
         Step("save all AIAgents, then remove their finalizer workforce.dev/offboarding", Right.ABANDON),

@@ -14,7 +14,7 @@ from typing import Any
 from aiagent_operator.api import durations
 from aiagent_operator.api.archive import LeaveReason, Mode
 from aiagent_operator.api.retirement import DRAIN
-from aiagent_operator.core import texts
+from aiagent_operator.core import succession, texts
 from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.order_facts import Order
 from aiagent_operator.core.plan import Observed
@@ -112,6 +112,8 @@ def fields(o: Observed, leave: Leave, steps: Mapping[Step, str], *, completed: b
         said["order"] = {"name": leave.order.name, "uid": leave.order.uid}
     elif "order" in known:
         said["order"] = known["order"]
+    if handed := succession.handed(o) or known.get("handover"):
+        said["handover"] = handed
     if completed:
         said["completionTime"] = known.get("completionTime") or o.time
     return said

@@ -16,7 +16,7 @@ from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.archivestatus import Capture
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.api.retirement import Memory
+from aiagent_operator.api.memory import Memory
 from aiagent_operator.core.archive import index, layout, manifest
 from aiagent_operator.core.children import memory
 from aiagent_operator.core.children.memory import Intake

@@ -18,7 +18,18 @@ from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.archive import Mode
 from aiagent_operator.api.archivestatus import Capture
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import abandoning, capturing, escalations, kpis, leaving, memories, retired, texts, workload
+from aiagent_operator.core import (
+    abandoning,
+    capturing,
+    escalations,
+    kpis,
+    leaving,
+    memories,
+    retired,
+    succession,
+    texts,
+    workload,
+)
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.archive.steps import Step
 from aiagent_operator.core.children import role
@@ -124,7 +135,7 @@ class _Departure:
         found = [write for key, uid in lost.items() if (write := _found(o, key, uid))]
         if found:
             return self._waiting("removing what lost its labels", plan=Plan(writes=tuple(found)), requeue=1.0)
-        return self._ended() if _archived(o) else self._proved()
+        return self._handed_over() if _archived(o) else self._proved()
 
     def _rest(self, due: frozenset[Capture]) -> Plan:
         """What is captured of it when its work has ended. From then on nobody calls it back: the first that is noted
@@ -150,6 +161,17 @@ class _Departure:
             return Plan(archive=True)
         # Its journal ends with its archive, and has to tell of these steps.
         return Plan(archive=True, first={"offboarding": leaving.fields(o, self.leave, self._steps())})
+
+    def _handed_over(self) -> Plan:
+        """What comes once it is archived: the object stays until its successor has taken over."""
+        if waits := succession.waits(self.o):
+            text = f"Its rights have ended, and it is archived; {waits}"
+            due = succession.deadline(self.o)
+            left = (due - self.o.moment).total_seconds() if due else 0.0
+            return self._waiting(text, reason=Reason.WAITING_FOR_SUCCESSOR, requeue=left if left > 0 else None)
+        if (record := succession.record(self.o)) is not None:
+            return Plan(handover=record)
+        return self._ended()
 
     def _ended(self) -> Plan:
         """What comes once it has left."""
@@ -199,8 +221,10 @@ class _Departure:
             steps[Step.REVOKE] = ""
         if revoked and not o.children.keys() - _records(o):
             steps[Step.TERMINATE] = ""
-        if ended and o.journal is not None:
+        if _archived(o) or (ended and o.journal is not None):
             steps[Step.ARCHIVE] = ""
+        if ended and (handed := succession.outcome(o)) is not None:
+            steps[Step.HANDOVER] = handed
         return steps
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import status, workload
+from aiagent_operator.core import inheriting, status, workload
 from aiagent_operator.core.children import handbook, network_policy, service_account
 from aiagent_operator.core.journal import giving
 from aiagent_operator.core.objects import ChildKind, Desired
@@ -45,6 +45,9 @@ def _decide(o: Observed) -> Plan:
         fields = revising.status(o, Versions())
         return status.compose(o, role_verdict, grants, _waiting_for_role(role_verdict), exposed, fields=fields)
 
+    heir = inheriting.look(o)
+    if accepted and inheriting.holds(o, heir):
+        return inheriting.waiting(o, heir, role_verdict, grants, exposed)
     suspended = o.suspended
     base, asked = _base(o, accepted=accepted)
     book = asked.book if asked else None
@@ -83,7 +86,7 @@ def _decide(o: Observed) -> Plan:
     if bind and gate.hires:
         composed = hiring.hired(o, composed)
     told = gating.joined(training.told(composed, versions, lesson), gate.step + work.step)
-    return reviews.joined(told, o.now)
+    return inheriting.beside(o, reviews.joined(told, o.now), heir)
 
 
 def _grants(o: Observed) -> Grants:

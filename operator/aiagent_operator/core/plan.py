@@ -25,6 +25,7 @@ from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.rights.rules import Ceiling, Rule
 from aiagent_operator.core.rollout.facts import RolloutOrder
 from aiagent_operator.core.runs.facts import PodFacts
+from aiagent_operator.core.succession import NOBODY, Family
 from aiagent_operator.core.supervision.drift import Seen
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
@@ -167,8 +168,9 @@ class Observed:
     about its rollout. `pods` are those of Jobs that a plan needed, as read after the Job was observed as it is in
     `children`; `measured` what Prometheus has answered. `journal`: whether it takes another event; None where there is
     none. `offboards`: orders to offboard it, those too whose notice is not over. `abandon`: one that was accepted, to
-    release it without an archive. `running`: names of its pods that have
-    not ended; None where nobody has looked. `intake`: where its memory is sent to, once a plan has needed it.
+    release it without an archive. `running`: names of its pods that have not ended; None where nobody has looked.
+    `intake`: where its memory is sent to, or what it inherits comes from, once a plan has needed it. `family`: whom it
+    comes after, and who comes after it.
     """
 
     agent: AIAgent
@@ -206,6 +208,7 @@ class Observed:
     abandon: Order | None = None
     running: tuple[str, ...] | None = None
     intake: Intake | None = None
+    family: Family = NOBODY
 
     @property
     def suspended(self) -> bool:
@@ -252,8 +255,10 @@ class Plan:
     before any write is sent: a crash in between leaves the same decision. `training`: what it rests on. `archive`: all
     that it held is proved gone, and what it leaves behind is to be archived. `capture`: what is to be read before that,
     while it is there, and while the pass goes on to its end. `outside`: it is not employed, and nothing of it is told
-    in a journal. `needs_intake`: where its memory is to be sent to. `missing`: the capture of its memory is over, and
-    it is said to be missing unless it is noted to be there.
+    in a journal. `needs_intake`: where its memory is to be sent to; `needs_outlet`: where
+    what it inherits is to be had. `missing`: the capture of its memory is over, and
+    it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it has
+    handed over, before anything else.
     `requeue_after` is in seconds.
     """
 
@@ -272,11 +277,13 @@ class Plan:
     capture: frozenset[Capture] = frozenset()
     outside: bool = False
     needs_intake: bool = False
+    needs_outlet: bool = False
     missing: Gap | None = None
+    handover: Mapping[str, Any] | None = None
     training: View | None = None
     requeue_after: float | None = None
 
     @property
     def remembers(self) -> bool:
-        """Whether it asks for a step in capturing the agent's memory."""
-        return self.needs_intake or self.missing is not None
+        """Whether it asks for a step in capturing the agent's memory, or in delivering it to another one."""
+        return self.needs_intake or self.needs_outlet or self.missing is not None

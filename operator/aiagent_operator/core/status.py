@@ -29,6 +29,7 @@ TRANSIENT: Final = frozenset(
         Reason.ONBOARDING,
         Reason.SUSPENDING,
         Reason.ROLLOUT_PAUSED,
+        Reason.WAITING_FOR_HANDOVER,
     }
 )
 # Reasons for which the work of an agent was never begun: there is nothing to stop.
@@ -39,6 +40,8 @@ _NOT_BEGUN: Final = frozenset(
         Reason.EVALUATION_INCONCLUSIVE,
         Reason.EVALUATION_INVALID,
         Reason.EVALUATION_REQUIRED,
+        Reason.WAITING_FOR_HANDOVER,
+        Reason.SUCCESSION_INVALID,
     }
 )
 _LONGEST = 2000

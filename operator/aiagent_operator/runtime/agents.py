@@ -116,6 +116,9 @@ class AgentReconciler:
                 return
             plan = decide(observed)
             self._fleet.seen(key, plan.training, observed.policies.names)
+            if plan.handover is not None:
+                await self._departures.handed_over(observed, plan.handover)
+                continue
             if plan.remembers or plan.archive or plan.outside or plan.finalizer is not Finalizer.KEEP:
                 if not await self._arrive_or_leave(key, record, observed, plan, intakes):
                     return

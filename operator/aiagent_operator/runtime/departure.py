@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.archivestatus import MOST_MANIFESTS
@@ -27,7 +27,7 @@ from aiagent_operator.core.children import role
 from aiagent_operator.core.journal import book
 from aiagent_operator.core.objects import ChildKind, Manifest
 from aiagent_operator.core.plan import Held, Observed, Proof
-from aiagent_operator.runtime import leavings, report
+from aiagent_operator.runtime import leavings, paths, report
 from aiagent_operator.runtime.abandonment import Abandonments
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
@@ -167,6 +167,15 @@ class Departures:
         await self._on_record(body, index.status(sealed.manifest, verified_at, certificate, datetime.now(UTC)))
         await self._write(key, o.identity.uid, {"name": where.archive, "completed": report.now()})
         await certify(self._api, o, proof)
+
+    async def handed_over(self, o: Observed, record: Mapping[str, Any]) -> None:
+        """Has its AgentArchive say how it has handed over. Raises ApiError, and NotYetSeenError where that has gone."""
+        name = (o.agent.status.get("archive") or {})["name"]
+        found = self._store.archives.records.get(name)
+        there = found and await report.write(self._api, paths.archive(name), found.uid, {"handover": record})
+        if not there:
+            raise NotYetSeenError(f"AgentArchive {name} has gone while {o.agent.metadata.name} was let go")
+        self._store.archives.observe(there)
 
     async def _note(self, key: AgentKey, uid: str, name: str, digest: str) -> None:
         """Says in the status which manifest is about to be written: only such a one is the operator's own."""

@@ -26,7 +26,7 @@ from aiagent_operator.core.plan import Environment, Failure, Observed, Proof, Ro
 from aiagent_operator.core.rights.exposure import Exposure
 from aiagent_operator.core.rights.grants import CompiledRole
 from aiagent_operator.core.runs.facts import PodFacts
-from aiagent_operator.runtime import paths
+from aiagent_operator.runtime import kinship, paths
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.report import now
@@ -139,6 +139,7 @@ class Gatherer:
             pod_problems=pod_problems,
             proof=proof,
             intake=intake,
+            family=kinship.family(self._store, key, raw["spec"]),
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
             policies=demands,

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
+from aiagent_operator.core import succession
+
 K = TypeVar("K", bound=Hashable)
 
 
@@ -66,4 +68,6 @@ def dependencies(home: str, spec: Mapping[str, Any]) -> tuple[Hashable, ...]:
     target = (spec.get("workload") or {}).get("targetRef") or {}
     if target:
         facts[target.get("kind"), home, target.get("name")] = None
+    for kin in filter(None, succession.named(spec)):
+        facts["AIAgent", home, kin] = None
     return tuple(facts)

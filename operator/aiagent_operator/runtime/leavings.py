@@ -12,7 +12,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
 from aiagent_operator.api.decommission import MOST_RIGHTS
 from aiagent_operator.api.durations import DurationError, parse
-from aiagent_operator.core import capturing
+from aiagent_operator.core import capturing, succession
 from aiagent_operator.core.archive import contents, held, index, layout, manifest, retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
@@ -133,7 +133,7 @@ class Leavings:
         head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None
         how = look(o)
         reason, mode = (how.reason, how.mode) if how else (LeaveReason.BUSINESS, Mode.EMERGENCY)
-        leaving = Leaving(contents.agent(raw, agent), reason, mode, journal=head)
+        leaving = Leaving(contents.agent(raw, agent), reason, mode, succession.lineage(o), head)
         return Parcel(leaving, tuple(files), tuple(gaps), claims(raw, o), stored)
 
     async def _children(self, o: Observed, kind: ChildKind) -> list[Manifest]:

@@ -32,7 +32,8 @@ from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.archive.store import Uploaded
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.gather import NotYetSeenError
-from aiagent_operator.runtime.intake import callers
+from aiagent_operator.runtime.handovers import Handovers
+from aiagent_operator.runtime.intake import callers, pods
 from aiagent_operator.runtime.intake.callers import Account, Caller
 from aiagent_operator.runtime.intake.endpoint import Endpoint, Place, RefusedError
 from aiagent_operator.runtime.journal import Journal
@@ -55,6 +56,7 @@ class Memories:
     def __init__(self, api: Api, store: Store, queue: WorkQueue[Key], settings: Settings, journal: Journal) -> None:
         self._api, self._store, self._queue, self._settings = api, store, queue, settings
         self._archive, self._journal = journal.archive, journal
+        self._handovers = Handovers(api, store, settings.namespace, journal.archive)
         self._endpoint: Endpoint | None = None
         # UIDs of agents of whom this process knows that the store had nothing before.
         self._asked: set[str] = set()
@@ -80,7 +82,11 @@ class Memories:
         if self._archive is None or not chosen.pod_ip or not chosen.image:
             return None
         endpoint = Endpoint(
-            self, lambda token: callers.review(self._api, token), address=chosen.pod_ip, port=chosen.upload_port
+            self,
+            lambda token: callers.review(self._api, token),
+            address=chosen.pod_ip,
+            port=chosen.upload_port,
+            giver=self._handovers,
         )
         try:
             await endpoint.start()
@@ -97,10 +103,10 @@ class Memories:
         """Does what the plan asks for; False where it waits. What it learns goes to `intakes`. Raises ApiError."""
         if plan.missing is not None:
             return await self.over(key, o, plan.missing, statuses)
-        if await self._taken_before(key, o.identity):
+        if not plan.needs_outlet and await self._taken_before(key, o.identity):
             await self._done(key, o.identity, statuses)
             return True
-        intakes.append(await self.intake(o))
+        intakes.append(await (self.outlet() if plan.needs_outlet else self.intake(o)))
         return True
 
     async def _taken_before(self, key: AgentKey, agent: AgentIdentity) -> bool:
@@ -118,6 +124,14 @@ class Memories:
             return False
         self._asked.add(agent.uid)
         return found is not None
+
+    async def outlet(self) -> Intake:
+        """Where an inheritance is to be had."""
+        await self._known.wait()
+        endpoint, chosen = self._endpoint, self._settings
+        if endpoint is None:
+            return Intake(problem=self._problem)
+        return Intake(endpoint.gives, endpoint.certificate, chosen.image, deadline=int(chosen.memory_deadline))
 
     async def intake(self, o: Observed) -> Intake:
         """Where the memory of this agent is sent to. Raises ApiError."""
@@ -210,32 +224,12 @@ class Memories:
         found = self._job(caller.account)
         if found is None:
             raise RefusedError(403, "nothing is waited for from this account")
-        namespace = caller.account.namespace
-        pods = await self._api.request(
-            "GET", f"/api/v1/namespaces/{namespace}/pods", params={"fieldSelector": f"metadata.name={caller.pod}"}
-        )
-        wanted = found[1].uid
-        for pod in pods.get("items") or ():
-            owners = pod["metadata"].get("ownerReferences") or ()
-            if pod["metadata"]["uid"] == caller.pod_uid and any(
-                owner.get("controller") and owner["uid"] == wanted for owner in owners
-            ):
-                return found
-        raise RefusedError(403, "the pod is not of the Job that is waited for")
+        if not await pods.is_of(self._api, caller, found[1]):
+            raise pods.refuse_stranger()
+        return found
 
     def _job(self, account: Account) -> tuple[AgentIdentity, Child] | None:
-        name = capture.agent_of(account.name)
-        record = self._store.agents.get(AgentKey(account.namespace, name)) if name else None
-        if record is None or name is None:
-            return None
-        agent = AgentIdentity(account.namespace, name, record.uid)
-        for child in self._store.children(record.uid).values():
-            its = child.job
-            if its is None or its.run != capture.RUN or its.account != account.name:
-                continue
-            if not (child.deleting or its.complete or its.failed is not None):
-                return agent, child
-        return None
+        return pods.waited_for(self._store, account, capture.agent_of(account.name), capture.RUN)
 
     def _usable(self, agent: AgentIdentity) -> Keeper:
         keeper = self._keeper(AgentKey(agent.namespace, agent.name), agent.uid)

@@ -6,12 +6,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from aiagent_operator.api.offboarding import OffboardingPreview
+from aiagent_operator.api.offboarding import Dependent, OffboardingPreview
 from aiagent_operator.core import offboarding, texts
 from aiagent_operator.core.archive import retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.journal import book
 from aiagent_operator.core.plan import Observed
+from aiagent_operator.runtime import kinship
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError
@@ -52,6 +53,7 @@ class Previews:
             size=size,
             retained_until=texts.moment(kept.until) if kept else None,
             retained_for=kept.sources if kept else (),
+            dependents=tuple(Dependent.model_validate(each) for each in kinship.dependents(self._store, key)),
         )
         return found.model_dump(mode="json", by_alias=True, exclude_none=True)
 

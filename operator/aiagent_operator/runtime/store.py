@@ -17,6 +17,7 @@ import orjson
 from aiagent_operator.api.agentaction import Action
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.conditions import Reason
+from aiagent_operator.core import succession
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
@@ -28,6 +29,7 @@ from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from aiagent_operator.runtime.policies import PolicyBook, PolicyKey
 
 _REMEMBERED = 20_000
+_ALONE: dict[tuple[object, ...], tuple[object, ...]] = {}
 
 
 class AgentKey(NamedTuple):
@@ -80,12 +82,19 @@ class AgentRecord:
     leaving: bool = False
     out: bool = False
     archived: tuple[str, bool] = ("", False)
+    reason: str = ""
+    kin: tuple[object, ...] = ()
 
     @property
     def standing(self) -> tuple[object, ...]:
         """What orders about the agent go by."""
         by = (self.suspended, self.suspended_by_spec, self.suspended_by_policy)
         return self.uid, self.labels, *by, self.carried, self.out, self.retired, self.archived
+
+    @property
+    def to_kin(self) -> tuple[object, ...]:
+        """What agents go by that come before or after it."""
+        return self.uid, self.leaving, self.reason, self.kin
 
     @property
     def retired(self) -> bool:
@@ -161,12 +170,16 @@ class Store:
             leaving="deletionTimestamp" in metadata,
             out=ready.get("reason") == Reason.RETIRED,
             archived=((archive.get("abandoned") or {}).get("uid", ""), "completed" in archive),
+            reason=intern(ready.get("reason") or ""),
+            kin=_kin(spec, status),
         )
         self.agents[key] = record
         self._agent_of[metadata["uid"]] = key
         self.dependents.set(key, dependencies(key.namespace, spec))
         if known is None or record.standing != known.standing:
             self.orders.agent_changed(key.namespace, key.name)
+        if known is None or record.to_kin != known.to_kin:
+            self._concern_kin(key)
         if notify:
             self.notify(key)
         return True
@@ -180,6 +193,7 @@ class Store:
             del self.agents[key]
             self.dependents.set(key, ())
             self.orders.agent_changed(namespace, name)
+            self._concern_kin(key)
         self.notify(key)
         for archive in self.archives.of(namespace, name):
             # It may have waited for the agent to go.
@@ -212,7 +226,12 @@ class Store:
 
     def _archive_changed(self, record: ArchiveRecord) -> None:
         self.orders.archive_changed(record.namespace, record.agent, record.name)
+        self._concern_kin(AgentKey(record.namespace, record.agent))
         self.notify(ArchiveKey(record.name))
+
+    def _concern_kin(self, key: AgentKey) -> None:
+        for other in self.dependents.of(("AIAgent", *key)):
+            self.notify(other)
 
     def _order_concerns(self, order: Order) -> None:
         if order.spec.action in (Action.HOLD, Action.RELEASE, Action.ERASE):
@@ -346,3 +365,12 @@ class Store:
         self.notify(key or OrphanKey(uid))
         if key:
             self.orders.agent_changed(key.namespace, key.name)
+
+
+def _kin(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[object, ...]:
+    """Of an agent that names another, or perhaps is named by one: whom it names, and how far it is."""
+    archived = bool((status.get("archive") or {}).get("completed"))
+    taken = ((status.get("succession") or {}).get("predecessor") or {}).get("uid")
+    found = succession.named(spec), "offboarding" in status, archived, bool(status.get("hiredAs")), taken
+    # Nearly all agents have one of these few.
+    return found if any(found[0]) or taken else _ALONE.setdefault(found, found)

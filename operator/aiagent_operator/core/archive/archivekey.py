@@ -55,6 +55,11 @@ def build(agent: AgentIdentity, namespace: str, identity: str) -> Manifest:
 
 def read(secret: Mapping[str, Any], agent: AgentIdentity) -> Encryption:
     """How to encrypt to the key in the Secret. Raises KeyFileError, which names the Secret and never shows the key."""
+    return payload.encryption(identity(secret, agent))
+
+
+def identity(secret: Mapping[str, Any], agent: AgentIdentity) -> str:
+    """The key in the Secret, one line. Raises KeyFileError, which names the Secret and never shows the key."""
     metadata = secret["metadata"]
     where = f"Secret {metadata['namespace']}/{metadata['name']}"
     remedy = "find out who made it, and remove it: another one is made"
@@ -64,7 +69,8 @@ def read(secret: Mapping[str, Any], agent: AgentIdentity) -> Encryption:
         raise KeyFileError(f"{where} is not labelled with the UID of {agent.namespace}/{agent.name}: {remedy}")
     try:
         text = base64.b64decode((secret.get("data") or {}).get(FIELD, ""), validate=True).decode()
-        return payload.encryption(text)
+        payload.encryption(text)
     except (binascii.Error, UnicodeDecodeError, PayloadError):
         # Without its cause, whose text may quote what stands there.
         raise KeyFileError(f"{where} has no identity of age in data.{FIELD}: {remedy}") from None
+    return text.strip()

@@ -20,6 +20,9 @@ AUDIENCE: Final = "workforce.dev/archive"
 PATH: Final = "/v1/memory"
 """Where volumes are sent to. Whose it is, the token says."""
 
+INHERITANCE: Final = "/v1/inheritance"
+"""Where inheritances are fetched from. Whose it is, the token says."""
+
 HEADER: Final = b"age-encryption.org/v1\n"
 """How a payload begins (C2SP, age): nothing else is taken, so that nothing comes in in the clear."""
 

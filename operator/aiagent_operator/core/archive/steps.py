@@ -17,7 +17,8 @@ class Step(StrEnum):
 
     `Cordon`: nothing new begins, and its pods are asked to end. `Drain`: they have ended, or their time is up.
     `Revoke`: no binding of its own is left. `Terminate`: its work and its identity are gone. `Archive`: its rights are
-    proved gone, and all that it leaves behind is in the store, read back, certified and on record.
+    proved gone, and all that it leaves behind is in the store, read back, certified and on record. `Handover`: the
+    successor that it names, if any, has taken over.
     """
 
     CORDON = "Cordon"
@@ -25,10 +26,11 @@ class Step(StrEnum):
     REVOKE = "Revoke"
     TERMINATE = "Terminate"
     ARCHIVE = "Archive"
+    HANDOVER = "Handover"
 
 
 STEPS: Final[Mapping[Mode, tuple[Step, ...]]] = {
-    Mode.PLANNED: (Step.CORDON, Step.DRAIN, Step.REVOKE, Step.TERMINATE, Step.ARCHIVE),
+    Mode.PLANNED: (Step.CORDON, Step.DRAIN, Step.REVOKE, Step.TERMINATE, Step.ARCHIVE, Step.HANDOVER),
     # What has no rights cannot finish its work, so nothing waits for it.
-    Mode.EMERGENCY: (Step.REVOKE, Step.TERMINATE, Step.ARCHIVE),
+    Mode.EMERGENCY: (Step.REVOKE, Step.TERMINATE, Step.ARCHIVE, Step.HANDOVER),
 }

@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiagent_operator.api import capture, meta, runs
-from aiagent_operator.api.retirement import Memory
+from aiagent_operator.api.memory import Memory
 from aiagent_operator.core.archive.sending import AUDIENCE
 from aiagent_operator.core.children import common, network_policy, service_account
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, digest
@@ -76,10 +76,15 @@ def network(agent: AgentIdentity, intake: Intake) -> Desired:
     """The NetworkPolicy of all that still runs for the agent, in place of the one of its runs: the operator, and
     nothing else, not even DNS."""
     manifest = common.header(ChildKind.NETWORK_POLICY, agent, agent.namespace, runs.network_name(agent.name))
+    manifest["spec"] = {"podSelector": {"matchLabels": {runs.LABEL_RUN_OF: agent.uid}}, **only(intake)}
+    return common.desired(manifest, network_policy.owned(manifest))
+
+
+def only(intake: Intake) -> Manifest:
+    """What a NetworkPolicy says that lets nothing out but to the operator, and nothing in."""
     parts = urlsplit(intake.url)
     address = ip_address(parts.hostname or "")
-    manifest["spec"] = {
-        "podSelector": {"matchLabels": {runs.LABEL_RUN_OF: agent.uid}},
+    return {
         "policyTypes": ["Ingress", "Egress"],
         "egress": [
             {
@@ -88,20 +93,24 @@ def network(agent: AgentIdentity, intake: Intake) -> Desired:
             }
         ],
     }
-    return common.desired(manifest, network_policy.owned(manifest))
 
 
 def job(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> Desired:
     """The Job. Its digest is of the whole."""
-    spec = _spec(agent, asked, whose, intake)
-    name = f"{agent.name}-{capture.RUN}-{digest(spec)[:8]}"
+    made = _spec(agent, asked, whose, intake)
+    name = f"{agent.name}-{capture.RUN}-{digest(made)[:8]}"
     manifest = common.header(ChildKind.JOB, agent, agent.namespace, name)
     manifest["metadata"]["labels"] |= _labels(agent)
-    manifest["spec"] = spec
+    manifest["spec"] = made
     return common.desired(manifest, digest(manifest))
 
 
 def _spec(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> Manifest:
+    return spec(_labels(agent), capture.account_name(agent.name), asked.claim_name, whose, intake)
+
+
+def spec(labels: dict[str, str], account_name: str, claim: str, whose: Owner, intake: Intake) -> Manifest:
+    """What a Job is that mounts a claim, and knows nobody but the operator; its pod has these labels."""
     return {
         "completions": 1,
         "parallelism": 1,
@@ -110,7 +119,7 @@ def _spec(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> 
         "activeDeadlineSeconds": intake.deadline + _GRACE,
         # Two pods at once would be one too many.
         "podReplacementPolicy": "Failed",
-        "template": {"metadata": {"labels": _labels(agent)}, "spec": _pod(agent, asked, whose, intake)},
+        "template": {"metadata": {"labels": dict(labels)}, "spec": _pod(account_name, claim, whose, intake)},
     }
 
 
@@ -118,8 +127,7 @@ def _labels(agent: AgentIdentity) -> dict[str, str]:
     return {runs.LABEL_RUN: capture.RUN, runs.LABEL_RUN_OF: agent.uid}
 
 
-def _pod(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> Manifest:
-    name = capture.account_name(agent.name)
+def _pod(name: str, claim: str, whose: Owner, intake: Intake) -> Manifest:
     token = {"serviceAccountToken": {"audience": AUDIENCE, "expirationSeconds": _TOKEN_SECONDS, "path": "token"}}
     return {
         "restartPolicy": "Never",
@@ -136,7 +144,7 @@ def _pod(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> M
         "containers": [_container(intake)],
         "volumes": [
             # Not read-only itself, which some drivers cannot attach beside others: the mount is.
-            {"name": _VOLUME, "persistentVolumeClaim": {"claimName": asked.claim_name}},
+            {"name": _VOLUME, "persistentVolumeClaim": {"claimName": claim}},
             {"name": _TOKEN, "projected": {"defaultMode": 0o444, "sources": [token]}},
         ],
     }

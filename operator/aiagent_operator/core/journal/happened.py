@@ -61,6 +61,7 @@ def events(turn: Turn) -> tuple[Event, ...]:
         _leaving,
         _rights_lost,
         _suspension,
+        _took_over,
         _hired,
         _refused,
         _evaluated,
@@ -136,6 +137,13 @@ def _suspension(turn: Turn) -> Iterator[Event]:
         yield turn.event(Kind.SUSPENDED, "suspended", {"orders": list(turn.orders), "policies": policies})
     elif was in _NOT_RESUMED and now not in _NOT_RESUMED:
         yield turn.event(Kind.RESUMED, "resumed", {})
+
+
+def _took_over(turn: Turn) -> Iterator[Event]:
+    was, now = (_part(status, "succession") for status in (turn.before, turn.after))
+    if now and now.get("predecessor") != was.get("predecessor"):
+        said = {"predecessor": now["predecessor"]["uid"], "archive": now["archive"], "digest": now["digest"]}
+        yield turn.event(Kind.HANDED_OVER, "succession", said)
 
 
 def _hired(turn: Turn) -> Iterator[Event]:

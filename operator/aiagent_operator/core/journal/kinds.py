@@ -83,7 +83,7 @@ MEANING: Final[Mapping[Kind, str]] = {
     Kind.SNAPSHOTTED: "its memory was captured",
     Kind.ARCHIVED: "its archive is complete in the store",
     Kind.VERIFIED: "its archive was read back, and the digests agreed",
-    Kind.HANDED_OVER: "its successor has what it knew",
+    Kind.HANDED_OVER: "it took over from its predecessor, whose archive is named with its digest",
     Kind.TERMINATED: "its workload and identity are gone",
     Kind.CERTIFIED: "the certificate of decommission was signed",
     Kind.ABANDONED: "it was released by order without a verified archive",

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from aiagent_operator.api.agentpolicy import AgentPolicySpec, OverdueAction, PolicySelector, Window
+from aiagent_operator.api.agentpolicy import AgentPolicySpec, LateHandover, OverdueAction, PolicySelector, Window
 from aiagent_operator.api.durations import DurationError, parse
 from aiagent_operator.api.fields import unreadable
 from aiagent_operator.api.selectors import LabelSelector, LabelSelectorRequirement, SelectorOperator
@@ -96,6 +96,8 @@ class CompiledPolicy:
     retention: timedelta | None
     abandon_after: timedelta | None
     problem: str
+    handover: timedelta | None = None
+    releases: bool = False
 
     @classmethod
     def of(cls, name: str, spec: Any) -> CompiledPolicy:
@@ -114,6 +116,8 @@ class CompiledPolicy:
             store=read.archive.store if read.archive else None,
             retention=_retention(read, problems),
             abandon_after=_abandon_after(read, problems),
+            handover=_handover(read, problems),
+            releases=read.handover is not None and read.handover.on_deadline is LateHandover.RELEASE,
             problem=some(problems, separator="; "),
         )
 
@@ -212,6 +216,11 @@ def _retention(spec: AgentPolicySpec, problems: _Problems) -> timedelta | None:
 def _abandon_after(spec: AgentPolicySpec, problems: _Problems) -> timedelta | None:
     text = spec.archive.abandon_after if spec.archive else None
     return None if text is None else problems.attempt(lambda: parse(text, "spec.archive.abandonAfter"))
+
+
+def _handover(spec: AgentPolicySpec, problems: _Problems) -> timedelta | None:
+    text = spec.handover.deadline if spec.handover else None
+    return None if text is None else problems.attempt(lambda: parse(text, "spec.handover.deadline"))
 
 
 def _freshness(spec: AgentPolicySpec, problems: _Problems) -> Freshness | None:

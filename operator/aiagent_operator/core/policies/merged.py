@@ -86,7 +86,8 @@ class Merged:
     from then on it is suspended. `history`: superseded revisions to keep at least. `names`: all policies that select
     it, also those that demand nothing. `curricula`: what they have it taught, of the first by name. `stores`: where its
     journal is to be. `retention`: how long its archive is kept at least. `abandon_after`: how long after the end of its
-    rights it may be released without an archive.
+    rights it may be released without an archive. `handover`: how long it waits for its successor; `waits`: who has it
+    wait on after that.
     """
 
     max_age: Strictest[timedelta] | None = None
@@ -102,6 +103,8 @@ class Merged:
     abandon_after: Strictest[timedelta] | None = None
     broken: tuple[Broken, ...] = ()
     names: tuple[str, ...] = ()
+    handover: Strictest[timedelta] | None = None
+    waits: tuple[Source, ...] = ()
 
     @classmethod
     def of(cls, policy: CompiledPolicy) -> Merged:
@@ -123,6 +126,8 @@ class Merged:
             abandon_after=None if policy.abandon_after is None else Strictest(policy.abandon_after, source),
             broken=(Broken(policy.name, policy.problem),) if policy.problem else (),
             names=(policy.name,),
+            handover=None if policy.handover is None else Strictest(policy.handover, source),
+            waits=() if policy.handover is None or policy.releases else source,
         )
 
     @classmethod
@@ -150,6 +155,8 @@ class Merged:
             abandon_after=_strictest(self.abandon_after, other.abandon_after, max),
             broken=_union(self.broken, other.broken, lambda broken: broken.policy),
             names=tuple(sorted({*self.names, *other.names})),
+            handover=_strictest(self.handover, other.handover, max),
+            waits=tuple(sorted({*self.waits, *other.waits})),
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Encrypts a stream on its way into a store: in a thread, piece by piece, with memory that does not grow."""
+"""Encrypts and decrypts a stream on its way: in a thread, piece by piece, with memory that does not grow."""
 
 from __future__ import annotations
 
@@ -19,13 +19,33 @@ _PIECE: Final = 256 * 1024
 _WAITING: Final = 2
 _END: Final = b""
 
+_How = Callable[[Iterator[bytes], payload.Sink], None]
+
 
 async def encrypted(plain: AsyncIterator[bytes], how: Encryption) -> AsyncGenerator[bytes, None]:
     """What comes of the pieces, encrypted. Raises PayloadError, and what the pieces raise.
 
     To be closed by whoever does not take all of it (contextlib.aclosing).
     """
-    work = _Work(plain, how)
+    async with contextlib.aclosing(_through(plain, lambda pieces, sink: payload.encrypt(pieces, sink, how))) as made:
+        async for piece in made:
+            yield piece
+
+
+async def decrypted(data: AsyncIterator[bytes], identity: str, how: Encryption) -> AsyncGenerator[bytes, None]:
+    """What the pieces say, decrypted with the key. Raises PayloadError, and what the pieces raise: until its end nobody
+    knows whether anything is missing.
+
+    To be closed by whoever does not take all of it (contextlib.aclosing).
+    """
+    through = _through(data, lambda pieces, sink: payload.decrypt(pieces, sink, identity, how))
+    async with contextlib.aclosing(through) as made:
+        async for piece in made:
+            yield piece
+
+
+async def _through(given: AsyncIterator[bytes], how: _How) -> AsyncGenerator[bytes, None]:
+    work = _Work(given, how)
     # A thread of its own: those of the loop are what a store works with, and it may wait for all that are left.
     threads = ThreadPoolExecutor(1, "encrypting")
     working = asyncio.wrap_future(threads.submit(work.run))
@@ -76,7 +96,7 @@ class _Loop:
 class _Work:
     """What the thread does: it takes the pieces, and puts what comes of them into `made`, at last _END."""
 
-    def __init__(self, plain: AsyncIterator[bytes], how: Encryption) -> None:
+    def __init__(self, plain: AsyncIterator[bytes], how: _How) -> None:
         self._plain, self._how, self._loop = plain, how, _Loop()
         self.made: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
         self._together = bytearray()
@@ -84,7 +104,7 @@ class _Work:
     def run(self) -> None:
         """All of it."""
         try:
-            payload.encrypt(self._pieces(), self._sink, self._how)
+            self._how(self._pieces(), self._sink)
             self._flush()
         finally:
             with contextlib.suppress(_GivenUpError, CancelledError):

@@ -7,18 +7,19 @@ server says of the token; that no other request sends the same. Only then is any
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from aiohttp import ClientError, web
 
 from aiagent_operator.core.archive import sending
-from aiagent_operator.core.archive.errors import PayloadError
+from aiagent_operator.core.archive.errors import ArchiveError, PayloadError
 from aiagent_operator.core.archive.sending import Received, Receiving
-from aiagent_operator.runtime.archive.errors import StoreError
+from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Store, Uploaded
 from aiagent_operator.runtime.client import ApiError
 from aiagent_operator.runtime.intake import callers, certificate
@@ -58,6 +59,24 @@ class Place:
     leaf: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """What a caller gets: pieces of it, to be closed by whoever does not take all. `what`: as in Place."""
+
+    what: str
+    pieces: AsyncGenerator[bytes, None]
+
+
+class Giver(Protocol):
+    """Who knows which inheritances are waited for."""
+
+    def waits(self, account: Account) -> bool:
+        """Whether anything is fetched by an account of this name."""
+
+    async def gift(self, caller: Caller) -> Gift:
+        """What it gets. Raises RefusedError, StoreError, DisputedError, ArchiveError and ApiError; so do its pieces."""
+
+
 class Desk(Protocol):
     """Who knows which volumes are waited for."""
 
@@ -80,10 +99,19 @@ Review = Callable[[str], Awaitable[Caller | None]]
 class Endpoint:
     """The server; `url` and `certificate` are for those who may send."""
 
-    def __init__(self, desk: Desk, review: Review, *, address: str, port: int, silence: float = _SILENCE) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        review: Review,
+        *,
+        address: str,
+        port: int,
+        silence: float = _SILENCE,
+        giver: Giver | None = None,
+    ) -> None:
         """`address`: the IP address at which others reach it. `silence`: seconds without a byte after which a request
         is given up. Raises ValueError for what is no IP address."""
-        self._desk, self._review, self._silence = desk, review, silence
+        self._desk, self._review, self._silence, self._giver = desk, review, silence, giver
         self._address, self._port = ipaddress.ip_address(address), port
         self._context, self.certificate = certificate.make(address)
         self._reviews, self._slots = asyncio.Semaphore(_REVIEWS), asyncio.Semaphore(AT_ONCE)
@@ -101,10 +129,17 @@ class Endpoint:
         host = f"[{self._address}]" if self._address.version == 6 else str(self._address)
         return f"https://{host}:{self._port}{sending.PATH}"
 
+    @property
+    def gives(self) -> str:
+        """Where to fetch from."""
+        return f"{self.url.removesuffix(sending.PATH)}{sending.INHERITANCE}"
+
     async def start(self) -> None:
         """Listens; OSError where the port is taken."""
         app = web.Application(client_max_size=_AHEAD)
         app.router.add_put(sending.PATH, self._put)
+        if self._giver is not None:
+            app.router.add_get(sending.INHERITANCE, self._get)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -130,7 +165,7 @@ class Endpoint:
     async def _put(self, request: web.Request) -> web.Response:
         place: Place | None = None
         try:
-            caller = await self._caller(request)
+            caller = await self._caller(request, self._desk.waits)
             place = await self._desk.place(caller)
             received = await self._taken(request, caller, place)
         except RefusedError as error:
@@ -157,12 +192,46 @@ class Endpoint:
         log.info("%s: took %d bytes, %d files", place.what, received.size, received.packed.files)
         return web.Response(text="taken\n")
 
-    async def _caller(self, request: web.Request) -> Caller:
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        if self._giver is None:
+            return _refused(404, "nothing is given here")
+        try:
+            caller = await self._caller(request, self._giver.waits)
+            gift = await self._giver.gift(caller)
+        except RefusedError as error:
+            return _refused(error.status, str(error))
+        except (ApiError, StoreError, DisputedError, ArchiveError) as error:
+            log.warning("an inheritance was not given: %s", error)
+            return _refused(503, "it cannot be read now: see the operator's log")
+        if gift.what in self._sending:
+            return _refused(409, "another pod fetches it already")
+        self._sending.add(gift.what)
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        try:
+            async with self._slots, contextlib.aclosing(gift.pieces):
+                await response.prepare(request)
+                async for piece in gift.pieces:
+                    async with asyncio.timeout(self._silence):
+                        await response.write(piece)
+                await response.write_eof()
+        except (StoreError, DisputedError, ArchiveError, TimeoutError, ClientError, ConnectionError) as error:
+            log.warning("%s: an inheritance broke off: %s", gift.what, error)
+            _break_off(request)
+        except Exception:
+            # A bug: whoever fetches it may try again, and the operator goes on.
+            log.exception("%s: an inheritance broke off", gift.what)
+            _break_off(request)
+        finally:
+            self._sending.discard(gift.what)
+        return response
+
+    async def _caller(self, request: web.Request, waits: Callable[[Account], bool]) -> Caller:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         account = callers.claimed(token) if scheme == "Bearer" else None
         if account is None:
             raise RefusedError(401, f"show a token of a ServiceAccount for the audience {sending.AUDIENCE}")
-        if not self._desk.waits(account):
+        if not waits(account):
             raise RefusedError(403, "nothing is waited for from this account")
         async with self._reviews:
             caller = await self._review(token)
@@ -198,6 +267,12 @@ class Endpoint:
             if known := receiving.take(piece):
                 yield known
         whole.append(receiving.end())
+
+
+def _break_off(request: web.Request) -> None:
+    """Whoever fetches something learns from the missing end that it is not whole."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _refused(status: int, text: str) -> web.Response:

@@ -1,0 +1,68 @@
+"""Who comes after whom: an agent that leaves names its successor, and the successor names it too."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from aiagent_operator.api.fields import Digest, Model, ObjectName, described
+from aiagent_operator.api.memory import Memory
+
+
+class AgentRef(Model):
+    """Another agent of the same namespace."""
+
+    name: Annotated[ObjectName, described("Name of an AIAgent of the same namespace.")]
+
+
+class Volume(Memory):
+    """The volume into which the inheritance is unpacked."""
+
+    claim_name: Annotated[
+        ObjectName,
+        described(
+            "Name of a PersistentVolumeClaim here: all comes into its folder inherited/, which must not be there yet."
+        ),
+    ]
+
+
+class Succession(Model):
+    """From whom the agent takes over."""
+
+    predecessor_ref: Annotated[
+        AgentRef,
+        described(
+            "The agent that it comes after, which names it in spec.retirement.successorRef. It is not hired before "
+            "that one has left and is archived."
+        ),
+    ]
+    volume: Volume | None = described(
+        "Where to put what the predecessor's archive has, and its memory, before it is hired. Who names it must hold "
+        "update on persistentvolumeclaims.",
+        default=None,
+    )
+
+
+class KinStatus(Model):
+    """Another agent, by which it cannot be mistaken for one of the same name."""
+
+    name: Annotated[str, StringConstraints(max_length=63), described("Its name.")]
+    uid: Annotated[str, StringConstraints(max_length=64), described("Its UID.")]
+
+
+class SuccessionStatus(Model):
+    """What the agent has taken over."""
+
+    predecessor: Annotated[KinStatus, described("From whom.")]
+    archive: Annotated[str, StringConstraints(max_length=253), described("The predecessor's AgentArchive.")]
+    digest: Annotated[Digest, described("Digest of that archive's manifest.")]
+    claim_name: ObjectName | None = described("The claim into which it was delivered.", default=None)
+    time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64), described("When.")]
+
+
+class HandoverStatus(Model):
+    """What the agent that leaves has handed over."""
+
+    successor: Annotated[KinStatus, described("To whom.")]
+    digest: Annotated[Digest, described("Digest of the manifest of its archive, as the successor's status has it.")]

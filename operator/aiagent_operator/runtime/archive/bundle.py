@@ -1,0 +1,115 @@
+"""What a successor gets of its predecessor's archive, as one tar.
+
+Each file is compared with the manifest on its way: where one is not as it was sealed, the stream breaks off. What is
+personal is decrypted on the way; logs are not in it, nor what is personal and larger than can be held at once, other
+than the memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tarfile
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from aiagent_operator.api import handover
+from aiagent_operator.api.archive import Item, Manifest
+from aiagent_operator.core.archive import layout, wire
+from aiagent_operator.core.archive.errors import ArchiveError
+from aiagent_operator.core.archive.layout import Folder
+from aiagent_operator.runtime.archive.encrypting import decrypted
+from aiagent_operator.runtime.archive.errors import DisputedError
+from aiagent_operator.runtime.archive.store import Store
+
+_BESIDE: Final = (layout.SUMS, layout.CERTIFICATE)
+# Bytes of a personal file other than the memory: its length has to be known before it is sent.
+_LARGEST: Final = 32 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An archive, as it is read: its manifest, as its bytes and as what they say."""
+
+    store: Store
+    where: Folder
+    data: bytes
+    manifest: Manifest
+
+
+async def stream(source: Source, key: str) -> AsyncGenerator[bytes, None]:
+    """A tar: folder `bundle` with the archive's files, then its memory. `key`: of the archive, where it is needed.
+
+    Raises StoreError, and DisputedError and ArchiveError for what is not as it was sealed: until its end nobody knows
+    whether anything is. To be closed by whoever does not take all of it (contextlib.aclosing).
+    """
+    yield _folders(layout.item(item.path) if item.encrypted else item.path for item in source.manifest.items)
+    yield _file(layout.MANIFEST, source.data)
+    for name in _BESIDE:
+        if (stat := await source.store.stat(source.where.key(name))) is not None:
+            yield _file(name, await source.store.read(source.where.key(name), stat.size))
+    memory = None
+    for item in source.manifest.items:
+        plain = layout.item(item.path)
+        if plain == layout.MEMORY:
+            memory = item
+        elif item.encrypted is None:
+            yield _header(item.path, item.size)
+            async for piece in _compared(source, item):
+                yield piece
+            yield bytes(-item.size % tarfile.BLOCKSIZE)
+        elif not plain.startswith(f"{layout.LOGS}/") and item.size <= _LARGEST:
+            yield _file(plain, b"".join([piece async for piece in _decrypted(source, item, key)]))
+    if memory is None:
+        yield bytes(2 * tarfile.BLOCKSIZE)
+        return
+    # A tar itself, whose names are in a folder of their own, up to its end.
+    async for piece in _decrypted(source, memory, key):
+        yield piece
+
+
+async def _decrypted(source: Source, item: Item, key: str) -> AsyncIterator[bytes]:
+    if item.encrypted is None:
+        raise ArchiveError(f"{item.path} is personal, and not encrypted: find out who has written the manifest")
+    async with contextlib.aclosing(decrypted(_compared(source, item), key, item.encrypted)) as pieces:
+        async for piece in pieces:
+            yield piece
+
+
+async def _compared(source: Source, item: Item) -> AsyncIterator[bytes]:
+    """The file's bytes. Raises DisputedError at the end of what is not what the manifest says."""
+    hashing, size = hashlib.sha256(), 0
+    async for piece in source.store.chunks(source.where.key(item.path)):
+        size += len(piece)
+        if size > item.size:
+            break
+        hashing.update(piece)
+        yield piece
+    if size != item.size or f"{wire.PREFIX}{hashing.hexdigest()}" != item.digest:
+        text = f"archive store {source.store.name}: {source.where.prefix}/{item.path} is not what the manifest says"
+        raise DisputedError(text)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(f"{handover.BUNDLE}/{name}")
+    info.size, info.mode = size, 0o440
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+
+
+def _folders(names: Iterable[str]) -> bytes:
+    """Headers of the folders in which these files are, each after the one above it."""
+    found = {PurePosixPath(handover.BUNDLE)}
+    for name in names:
+        found.update(PurePosixPath(handover.BUNDLE, parent) for parent in PurePosixPath(name).parents)
+    made = b""
+    for folder in sorted(found):
+        info = tarfile.TarInfo(str(folder))
+        info.type, info.mode = tarfile.DIRTYPE, 0o750
+        made += info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+    return made
+
+
+def _file(name: str, data: bytes) -> bytes:
+    return _header(name, len(data)) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
