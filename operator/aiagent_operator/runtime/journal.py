@@ -80,6 +80,8 @@ class _Step:
     reason: Reason = Reason.ACCEPTED
     problem: str = ""
     finding: tuple[str, str] | None = None
+    theirs: bool = False
+    """Somebody else was at it, and this is how it was before."""
 
 
 class Journal:
@@ -175,7 +177,8 @@ class Journal:
             return Told(None, verdict, held=True, waits=True)
         if end:
             found = replace(found, closed=True)
-        self._waits(key, found)
+        if not step.theirs:
+            self._waits(key, found)
         journal = found.fields() if found != known else None
         return Told(journal, verdict, waits=bool(found.waiting.events), finding=step.finding)
 
@@ -209,7 +212,7 @@ class Journal:
             # Two at once would take each other's records for a stranger's. Whoever is at it says what comes of it, and
             # this status is not the last one then.
             await other.wait()
-            return _Step(known)
+            return _Step(known, theirs=True)
         try:
             done = await self._settled(key, keeper, record.uid, known.waiting.events, known.head)
         except DisputedError as error:
