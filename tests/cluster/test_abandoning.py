@@ -100,7 +100,8 @@ def test_where_the_store_stays_down_it_goes_without_rights_and_what_is_lost_is_o
         mark = place.plane.audit_mark()
         operator.restart()
         operator.until_idle()
-        assert place.writes(mark) == []
+        # A policy counts its agents when it comes to that, and may say only now that there is one less.
+        assert [write for write in place.writes(mark) if write.resource != "agentpolicies"] == []
     spec, said = found["spec"], found["spec"]["abandoned"]
     order = place.admin.get(agents.API, "agentactions", "give-up", namespace=place.namespace)
     assert (said["uid"], said["by"]) == (order["metadata"]["uid"], place.admin.whoami())

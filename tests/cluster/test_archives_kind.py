@@ -86,7 +86,7 @@ def test_the_largest_that_there_can_be_is_kept_as_it_is(office: Office) -> None:
 
 GAP = {"path": "decisions", "reason": "NotFound", "message": "gone"}
 WRONG = [
-    *((f"spec.{field}", GONE, "Required value") for field in ("agent", "store", "path", "manifest", "retention")),
+    *((f"spec.{field}", GONE, "Required value") for field in ("agent", "store", "path", "retention")),
     *((f"spec.{field}", GONE, "Required value") for field in ("created", "reason", "mode")),
     ("spec.path", "archives/../../etc", "should match"),
     ("spec.path", "/archives/u/a", "should match"),

@@ -140,13 +140,14 @@ def test_an_agent_stays_until_its_end_is_told_and_its_rights_do_not(
         with archive.away():
             place.dismiss("triage")
             place.until("triage", lambda a: agents.condition(a, "JournalBehind"), what="the wait for the store")
-            # What it was is archived, so it stays until then.
-            left = [("AgentRevision", place.namespace, "triage-1")]
+            # What it was is archived, so it stays until then, and its handbook too.
+            left = {"AgentRevision", "ConfigMap"}
             place.admin.wait_for(
-                lambda: list(place.children(uid)) == left, what="all that it could act with to be gone"
+                lambda: {kind for kind, _, _ in place.children(uid)} == left,
+                what="all that it could act with to be gone",
             )
             place.until_cannot("triage", "create", "refunds")
-            place.until_reason("triage", "Ready", "Offboarding", "its journal waits", "mount a volume there")
+            place.until_reason("triage", "Ready", "Offboarding", "It waits: archive store local", "mount a volume")
             operator.until_idle()
             assert place.find("triage") is not None
         place.until_gone("triage")
@@ -198,7 +199,7 @@ def test_a_restored_status_is_found_though_nothing_happens(
         for name in names:
             old[name] = place.get(name)["status"]["journal"]
             place.change(name, permissions=[])
-            place.until_settled(name)
+            place.until(name, lambda a: a["status"]["granted"] == "0/0", what="it to hold nothing")
         operator.until_idle()
         before = {name: archive.whole(uids[name], place.get(name)["status"]) for name in names}
         _restore(place, "first", {"journal": old["first"]})

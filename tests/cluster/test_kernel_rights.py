@@ -77,7 +77,10 @@ def test_the_operator_holds_no_wildcard_and_nothing_that_leads_further(kernel: C
         words = [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
         assert not {"*", "escalate", "bind"} & set(words), (name, rule)
         # The keys of archives, in its own namespace.
-        assert "secrets" not in words or (name, set(rule["verbs"])) == ("aiagent-operator", {"get", "create"}), rule
+        assert "secrets" not in words or (name, set(rule["verbs"])) == (
+            "aiagent-operator",
+            {"get", "create", "delete"},
+        ), rule
         assert not any(r.partition("/")[2] not in ("", "status") for r in rule["resources"] if r != "pods/log"), (
             name,
             rule,

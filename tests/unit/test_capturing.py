@@ -60,6 +60,12 @@ def test_its_handbook_is_captured_once_its_pods_are_gone_and_before_it_goes() ->
     children = {key: child for key, child in at_work().items() if key.kind is not ChildKind.ROLE_BINDING}
     children = after(children, leaving(children, "Logs"))
     children = {key: child for key, child in children.items() if key.kind is not ChildKind.DEPLOYMENT}
+    identity = leaving(children, "Logs")
+    removed = {write.key.kind for write in identity.writes}
+    assert removed == {ChildKind.SERVICE_ACCOUNT, ChildKind.NETWORK_POLICY}, (
+        "nobody acts as it, whatever its store does"
+    )
+    children = after(children, identity)
     first = leaving(children, "Logs")
     assert (first.capture, first.writes) == (frozenset(), ())
     assert first.status["archive"]["captured"] == ["Logs"]

@@ -29,7 +29,7 @@ DEFAULT: Final = timedelta(hours=72)
 """How long after the end of its rights where no policy says anything: a weekend is over by then."""
 
 _LONGEST: Final = 1000
-_LOST: Final = ("actions", layout.LOGS, *layout.RECORDS, layout.JOURNAL, layout.RIGHTS, layout.SPEC)
+_LOST: Final = ("actions", layout.HANDBOOK, layout.LOGS, *layout.RECORDS, layout.JOURNAL, layout.RIGHTS, layout.SPEC)
 
 
 @dataclass(frozen=True, slots=True)

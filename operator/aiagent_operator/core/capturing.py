@@ -25,6 +25,15 @@ MOST_LOGS: Final = 256
 
 GONE: Final = "the namespace was being deleted, and the pods were gone before their logs could be read"
 
+PATHS: Final = {
+    Capture.LOGS: layout.LOGS,
+    Capture.HANDBOOK: layout.HANDBOOK,
+    Capture.KPIS: layout.KPIS,
+    Capture.ESCALATIONS: layout.ESCALATIONS,
+    Capture.DECISIONS: layout.DECISIONS,
+}
+"""Where in the archive each of what is captured is."""
+
 _CONTAINERS: Final = (
     ("initContainers", "initContainerStatuses"),
     ("containers", "containerStatuses"),
@@ -44,6 +53,14 @@ def rest(o: Observed, more: Set[Capture]) -> frozenset[Capture]:
         return frozenset()
     wanted = {Capture.HANDBOOK} if handbooks(o) else set()
     return frozenset((wanted | more) - _done(o))
+
+
+def given_up(o: Observed, more: Set[Capture]) -> tuple[Gap, ...]:
+    """What an order Abandon has kept from being captured, where there is an archive in the end all the same."""
+    worked = bool((o.agent.status.get("revision") or {}).get("latest"))
+    text = "it was given up by an order Abandon before it was captured"
+    lost = rest(o, more) | (due(o) if worked else frozenset())
+    return tuple(manifest.gap(PATHS[what], GapReason.ABANDONED, text) for what in sorted(lost))
 
 
 def _done(o: Observed) -> frozenset[str]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import Phase
-from aiagent_operator.api.archive import Mode
+from aiagent_operator.api.archive import Gap, Mode
 from aiagent_operator.api.archivestatus import Capture
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core import (
@@ -123,12 +123,15 @@ class _Departure:
             return self._step(roles, "removing: waiting for Roles, work and runs to be gone", self._end_work(roles))
         if not given_up and (memory := memories.decide(o)) is not None:
             return replace(memory, status=self._status())
-        if due := capturing.rest(o, _more(o)):
-            return self._rest(due)
+        due = frozenset[Capture]() if given_up else capturing.rest(o, _more(o))
+        # Whatever its store does, nobody acts as it: only what is still to be captured stays.
         kept = _records(o)
-        if rest := [key for key in o.children if key not in kept]:
+        staying = kept | set(_of(o, ChildKind.CONFIG_MAP)) if due else kept
+        if rest := [key for key in o.children if key not in staying]:
             what = "account, handbook and network policy" if kept or o.journal is None else "what is archived"
             return self._step(rest, f"removing: waiting for {what} to be gone")
+        if due:
+            return self._rest(due)
         lost = {key: uid for key, uid in _lost(o).items() if key not in kept}
         if unread := frozenset(lost) - o.live.keys():
             return Plan(needs=unread)
@@ -140,7 +143,8 @@ class _Departure:
     def _rest(self, due: frozenset[Capture]) -> Plan:
         """What is captured of it when its work has ended. From then on nobody calls it back: the first that is noted
         holds, and would not be about what it did later."""
-        text, said = f"Its rights have ended; {_ARCHIVING}", self.o.agent.status.get("archive") or {}
+        said, hint = self.o.agent.status.get("archive") or {}, abandoning.hint(self.o)
+        text = f"Its rights have ended; {_ARCHIVING}{f'. {hint}' if hint else ''}"
         if "capturing" in said:
             return self._waiting(text, plan=Plan(capture=due))
         first = self._waiting(text, requeue=_SOON)
@@ -226,6 +230,11 @@ class _Departure:
         if ended and (handed := succession.outcome(o)) is not None:
             steps[Step.HANDOVER] = handed
         return steps
+
+
+def given_up(o: Observed) -> tuple[Gap, ...]:
+    """What is not in its archive since an order Abandon lets it go: nothing where there is none."""
+    return capturing.given_up(o, _more(o)) if abandoning.granted(o) else ()
 
 
 def _more(o: Observed) -> frozenset[Capture]:

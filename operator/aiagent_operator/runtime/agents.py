@@ -142,7 +142,7 @@ class AgentReconciler:
         else:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
         self._measuring.want(key, plan.measure)
-        self._captures.want(key, observed, plan.capture)
+        plan = self._captures.asked(key, observed, plan)
         await self._look_at_pods(key, observed, plan, memory)
         await self._statuses.report(key, record, plan)
         self._fleet.finished(key)

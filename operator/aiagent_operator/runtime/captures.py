@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +22,7 @@ from aiagent_operator.core.archive import index, layout
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.capturing import Missed
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.plan import Observed
+from aiagent_operator.core.plan import Observed, Plan
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
@@ -42,14 +42,6 @@ AT_ONCE: Final = 8
 READ: Final = 4
 """Logs that are on their way into a store at the same time: each has some parts of an upload in memory."""
 
-# Where in the archive each of what is captured here is.
-_PATHS: Final = {
-    Capture.LOGS: layout.LOGS,
-    Capture.HANDBOOK: layout.HANDBOOK,
-    Capture.KPIS: layout.KPIS,
-    Capture.ESCALATIONS: layout.ESCALATIONS,
-    Capture.DECISIONS: layout.DECISIONS,
-}
 # Seconds until another try, doubled with each.
 _FIRST, _LONGEST = 1.0, 15.0
 
@@ -60,7 +52,8 @@ class _AwayError(Exception):
 
 @dataclass(slots=True)
 class _Wanted:
-    """What is due of an agent until when (monotonic); `pause`: seconds until the next try."""
+    """What is due of an agent until when (monotonic); `pause`: seconds until the next try. `waits`: what keeps its
+    store from taking it."""
 
     key: AgentKey
     agent: AgentIdentity
@@ -72,6 +65,7 @@ class _Wanted:
     ends: float
     terminating: bool
     pause: float = _FIRST
+    waits: str = ""
 
 
 class Captures:
@@ -117,6 +111,15 @@ class Captures:
         else:
             known.terminating = o.terminating
 
+    def asked(self, key: AgentKey, o: Observed, plan: Plan) -> Plan:
+        """The plan, of which what is due is wanted from now on; it says what that waits for, where it is known."""
+        self.want(key, o, plan.capture)
+        known = self._wanted.get(key)
+        if known is None or not known.waits:
+            return plan
+        said = (replace(verdict, message=f"{verdict.message}. It waits: {known.waits}") for verdict in plan.verdicts)
+        return replace(plan, verdicts=tuple(said))
+
     async def work(self) -> None:
         """Captures for one agent after the other."""
         while True:
@@ -147,7 +150,10 @@ class Captures:
         try:
             missed = await self._take(wanted, record)
         except _AwayError as error:
-            log.info("AIAgent %s/%s: its archive waits: %s", *wanted.key, error)
+            if wanted.waits != str(error):
+                wanted.waits = str(error)
+                log.warning("AIAgent %s/%s: its archive waits: %s", *wanted.key, error)
+                self._queue.add(wanted.key)
             return wanted.pause
         except Exception as error:
             # A bug must not keep the agent for ever.
@@ -256,4 +262,4 @@ def _away(wanted: _Wanted, text: str) -> tuple[Missed, ...]:
 
 
 def _all(wanted: _Wanted, reason: GapReason, text: str) -> tuple[Missed, ...]:
-    return tuple(Missed(_PATHS[each], reason, text, again=True) for each in sorted(wanted.what))
+    return tuple(Missed(capturing.PATHS[each], reason, text, again=True) for each in sorted(wanted.what))

@@ -12,7 +12,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
 from aiagent_operator.api.decommission import MOST_RIGHTS
 from aiagent_operator.api.durations import DurationError, parse
-from aiagent_operator.core import capturing, succession
+from aiagent_operator.core import capturing, offboarding, succession
 from aiagent_operator.core.archive import contents, held, index, layout, manifest, retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
@@ -129,7 +129,8 @@ class Leavings:
             )
             gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
         stored, missed = await captured.sealable(store, Layout(agent.uid, index.name(agent)))
-        gaps += contents.missing((*capturing.known(status, terminating=o.terminating), *missed), stored)
+        known = (*offboarding.given_up(o), *capturing.known(status, terminating=o.terminating), *missed)
+        gaps += contents.missing(known, stored)
         head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None
         how = look(o)
         reason, mode = (how.reason, how.mode) if how else (LeaveReason.BUSINESS, Mode.EMERGENCY)
