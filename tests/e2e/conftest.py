@@ -81,6 +81,8 @@ def install(kube: Kube, helm: Callable[..., str]) -> Callable[..., str]:
             "--set", f"image.repository={repository}", "--set", f"image.tag={tag}",
             "--set", f"prometheus.addresses={{{PROMETHEUS}}}",
             "--set", "archive.directory.storageClassName=archive", "--set", "archive.signingSecret=signing",
+            # A Prometheus that is gone is asked for so long for what an agent that leaves was measured by.
+            "--set", "archive.captureDeadline=30",
             *(part for setting in settings for part in ("--set", setting)),
         )  # fmt: skip
 

@@ -147,7 +147,9 @@ class _Departure:
         text = f"Its rights have ended; {_ARCHIVING}{f'. {hint}' if hint else ''}"
         if "capturing" in said:
             return self._waiting(text, plan=Plan(capture=due))
-        first = self._waiting(text, requeue=_SOON)
+        # A journal that is full, or that nobody can read, keeps this from being said.
+        free = self.o.journal is None or self.o.journal.free
+        first = self._waiting(text, requeue=_SOON if free else _POLL)
         begun = {**said, "name": index.name(self.o.identity), "capturing": self.o.time}
         return replace(first, status={**first.status, "archive": begun})
 
