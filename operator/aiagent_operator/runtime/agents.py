@@ -17,6 +17,7 @@ from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.rights import bindings
 from aiagent_operator.runtime import finalizer, repairs
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.captures import Captures
 from aiagent_operator.runtime.client import Api
@@ -36,7 +37,7 @@ from aiagent_operator.runtime.memory import PODS_MOST, Memory
 from aiagent_operator.runtime.prove import account_uid, certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.runs import PodsOfRuns
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 log = logging.getLogger(__name__)
 

@@ -29,6 +29,7 @@ from aiagent_operator.core.objects import ChildKind, Manifest
 from aiagent_operator.core.plan import Held, Observed, Proof
 from aiagent_operator.runtime import leavings, paths, report
 from aiagent_operator.runtime.abandonment import Abandonments
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
@@ -39,7 +40,7 @@ from aiagent_operator.runtime.leavings import Leavings
 from aiagent_operator.runtime.onrecord import on_record
 from aiagent_operator.runtime.prove import account_uid, certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 if TYPE_CHECKING:
     from aiagent_operator.runtime.archive.sealing import Sealed

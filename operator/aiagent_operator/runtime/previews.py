@@ -13,13 +13,14 @@ from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.journal import book
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.runtime import kinship
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError
 from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.leavings import Leavings, Told
 from aiagent_operator.runtime.leavings import told as told_in
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
+from aiagent_operator.runtime.store import AgentKey, Store
 
 
 class Previews:
