@@ -15,7 +15,7 @@ from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
-from aiagent_operator.core.rights import bindings
+from aiagent_operator.core.rights import bindings, holdings
 from aiagent_operator.runtime import finalizer, repairs
 from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
@@ -243,7 +243,7 @@ class AgentReconciler:
         """What only the API server can say: whether a right remains, and which pods run. What is known stays."""
         proof, running = o.proof, o.running
         if plan.needs_proof is not None:
-            held = offboarding.namespaces_held(o)
+            held = holdings.namespaces_held(o)
             proof = await prove(self._api, o.identity, plan.needs_proof, held, account_uid(o))
         if plan.needs_running:
             running = await running_pods(self._api, o.identity)
