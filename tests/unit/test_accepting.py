@@ -14,7 +14,7 @@ from aiagent_operator.core import texts
 from aiagent_operator.core.journal import happened
 from aiagent_operator.core.journal.happened import Turn
 from aiagent_operator.core.objects import ChildKind
-from aiagent_operator.core.plan import Plan, Room
+from aiagent_operator.core.plan import Plan, Room, Verb
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from aiagent_operator.core.succession import Family
 from aiagent_operator.core.versions import accepting, gating, revisions
@@ -99,6 +99,22 @@ def test_it_holds_no_right_and_runs_nothing_before_a_person_accepts(spec: dict[s
     plan = settled(desk)
     assert desk.status["revision"]["latest"] == 2
     assert "WaitingForAcceptance" not in {v.reason.value for v in plan.verdicts}
+
+
+def test_no_pass_before_that_gives_anything() -> None:
+    desk = heir(**EVALUATED)
+    for _ in range(12):
+        plan = desk.decide()
+        assert not [write for write in plan.writes if write.grants or write.key.kind is ChildKind.DEPLOYMENT]
+        for write in plan.writes:
+            desk.write(write)
+        desk.status |= plan.status
+        measured = desk.measured(plan)
+        desk.status |= desk.decide(measured).status
+        for write in desk.decide(measured).writes:
+            if write.verb is Verb.REPORT:
+                desk.write(write)
+    assert said(desk.decide(), "Ready")[1] == "WaitingForAcceptance"
 
 
 def test_who_accepts_is_said_before_anything_is_given() -> None:

@@ -51,9 +51,10 @@ def held(o: Observed, gate: Gate) -> Gate:
     own = o.agent.spec.workload.by_revision and (target is None or choice.rolling)
     if own and target is not None:
         choice = replace(choice, target=choice.stable, gated=target)
-    number = facts(target).number if target else choice.make
-    waits = replace(gate, choice=choice, shut=own, hires=False, verdict=_verdict(o, gate, number))
-    return waits if target is None else _accepted(o, waits, target)
+    if target is None:
+        return replace(gate, shut=own, hires=False, verdict=_first(choice.make))
+    verdict = _verdict(o, gate, facts(target).number)
+    return _accepted(o, replace(gate, choice=choice, shut=own, hires=False, verdict=verdict), target)
 
 
 def noted(plan: Plan, gate: Gate) -> Plan:
@@ -104,13 +105,19 @@ def _acceptance(o: Observed) -> Mapping[str, Any]:
     return (o.agent.status.get("succession") or {}).get("acceptance") or {}
 
 
-def _verdict(o: Observed, gate: Gate, number: int | None) -> Verdict:
-    name, home = o.identity.name, o.identity.namespace
+def _first(number: int | None) -> Verdict:
+    """What is said while there is nothing yet that could be accepted."""
     what = f"Revision {number}" if number else "What is to serve"
+    text = f"{what} is to be recorded first, and then accepted with what the agent took over; no right is bound"
+    return words.says(Reason.EVALUATING, text)
+
+
+def _verdict(o: Observed, gate: Gate, number: int) -> Verdict:
+    name, home = o.identity.name, o.identity.namespace
     holds = words.serves(gate.choice) if o.agent.spec.workload.by_revision else "no right is bound"
     return words.says(
         Reason.WAITING_FOR_ACCEPTANCE,
-        f"{what} waits for its owner to accept what the agent took over from AIAgent {succession.predecessor(o)}; "
-        f"{holds}. Who holds the verb promote on it accepts: kubectl aiagent promote {name} -n {home} --reason WHY. "
-        f"{words.other_work(o)}",
+        f"Revision {number} waits for its owner to accept what the agent took over from AIAgent "
+        f"{succession.predecessor(o)}; {holds}. Who holds the verb promote on it accepts: "
+        f"kubectl aiagent promote {name} -n {home} --reason WHY. {words.other_work(o)}",
     )
