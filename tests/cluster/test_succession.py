@@ -236,9 +236,10 @@ def test_it_is_hired_once_its_owner_accepts_what_it_took_over(
     operator.until_idle()
     assert place.writes(mark) == [], "waiting for a person costs no write"
 
-    # Who may change the agent may not accept it by that: the verb is another one.
+    # Who may change the agent, and give other orders, may not accept it by that: the verb is another one.
     user = "editor@corp.example"
-    place.let(user, "edit", place.namespace, "workforce-agents-edit")
+    place.let(user, "update", place.namespace, "workforce-agents-edit")
+    place.let(user, "abort", place.namespace, "workforce-agents-abort")
     promote = agents.order(place.namespace, "mine", "Promote", user, "triage-v2")
     with refused("order-verbs", "ask for the verb promote on aiagents/triage-v2"):
         place.admin.as_user(user).create(promote)
