@@ -207,17 +207,30 @@ def _offboarded(mode: str) -> Callable[[Rig, int], Run]:
     return begin
 
 
-def _succession(rig: Rig, number: int) -> Run:
+def _succession(rig: Rig, number: int, acceptance: str = "None") -> Run:
     """An agent is deleted, and the one that comes after it, which waits for that, is hired."""
     run = _onboarding(rig, number)
     place, before = rig.place, f"{run.name}-before"
     place.employ(before, rig.role, *rig.old(), retirement={"successorRef": {"name": run.name}})
     place.until_ready(before)
-    heir = place.employ(run.name, rig.role, *rig.old(), succession={"predecessorRef": {"name": before}})
+    asked = {"predecessorRef": {"name": before}, "acceptance": acceptance}
+    heir = place.employ(run.name, rig.role, *rig.old(), succession=asked)
     run.uid = heir["metadata"]["uid"]
     place.until_reason(run.name, "Ready", "WaitingForHandover", "has not left")
     run.act = lambda: place.dismiss(before)
     run.arrived = lambda: place.find(before) is None and place.is_ready(run.name)
+    return run
+
+
+def _acceptance(rig: Rig, number: int) -> Run:
+    """A person accepts what an agent has taken over, which is hired then, and the one before it goes."""
+    run, place = _succession(rig, number, "Required"), rig.place
+    over, order = run.arrived, f"yes-{run.name}"
+    run.act()
+    place.until_reason(run.name, "Ready", "WaitingForAcceptance")
+    assert place.rights(run.uid) == set()
+    run.act = lambda: place.order("Promote", order, run.name)
+    run.arrived = lambda: over() and place.is_ordered(order, "Complete")
     return run
 
 
@@ -420,6 +433,7 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
     "planned": _offboarded("Planned"),
     "emergency": _offboarded("Emergency"),
     "succession": _succession,
+    "acceptance": _acceptance,
     "suspension": _suspension,
     "resumption": _resumption,
     "rollback": _rollback,
@@ -454,6 +468,7 @@ SCENARIOS: dict[str, Callable[[Rig, int], Run]] = {
 # Writes that two runs may differ by: of what is waited for, as much is reported as is seen in between.
 SLACK = {
     "succession": 8,
+    "acceptance": 8,
     "retraining": 8,
     "evaluation": 8,
     "canary": 16,

@@ -1,24 +1,24 @@
-"""The operator is killed at write after write while an agent with a memory leaves, and its volume is archived once.
+"""The operator is killed at write after write while an agent with a memory leaves, and its volume is archived once; and
+while what it leaves is delivered into the volume of the one that comes after it.
 
 Each operator lives a write longer than the one before it, so that the crashes come at ever other writes, until one
 comes to the end. A volume that was taken, and noted in the store, is not asked for again.
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aiagent_operator.api import capture, runs
-from aiagent_operator.core.archive import index
+from aiagent_operator.api import handover
+from aiagent_operator.core.archive import index, wire
 from aiagent_operator.core.objects import AgentIdentity
 from support import agents
 from support.agents import permission
-from support.kube import ApiError, wait_for
-from support.memories import MEMORY, Sender, claim
+from support.kube import wait_for
+from support.memories import MEMORY, Node, claim
 from support.operator import Installation, OperatorProcess
 from support.proxy import FaultProxy, When
 from support.workplace import Workplace
@@ -26,46 +26,6 @@ from support.workplace import Workplace
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]
 
 LIVES = 30
-
-
-class Node:
-    """Runs each pod that is to send the memory, as a kubelet would, whatever becomes of the operator that it is for."""
-
-    def __init__(self, place: Workplace, uid: str, folder: Path) -> None:
-        self._place, self._uid, self._folder = place, uid, folder
-        self._stop = threading.Event()
-        self._pods: list[threading.Thread] = []
-
-    def watch(self) -> None:
-        known: set[str] = set()
-        labels = f"{runs.LABEL_RUN}={capture.RUN},{runs.LABEL_RUN_OF}={self._uid}"
-        while not self._stop.wait(0.1):
-            for pod in self._place.admin.list("v1", "pods", namespace=self._place.namespace, labels=labels):
-                if pod["metadata"]["uid"] not in known and "deletionTimestamp" not in pod["metadata"]:
-                    known.add(pod["metadata"]["uid"])
-                    self._pods.append(threading.Thread(target=self._run))
-                    self._pods[-1].start()
-
-    def _run(self) -> None:
-        try:
-            sender = Sender.of(self._place, self._uid)
-            status, message = sender.run(self._folder, wanted=lambda: not self._stop.is_set())
-            if not self._stop.is_set():
-                sender.end(status, message)
-        except (ApiError, AssertionError, TimeoutError) as error:
-            # The pod goes with its Job, as that of an operator that is dead does.
-            print(f"a pod that was to send the memory: {error}")
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        worker = threading.Thread(target=self.watch, daemon=True)
-        worker.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for thread in (worker, *self._pods):
-                thread.join()
 
 
 def mortal(operator: OperatorProcess, proxy: FaultProxy, number: int, when: When) -> threading.Event:
@@ -118,22 +78,95 @@ def test_killed_at_every_write_a_memory_is_archived_once(
 
 def _left(place: Workplace, operator: OperatorProcess, proxy: FaultProxy, when: When) -> int:
     """How many operators it took."""
-    held = place.rights(place.get("triage")["metadata"]["uid"])
-    assert held
     uid = place.get("triage")["metadata"]["uid"]
+    held = place.rights(uid)
+    assert held
+
+    def over() -> bool:
+        assert place.rights(uid) <= held
+        return place.find("triage") is None
+
+    return _lives(operator, proxy, when, lambda: place.dismiss("triage"), over)
+
+
+def _lives(
+    operator: OperatorProcess, proxy: FaultProxy, when: When, act: Callable[[], Any], over: Callable[[], bool]
+) -> int:
+    """How many operators it takes from this act until it is over, each of which lives a write longer."""
     dead = mortal(operator, proxy, 1, when)
-    place.dismiss("triage")
+    act()
     for lives in range(1, LIVES):
 
-        def over(dead: threading.Event = dead) -> bool:
-            assert place.rights(uid) <= held
-            return dead.is_set() or place.find("triage") is None
+        def ended(dead: threading.Event = dead) -> bool:
+            return over() or dead.is_set()
 
-        wait_for(over, what=f"operator {lives} to come to its {lives}th write, or the agent to be gone", timeout=180)
+        wait_for(ended, what=f"operator {lives} to come to its {lives}th write, or the end", timeout=180)
         if not dead.is_set():
             return lives
         operator.forget_lease()
         proxy.reset()
         operator.start(wait_ready=False)
         dead = mortal(operator, proxy, lives + 1, when)
-    pytest.fail(f"{LIVES} operators do not have it archived")
+    pytest.fail(f"{LIVES} operators do not bring it to its end")
+
+
+INTO = "inheritance"
+
+
+def test_killed_before_every_write_what_an_agent_leaves_is_delivered_and_nobody_is_hired_before(
+    vacant: Workplace, installed: Installation, tmp_path: Path
+) -> None:
+    place, archive = vacant, installed.archive
+    folder, volume = tmp_path / "facts", tmp_path / "volume"
+    for each in (folder, volume):
+        each.mkdir()
+    (folder / "one").write_text("what people said")
+    with FaultProxy.before(installed.cluster.kubeconfig) as proxy:
+        operator = installed.alone(proxy.kubeconfig(installed.token()))
+        try:
+            operator.start()
+            role = place.new_role()
+            claim(place.admin, place.namespace)
+            claim(place.admin, place.namespace, INTO)
+            leaves = {**MEMORY, "successorRef": {"name": "triage-v2"}}
+            place.employ("triage", role, permission("refund"), retirement=leaves)
+            old = place.until_ready("triage")["metadata"]["uid"]
+            # It waits for a predecessor of another name, so that all that is left to do is the delivery.
+            place.employ("triage-v2", role, permission("refund"), succession={"predecessorRef": {"name": "nobody"}})
+            new = place.until_reason("triage-v2", "Ready", "WaitingForHandover")["metadata"]["uid"]
+            with Node(place, old, folder).at_work():
+                place.dismiss("triage")
+                place.until_reason("triage", "Ready", "WaitingForSuccessor", "does not ask for it")
+            operator.until_idle()
+            asked = {"predecessorRef": {"name": "triage"}, "volume": {"claimName": INTO}}
+
+            def over() -> bool:
+                _nothing_before(place, new)
+                return place.find("triage") is None and place.is_ready("triage-v2")
+
+            with Node(place, new, volume, run=handover.RUN, claim=INTO).at_work():
+                lives = _lives(operator, proxy, When.BEFORE, lambda: place.change("triage-v2", succession=asked), over)
+            proxy.reset()
+            operator.until_idle()
+        finally:
+            operator.close()
+            operator.forget_lease()
+    assert lives > 6, "it was not killed as it should have been"
+    assert [path.name for path in volume.iterdir()] == [handover.FOLDER]
+    assert (volume / handover.FOLDER / "memory" / "one").read_text() == "what people said"
+    manifest = (volume / handover.FOLDER / "bundle" / "manifest.json").read_bytes()
+    assert manifest == archive.archived(old)["manifest.json"]
+    taken = place.get("triage-v2")["status"]["succession"]
+    assert (taken["digest"], taken["claimName"]) == (wire.digest(manifest), INTO)
+    assert not [name for _, _, name in place.children(new) if "handover" in name]
+    told = archive.told(new)
+    assert (told.count("HandedOver"), told.count("Hired")) == (1, 1)
+    archive.whole(new, place.get("triage-v2")["status"])
+
+
+def _nothing_before(place: Workplace, uid: str) -> None:
+    """A right is bound, or work runs, only where the status says already what was delivered."""
+    given = {kind for kind, _, _ in place.children(uid)} & {"RoleBinding", "Deployment"}
+    if given:
+        taken = place.get("triage-v2")["status"].get("succession") or {}
+        assert taken.get("claimName") == INTO, given

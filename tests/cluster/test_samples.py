@@ -16,14 +16,20 @@ pytestmark = pytest.mark.cluster
 
 SAMPLES = Path(__file__).resolve().parents[2] / "manifests" / "samples"
 DOCUMENTS: list[Object] = [
-    document for path in sorted(SAMPLES.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text()) if document
+    document
+    for path in sorted(SAMPLES.rglob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+    if document
 ]
 # Who employs which agent, as 30-access.yaml says.
 AUTHORS = {
     "triage": "product-owner@corp.example",
     "sourcing": "purchasing-owner@corp.example",
     "insights": "insights-owner@corp.example",
+    "helpdesk": "product-owner@corp.example",
+    "helpdesk-v2": "product-owner@corp.example",
 }
+ACCESS = ("30-access.yaml", "succession/10-access.yaml")
 
 
 def of_kind(kind: str) -> list[Object]:
@@ -40,7 +46,7 @@ def kube(kernel: Cluster) -> Iterator[Kube]:
     admin = kernel.admin
     for document in of_kind("Namespace"):
         admin.apply(document, force=True)
-    access = list(yaml.safe_load_all((SAMPLES / "30-access.yaml").read_text()))
+    access = [document for file in ACCESS for document in yaml.safe_load_all((SAMPLES / file).read_text())]
     for document in access:
         admin.apply(document, force=True)
     yield admin
@@ -107,7 +113,7 @@ def test_author_named_in_the_samples_may_apply_the_agent(kube: Kube, document: O
 def test_author_of_another_role_may_not(kube: Kube, document: Object) -> None:
     """Even with the rights of an author in the namespace: the verb `use` on the role is missing."""
     name, place = document["metadata"]["name"], document["metadata"]["namespace"]
-    stranger = next(user for agent, user in AUTHORS.items() if agent != name)
+    stranger = next(user for user in AUTHORS.values() if user != AUTHORS[name])
     bindings = [b for b in of_kind("RoleBinding") if b["metadata"]["namespace"] == place]
     borrowed = [
         {

@@ -264,6 +264,12 @@ CONSTRAINTS = [
     Case("spec.owners.0.function", "Marketing", 'supported values: "Product"'),
     Case("spec.owners.0.subject.kind", "ServiceAccount", 'supported values: "User", "Group"'),
     Case("spec.owners.0.subject.name", "two words", "should match"),
+    Case(
+        "spec.succession",
+        {"predecessorRef": {"name": "old"}, "acceptance": "Later"},
+        'supported values: "None", "Required"',
+        "spec.succession.acceptance",
+    ),
     Case("spec.workload", GONE, "Required value"),
     Case("spec.workload.replicas", 1001, "should be less than or equal to 1000"),
     Case("spec.workload.replicas", -1, "should be greater than or equal to 0"),

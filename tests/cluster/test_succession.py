@@ -211,6 +211,74 @@ def test_one_that_fails_them_is_not_hired_and_the_other_one_stays(place: Workpla
     place.until_ready("triage-v2")
 
 
+def accepted() -> dict[str, Any]:
+    """For the spec of who comes, and is hired once a person accepts that."""
+    return {"succession": {**comes_after()["succession"], "acceptance": "Required"}}
+
+
+def test_it_is_hired_once_its_owner_accepts_what_it_took_over(
+    place: Workplace, archive: ArchiveFolder, operator: OperatorProcess
+) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    place.until_ready("triage")
+    new = place.employ("triage-v2", role, permission("refund"), **accepted(), **judged("0.9"))["metadata"]["uid"]
+    place.until_reason("triage-v2", "Ready", "WaitingForHandover")
+    place.dismiss("triage")
+    text = "kubectl aiagent promote triage-v2 -n"
+    place.until_reason("triage-v2", "Ready", "WaitingForAcceptance", "took over from AIAgent triage", text)
+    place.until_reason("triage", "Ready", "WaitingForSuccessor", "waits for its owner to accept that", text)
+    operator.until_idle()
+    assert not {kind for kind, _, _ in place.children(new)} & {"RoleBinding", "Deployment"}
+    assert not place.can("triage-v2", "create", "refunds")
+    mark = place.plane.audit_mark()
+    operator.restart()
+    operator.until_idle()
+    assert place.writes(mark) == [], "waiting for a person costs no write"
+
+    # Who may change the agent, and give other orders, may not accept it by that: the verb is another one.
+    user = "editor@corp.example"
+    place.let(user, "update", place.namespace, "workforce-agents-edit")
+    place.let(user, "abort", place.namespace, "workforce-agents-abort")
+    promote = agents.order(place.namespace, "mine", "Promote", user, "triage-v2")
+    with refused("order-verbs", "ask for the verb promote on aiagents/triage-v2"):
+        place.admin.as_user(user).create(promote)
+
+    order = place.order("Promote", "yes", "triage-v2")
+    place.until_ordered("yes", "Complete", "CarriedOut", "Revision 1 is accepted", "AIAgent triage")
+    heir = place.until_ready("triage-v2")
+    place.until_can("triage-v2", "create", "refunds")
+    place.until_gone("triage")
+    acceptance = {"name": "yes", "uid": order["metadata"]["uid"], "revision": 1}
+    assert heir["status"]["succession"]["acceptance"] == acceptance
+    assert record(place, "triage")["status"]["handover"]["acceptance"] == acceptance
+    operator.until_idle()
+    told = archive.told(new)
+    assert told.index("HandedOver") < told.index("Evaluated") < told.index("Accepted") < told.index("Granted")
+    assert told.index("Accepted") < told.index("Hired")
+    # Another revision asks for nothing any more.
+    place.change("triage-v2", handbook={"instructions": {"inline": "Be exact."}})
+    serves = {"stable": 2, "latest": 2}
+    place.until("triage-v2", lambda agent: agent["status"]["revision"] == serves, what="revision 2 to serve")
+
+
+def test_a_promote_from_before_the_evaluations_passed_accepts_nothing(place: Workplace) -> None:
+    role = place.new_role()
+    place.employ("triage", role, permission("refund"), **successor())
+    place.until_ready("triage")
+    place.employ("triage-v2", role, permission("refund"), **accepted(), **judged("0.9"))
+    place.until_reason("triage-v2", "Ready", "WaitingForHandover")
+    place.order("Promote", "early", "triage-v2")
+    place.dismiss("triage")
+    place.until_reason("triage-v2", "Ready", "WaitingForAcceptance")
+    place.until_ordered("early", "Failed", "NoRollout", "accepts the handover once its evaluations are passed")
+    assert not place.can("triage-v2", "create", "refunds")
+    assert "acceptance" not in place.get("triage-v2")["status"]["succession"]
+    place.order("Promote", "yes", "triage-v2")
+    place.until_ready("triage-v2")
+    place.until_gone("triage")
+
+
 def test_a_circle_is_said_and_nobody_in_it_gets_anything(place: Workplace) -> None:
     role = place.new_role()
     for one, other in (("a", "b"), ("b", "a")):
@@ -369,6 +437,34 @@ def test_a_volume_that_is_full_of_something_else_is_said_and_nobody_is_hired(
     place.until_gone("triage")
     place.change("triage-v2", succession=None)
     place.until_ready("triage-v2")
+
+
+def test_who_works_already_says_that_its_volume_could_not_be_filled_and_works_on(
+    place: Workplace, facts: Path, tmp_path: Path
+) -> None:
+    old, new = handing_over(place, place.new_role())
+    place.change("triage-v2", succession=None)
+    place.until_ready("triage-v2")
+    place.change("triage-v2", **with_volume())
+    place.dismiss("triage")
+    captured(place, old, facts)
+    fetcher = Sender.of(place, new, handover.RUN, INTO)
+    (tmp_path / handover.FOLDER).mkdir()
+    status, message = fetcher.run(tmp_path)
+    assert (status, "name an empty claim" in message) == (1, True)
+    # It would be tried for some minutes.
+    job = fetcher.pod["metadata"]["ownerReferences"][0]["name"]
+    place.admin.patch("batch/v1", "jobs", job, {"spec": {"backoffLimit": 0}}, namespace=place.namespace)
+    fetcher.end(status, message)
+    words = (job, "name an empty claim", "once that Job is deleted")
+    found = place.until_reason("triage-v2", "HandoverFailed", "SuccessionInvalid", *words)
+    assert agents.condition(found, "Ready")["status"] == "True"
+    assert place.can("triage-v2", "create", "refunds")
+    place.until_reason("triage", "Ready", "WaitingForSuccessor")
+    place.change("triage-v2", succession={"volume": None})
+    place.until_gone("triage")
+    gone = "HandoverFailed to be gone"
+    place.until("triage-v2", lambda agent: not agents.condition(agent, "HandoverFailed"), what=gone)
 
 
 def test_a_new_leader_delivers_anew(vacant: Workplace, installed: Installation, facts: Path, tmp_path: Path) -> None:

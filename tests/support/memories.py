@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -151,3 +153,44 @@ class Sender:
         }  # fmt: skip
         patch = {"status": {"phase": "Failed" if status else "Succeeded", "containerStatuses": [container]}}
         self.admin.patch("v1", "pods", metadata["name"], patch, namespace=metadata["namespace"], subresource="status")
+
+
+class Node:
+    """Runs each pod that is to send the memory, or to fetch what it leaves, as a kubelet would, whatever becomes of the
+    operator that it is for."""
+
+    def __init__(self, place: Workplace, uid: str, folder: Path, *, run: str = capture.RUN, claim: str = CLAIM) -> None:
+        self._place, self._uid, self._folder, self._task, self._claim = place, uid, folder, run, claim
+        self._stop = threading.Event()
+        self._pods: list[threading.Thread] = []
+
+    def watch(self) -> None:
+        known: set[str] = set()
+        labels = f"{runs.LABEL_RUN}={self._task},{runs.LABEL_RUN_OF}={self._uid}"
+        while not self._stop.wait(0.1):
+            for pod in self._place.admin.list("v1", "pods", namespace=self._place.namespace, labels=labels):
+                if pod["metadata"]["uid"] not in known and "deletionTimestamp" not in pod["metadata"]:
+                    known.add(pod["metadata"]["uid"])
+                    self._pods.append(threading.Thread(target=self._run))
+                    self._pods[-1].start()
+
+    def _run(self) -> None:
+        try:
+            sender = Sender.of(self._place, self._uid, self._task, self._claim)
+            status, message = sender.run(self._folder, wanted=lambda: not self._stop.is_set())
+            if not self._stop.is_set():
+                sender.end(status, message)
+        except (ApiError, AssertionError, TimeoutError) as error:
+            # The pod goes with its Job, as that of an operator that is dead does.
+            print(f"a pod of the {self._task}: {error}")
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        worker = threading.Thread(target=self.watch, daemon=True)
+        worker.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in (worker, *self._pods):
+                thread.join()

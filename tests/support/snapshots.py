@@ -43,7 +43,8 @@ def lasting(obj: Object, name: str, uid: str) -> Object:
     taken = kept.get("status", {}).get("succession") or {}
     for field in ("archive", "digest"):
         taken.pop(field, None)
-    taken.get("predecessor", {}).pop("uid", None)
+    for field in ("predecessor", "acceptance"):
+        taken.get(field, {}).pop("uid", None)
     # Who was cut off before the manifest was written has noted one more.
     (kept.get("status", {}).get("archive") or {}).pop("manifests", None)
     revision = kept.get("status", {}).get("revision") or {}

@@ -122,6 +122,7 @@ STATUS: dict[str, Any] = {
     },
     "handover": {
         "successor": {"name": "triage-v2", "uid": "0f0e"},
+        "acceptance": {"name": "yes", "uid": "0f0f", "revision": 1},
         "time": "2026-11-22T10:06:00Z",
         "message": "AIAgent triage-v2 has taken over",
     },

@@ -46,7 +46,7 @@ def fields(*manifests: Any, args: tuple[str, ...] = ()) -> list[tuple[str, str, 
 def test_the_samples_have_no_findings() -> None:
     result = lint(str(SAMPLES))
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "Checked 3 AIAgents, 1 AgentPolicy, 3 AgentRoles; skipped " in result.stderr
+    assert "Checked 5 AIAgents, 1 AgentPolicy, 3 AgentRoles; skipped " in result.stderr
 
 
 def test_a_finding_names_file_line_object_field_and_what_to_do(tmp_path: Path) -> None:

@@ -177,6 +177,38 @@ def test_who_works_already_gets_it_beside_its_work() -> None:
     assert {("ServiceAccount", "aiagent.triage"), ("ServiceAccount", "aiagent.triage.handover")} <= names
 
 
+WORKS = {"status": {"hiredAs": "support"}}
+
+
+def failing(plan: Plan) -> tuple[bool | None, str, str] | None:
+    return next(
+        ((v.status, v.reason.value, v.message) for v in plan.verdicts if v.type.value == "HandoverFailed"), None
+    )
+
+
+def test_who_works_already_says_that_its_delivery_failed_and_is_ready_all_the_same() -> None:
+    failed = (PodFacts("p", BEGAN, finished=BEGAN, message="the volume has inherited/ already", why="Error"),)
+    job = at_work(ended("Failed"))
+    plan = onboarding.decide(heir(job, pods=failed, at=10, **WORKS))
+    (status, reason, text) = failing(plan) or (None, "", "")
+    assert (status, reason) == (True, "SuccessionInvalid")
+    for part in (JOB.key.name, "the volume has inherited/ already", "mend that", "300 s", "once that Job is deleted"):
+        assert part in text, part
+    ready = said(plan, "Ready")
+    assert ready[1] not in ("SuccessionInvalid", "WaitingForHandover")
+    assert plan.requeue_after == 290
+    # While it goes well, or where it is over, nothing is said; and what is not hired says it by Ready.
+    assert failing(onboarding.decide(heir(at_work(), pods=(PodFacts("p", BEGAN, running=True),), **WORKS))) is None
+    assert failing(onboarding.decide(heir(job, pods=failed, at=10))) is None
+    done = onboarding.decide(heir(at_work(ended("Complete")), pods=ends(json.dumps({"digest": DIGEST})), **WORKS))
+    assert failing(done) is None
+
+
+def test_who_works_already_says_that_nobody_names_it() -> None:
+    plan = onboarding.decide(heir(family=Family(replace(OLD, successor="")), **WORKS))
+    assert "sets its spec.retirement.successorRef.name to triage" in (failing(plan) or (None, "", ""))[2]
+
+
 def test_a_claim_that_is_named_later_is_filled_too() -> None:
     taken = {"predecessor": {"name": "old", "uid": "u-old"}, "archive": "home.old.1", "digest": DIGEST, "time": "t"}
     plan = onboarding.decide(heir(status={"succession": taken, "hiredAs": "support"}))

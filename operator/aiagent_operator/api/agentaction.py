@@ -160,11 +160,12 @@ class AgentActionSpec(Model):
         described(
             "Suspend takes the rights away, then scales the work down, for as long as the order exists. Resume ends "
             "such orders. Rollback lets another revision serve. Retrain trains anew, without waiting for the plan. "
-            "Promote ends the pause at which a rollout stands, passes over evaluations that are Inconclusive, or lets "
-            "revisions take over in spite of what a review has found; Abort ends the rollout. Offboard lets it go: its "
-            "rights end, and it is archived; it stays out for as long as the order exists. Rehire ends such orders. "
-            "Hold keeps archives from being destroyed, for as long as the order exists. Release ends such orders. "
-            "Abandon releases an agent that leaves and cannot be archived, once its rights are proved gone. Erase "
+            "Promote ends the pause at which a rollout stands, passes over evaluations that are Inconclusive, lets "
+            "revisions take over in spite of what a review has found, or accepts what a successor took over; Abort "
+            "ends the rollout. Offboard lets it go: its rights end, and it is archived; it stays out for as long as "
+            "the order exists. Rehire ends such orders. Hold keeps archives from being destroyed, for as long as the "
+            "order exists. Release ends such orders. Abandon releases an agent that leaves and cannot be archived, "
+            "once its rights are proved gone. Erase "
             "destroys the key of what is personal in an archive."
         ),
     ]

@@ -129,8 +129,8 @@ class HandoverRules(Model):
     on_deadline: Annotated[
         LateHandover,
         described(
-            "Wait: it waits on, and its condition Ready says since when it is late. Release: it ends without handover, "
-            "and its AgentArchive says so."
+            "Wait: it waits on, and its condition Ready says since when it is late. Release: it ends though its "
+            "successor is not hired, and its AgentArchive says so."
         ),
     ] = LateHandover.WAIT
 

@@ -61,7 +61,7 @@ ContainerName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 class ContainerImage(Model):
     """The image of one container."""
 
-    container: Annotated[ContainerName, described("Name of the container.")]
+    container: Annotated[ContainerName, described("Its name.")]
     image: Annotated[str, StringConstraints(max_length=1024), described("Its image, as it was written.")]
 
 

@@ -33,8 +33,8 @@ class ArchiveStatus(Model):
     manifests: Annotated[
         tuple[Digest, ...],
         described(
-            "Digests of the manifests that the operator may have written, each noted before it is written. One in the "
-            "store with another digest is not the operator's.",
+            "Digests of manifests that the operator may have written, each noted before. One with another digest is "
+            "not the operator's.",
             max_length=MOST_MANIFESTS,
             json_schema_extra=ATOMIC,
         ),
@@ -42,8 +42,8 @@ class ArchiveStatus(Model):
     captured: Annotated[
         tuple[Capture, ...],
         described(
-            "What was captured, as far as it could be: Logs of its containers, before its pods went; after that its "
-            "Memory, the volume, its Handbook, its KPIs, open Escalations, and Decisions.",
+            "What was captured, as far as it could be: Logs of its containers, before its pods went; then Memory (the "
+            "volume), Handbook, KPIs, open Escalations, and Decisions.",
             max_length=8,
             json_schema_extra=AS_SET,
         ),

@@ -27,6 +27,7 @@ class Type(StrEnum):
     DRIFT_DETECTED = "DriftDetected"
     REVIEWS_PASSED = "ReviewsPassed"
     JOURNAL_BEHIND = "JournalBehind"
+    HANDOVER_FAILED = "HandoverFailed"
     # of an AgentArchive
     VERIFIED = "Verified"
     CERTIFIED = "Certified"
@@ -47,6 +48,7 @@ class Reason(StrEnum):
     RETIRED = "Retired"
     WAITING_FOR_SUCCESSOR = "WaitingForSuccessor"
     WAITING_FOR_HANDOVER = "WaitingForHandover"
+    WAITING_FOR_ACCEPTANCE = "WaitingForAcceptance"
     SUCCESSION_INVALID = "SuccessionInvalid"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     DEFINITION_TERMINATING = "DefinitionTerminating"

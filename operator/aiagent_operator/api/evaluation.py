@@ -87,17 +87,15 @@ class Metric(Model):
         )
     )
 
-    name: Annotated[Label, described("Name of the metric; with a Job, that of the measurement in its result.")]
+    name: Annotated[Label, described("Its name; with a Job, that of the measurement in its result.")]
     min: Decimal | None = described("Least value that is good enough; a decimal number.", default=None)
     max: Decimal | None = described("Greatest value that is good enough; a decimal number.", default=None)
     max_decrease: Difference | None = described(
-        "How far the value may be below that of the stable revision; an absolute difference. Does nothing while there "
-        "is no stable revision.",
+        "How far, absolutely, it may be below the stable revision's; without effect while there is none.",
         default=None,
     )
     max_increase: Difference | None = described(
-        "How far the value may be above that of the stable revision; an absolute difference. Does nothing while there "
-        "is no stable revision.",
+        "How far, absolutely, it may be above the stable revision's; without effect while there is none.",
         default=None,
     )
     query: Query | None = described(
@@ -107,19 +105,19 @@ class Metric(Model):
     )
     interval: Duration | None = described("Time between two measurements, such as 30s.", default=None)
     count: Annotated[int, Field(ge=1, le=10_000)] | None = described(
-        "Measurements to be taken, errors not counted. By default 1; with an interval, as many as a rollout takes.",
+        "Measurements, errors not counted. By default 1; with an interval, as many as a rollout takes.",
         default=None,
     )
     initial_delay: Duration | None = described("Time before the first measurement, such as 1m.", default=None)
     failure_limit: Limit | None = described(
-        "Failed measurements that are tolerated; with more, the metric is Failed (by default 0).", default=None
+        "Most Failed measurements; with more, it is Failed (by default 0).", default=None
     )
     inconclusive_limit: Limit | None = described(
-        "Inconclusive measurements that are tolerated; with more, the metric is Inconclusive (by default 0).",
+        "Most Inconclusive measurements; with more, it is Inconclusive (by default 0).",
         default=None,
     )
     consecutive_error_limit: Limit | None = described(
-        f"Errors in a row that are tolerated; with more, the metric is Error (by default {ERROR_LIMIT}).", default=None
+        f"Most errors in a row; with more, it is Error (by default {ERROR_LIMIT}).", default=None
     )
 
 
@@ -127,9 +125,7 @@ class PrometheusProvider(Model):
     """Where queries are sent."""
 
     address: Annotated[str, StringConstraints(min_length=8, max_length=253, pattern=r"^https?://[^\s@?#]+$")] | None = (
-        described(
-            "URL of a Prometheus that the operator's settings allow; by default the first of these.", default=None
-        )
+        described("URL of a Prometheus of the operator's settings; by default the first.", default=None)
     )
 
 
@@ -153,13 +149,11 @@ EITHER: Final = (
 
 
 class EvaluationTemplate(Model):
-    """How a revision is evaluated: by a Job that measures it, or by queries to Prometheus while it serves."""
+    """How a revision is evaluated: by a Job, or by queries to Prometheus while it serves."""
 
     model_config = ConfigDict(json_schema_extra=rules(*EITHER))
 
     name: Annotated[TemplateName, described("Name of the evaluation.")]
-    job: JobTemplate | None = described(
-        "A Job that measures the revision and leaves its result as JSON in the termination message.", default=None
-    )
+    job: JobTemplate | None = described("A Job that measures it, with JSON in its termination message.", default=None)
     prometheus: PrometheusProvider | None = described("A Prometheus that is asked, once or repeatedly.", default=None)
     metrics: Annotated[tuple[Metric, ...], METRICS]

@@ -42,16 +42,16 @@ class RunMetadata(Model):
 
     labels: Annotated[
         dict[str, LabelValue],
-        described("Labels, other than those of workforce.dev/.", max_length=32, default_factory=dict),
+        described("Any but those of workforce.dev/.", max_length=32, default_factory=dict),
     ]
     annotations: Annotated[
         dict[str, Annotated[str, StringConstraints(max_length=4096)]],
-        described("Annotations, other than those of workforce.dev/.", max_length=32, default_factory=dict),
+        described("Any but those of workforce.dev/.", max_length=32, default_factory=dict),
     ]
 
 
 class RunVariable(Model):
-    """An environment variable as in core/v1."""
+    """As in core/v1."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -66,15 +66,15 @@ class RunVariable(Model):
         ),
     )
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253), described("Name of the variable.")]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253), described("Its name.")]
 
 
 class RunContainer(TemplateContainer):
-    """A container as in core/v1."""
+    """As in core/v1."""
 
     env: Annotated[
         tuple[RunVariable, ...],
-        described("Environment variables of the container.", max_length=128, json_schema_extra=map_by("name")),
+        described("Environment variables.", max_length=128, json_schema_extra=map_by("name")),
     ] = ()
 
 
@@ -109,7 +109,7 @@ class RunPodSpec(TemplatePodSpec):
     containers: Annotated[
         tuple[RunContainer, ...],
         described(
-            "Containers of the pod. The first one leaves the result.",
+            "Containers. The first one leaves the result.",
             min_length=1,
             max_length=16,
             json_schema_extra=map_by("name"),
@@ -117,18 +117,18 @@ class RunPodSpec(TemplatePodSpec):
     ]
     init_containers: Annotated[
         tuple[RunContainer, ...],
-        described("Containers that run before the others.", max_length=16, json_schema_extra=map_by("name")),
+        described("They run before the others.", max_length=16, json_schema_extra=map_by("name")),
     ] = ()
     restart_policy: Annotated[str, StringConstraints(max_length=16)] | None = described(
-        "Never, which is the default.", default=None
+        "Never, the default.", default=None
     )
 
 
 class RunPodTemplate(Model):
     """A core/v1 PodTemplateSpec."""
 
-    metadata: RunMetadata = described("Labels and annotations of the pods.", default=RunMetadata())
-    spec: Annotated[RunPodSpec, described("Spec of the pods, as in core/v1.")]
+    metadata: RunMetadata = described("Labels and annotations.", default=RunMetadata())
+    spec: Annotated[RunPodSpec, described("As in core/v1.")]
 
 
 class RunJobSpec(Model):
@@ -169,31 +169,31 @@ class RunJobSpec(Model):
 
     template: Annotated[RunPodTemplate, described("The pod of the run.")]
     backoff_limit: Annotated[int, Field(ge=0, le=MOST_RETRIES)] | None = described(
-        "Retries after a pod that failed (by default 2).", default=None
+        "Retries (by default 2).", default=None
     )
     active_deadline_seconds: Annotated[int, Field(ge=1, le=LONGEST_RUN)] | None = described(
-        "Seconds that the run may take with all retries, time in a queue not counted (by default 6 hours).",
+        "Seconds for all tries, without time in a queue (by default 21600).",
         default=None,
     )
     parallelism: Annotated[int, Field(ge=1, le=1)] | None = described(
-        "1, which is the default: a result comes from one pod.", default=None
+        "1, the default: one pod, one result.", default=None
     )
     completions: Annotated[int, Field(ge=1, le=1)] | None = described(
-        "1, which is the default: a result comes from one pod.", default=None
+        "1, the default: one pod, one result.", default=None
     )
     completion_mode: Annotated[str, StringConstraints(max_length=16)] | None = described(
-        "NonIndexed, which is the default.", default=None
+        "NonIndexed, the default.", default=None
     )
-    selector: Annotated[dict[str, Any], Field(max_length=2)] | None = described("Not to be set.", default=None)
-    manual_selector: bool | None = described("Not to be set.", default=None)
+    selector: Annotated[dict[str, Any], Field(max_length=2)] | None = described("Forbidden.", default=None)
+    manual_selector: bool | None = described("Forbidden.", default=None)
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=2_147_483_647)] | None = described(
-        "Not to be set.", default=None
+        "Forbidden.", default=None
     )
-    managed_by: Annotated[str, StringConstraints(max_length=63)] | None = described("Not to be set.", default=None)
+    managed_by: Annotated[str, StringConstraints(max_length=63)] | None = described("Forbidden.", default=None)
 
 
 class JobTemplate(Model):
     """A batch/v1 JobTemplateSpec that one training or evaluation run is made from."""
 
-    metadata: RunMetadata = described("Labels and annotations of the Job.", default=RunMetadata())
-    spec: Annotated[RunJobSpec, described("Spec of the Job, as in batch/v1.")]
+    metadata: RunMetadata = described("Labels and annotations.", default=RunMetadata())
+    spec: Annotated[RunJobSpec, described("As in batch/v1.")]

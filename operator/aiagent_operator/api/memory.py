@@ -20,10 +20,10 @@ class Memory(Model):
         described("Name of the PersistentVolumeClaim in the agent's namespace. It is read, and not removed."),
     ]
     run_as_user: _Id | None = described(
-        "Id of the user who owns its files. By default that of the pods of spec.workload.template, else 65532.",
+        "User id that owns its files. By default that of spec.workload.template, else 65532.",
         default=None,
     )
     run_as_group: _Id | None = described(
-        "Id of the group. By default fsGroup, else runAsGroup, of the pods of spec.workload.template, else 65532.",
+        "Group id. By default fsGroup, else runAsGroup, of spec.workload.template, else 65532.",
         default=None,
     )

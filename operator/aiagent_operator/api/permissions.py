@@ -24,7 +24,7 @@ ResourceName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
 class PolicyRule(Model):
-    """One rule as in a Role of rbac.authorization.k8s.io/v1. Wildcards are not accepted: a right is named."""
+    """A rule as in a Role, without wildcards: a right is named."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(

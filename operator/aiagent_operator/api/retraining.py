@@ -77,8 +77,7 @@ class CadenceFields(Model):
         "How long after maxAge it is reported as overdue, before it is beyond its grace (by default 0s).", default=None
     )
     spread: Span | None = described(
-        "Over how long after the planned time agents with the same plan are spread; each has a place of its own "
-        "(by default 0s).",
+        "Over how long agents with the same plan are spread after its time, each at its own (by default 0s).",
         default=None,
     )
     suspend: Annotated[

@@ -39,7 +39,7 @@ class Review(Model):
 
     name: Annotated[
         TemplateName,
-        described("Name of the evaluation: one of spec.supervision.evaluations, else of spec.retraining.evaluations."),
+        described("One of spec.supervision.evaluations, else of spec.retraining.evaluations."),
     ]
     schedule: CronSchedule | None = described(
         'When it runs: five fields as of a CronJob, such as "0 6 1 * *".', default=None
@@ -51,16 +51,14 @@ class Review(Model):
         "Time zone of schedule, such as Europe/Zurich (by default UTC).", default=None
     )
     spread: Span | None = described(
-        "Over how long after the planned time agents with the same plan are spread; each has a place of its own "
-        "(by default 0s).",
+        "Over how long agents with the same plan are spread after its time, each at its own (by default 0s).",
         default=None,
     )
     successful_run_history_limit: Kept | None = described(
         f"Successful runs that are kept (by default {SUCCESSFUL_KEPT}).", default=None
     )
     unsuccessful_run_history_limit: Kept | None = described(
-        f"Failed, Inconclusive and Error runs that are kept (by default {UNSUCCESSFUL_KEPT}). What holds promotions is "
-        "kept in any case.",
+        f"Failed, Inconclusive and Error runs kept beside what holds promotions (by default {UNSUCCESSFUL_KEPT}).",
         default=None,
     )
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from aiagent_operator.api.fields import Digest, Model, ObjectName, described
 from aiagent_operator.api.memory import Memory
+
+
+class Acceptance(StrEnum):
+    """Whether a person has to accept a handover before the successor is hired."""
+
+    NONE = "None"
+    REQUIRED = "Required"
 
 
 class AgentRef(Model):
@@ -42,6 +50,13 @@ class Succession(Model):
         "update on persistentvolumeclaims.",
         default=None,
     )
+    acceptance: Annotated[
+        Acceptance,
+        described(
+            "Required: it is hired once a person who holds the verb promote on it accepts the handover, by an "
+            "AgentAction Promote given after its evaluations. It asks nothing of one that is hired already."
+        ),
+    ] = Acceptance.NONE
 
 
 class KinStatus(Model):
@@ -49,6 +64,14 @@ class KinStatus(Model):
 
     name: Annotated[str, StringConstraints(max_length=63), described("Its name.")]
     uid: Annotated[str, StringConstraints(max_length=64), described("Its UID.")]
+
+
+class AcceptanceStatus(Model):
+    """The AgentAction Promote by which a handover was accepted."""
+
+    name: Annotated[str, StringConstraints(max_length=253), described("Its name.")]
+    uid: Annotated[str, StringConstraints(max_length=64), described("Its UID.")]
+    revision: Annotated[int, Field(ge=1), described("Number of the revision that it was given for.")]
 
 
 class SuccessionStatus(Model):
@@ -59,6 +82,7 @@ class SuccessionStatus(Model):
     digest: Annotated[Digest, described("Digest of that archive's manifest.")]
     claim_name: ObjectName | None = described("The claim into which it was delivered.", default=None)
     time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64), described("When.")]
+    acceptance: AcceptanceStatus | None = described("The order by which that was accepted.", default=None)
 
 
 class HandoverStatus(Model):

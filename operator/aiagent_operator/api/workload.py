@@ -67,7 +67,7 @@ class TargetContainer(Model):
 
 
 class TemplateMetadata(Model):
-    """Labels and annotations of the pods."""
+    """Labels and annotations."""
 
     labels: Annotated[dict[str, LabelValue], described("Labels of the pods.", max_length=32, default_factory=dict)]
     annotations: Annotated[
@@ -77,19 +77,19 @@ class TemplateMetadata(Model):
 
 
 class TemplateContainer(Model):
-    """A container as in core/v1."""
+    """As in core/v1."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=OPAQUE)
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=63), described("Name of the container.")]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63), described("Its name.")]
 
 
 class TemplateVolume(Model):
-    """A volume as in core/v1."""
+    """As in core/v1."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=OPAQUE)
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=63), described("Name of the volume.")]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63), described("Its name.")]
 
 
 # Conditions on any pod that runs as an agent or for one; what to do about each depends on whose pod it is.
@@ -129,20 +129,20 @@ class TemplatePodSpec(Model):
         described("Containers of the pod.", min_length=1, max_length=16, json_schema_extra=map_by("name")),
     ]
     volumes: Annotated[
-        tuple[TemplateVolume, ...], described("Volumes of the pod.", max_length=32, json_schema_extra=map_by("name"))
+        tuple[TemplateVolume, ...], described("Volumes.", max_length=32, json_schema_extra=map_by("name"))
     ] = ()
-    service_account_name: str | None = described("Not to be set.", default=None, max_length=253)
-    service_account: str | None = described("Not to be set.", default=None, max_length=253)
-    host_network: bool | None = described("Not to be set.", default=None)
-    host_pid: bool | None = described("Not to be set.", default=None, alias="hostPID")
-    host_ipc: bool | None = described("Not to be set.", default=None, alias="hostIPC")
+    service_account_name: str | None = described("Forbidden.", default=None, max_length=253)
+    service_account: str | None = described("Forbidden.", default=None, max_length=253)
+    host_network: bool | None = described("Forbidden.", default=None)
+    host_pid: bool | None = described("Forbidden.", default=None, alias="hostPID")
+    host_ipc: bool | None = described("Forbidden.", default=None, alias="hostIPC")
 
 
 class PodTemplate(Model):
     """A core/v1 PodTemplateSpec."""
 
-    metadata: TemplateMetadata = described("Labels and annotations of the pods.", default=TemplateMetadata())
-    spec: Annotated[TemplatePodSpec, described("Spec of the pods, as in core/v1.")]
+    metadata: TemplateMetadata = described("Labels and annotations.", default=TemplateMetadata())
+    spec: Annotated[TemplatePodSpec, described("As in core/v1.")]
 
 
 class Workload(Model):

@@ -10,6 +10,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import PermissionState
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.api.owners import Responsibility
+from aiagent_operator.api.succession import Acceptance
 from aiagent_operator.cli import authorizer, evaluations, options, output, steps, view
 from aiagent_operator.cli.authorizer import Question
 from aiagent_operator.cli.errors import CliError, ExitCode
@@ -96,7 +97,7 @@ def kin(spec: Said, status: Said) -> dict[str, str]:
         known = taken.get("predecessor") or {}
         same = known.get("name") == before or not before
         found["Predecessor"] = (
-            f"{known.get('name')}, archived as {taken.get('archive')} ({taken.get('digest')})"
+            f"{known.get('name')}, archived as {taken.get('archive')} ({taken.get('digest')}){_accepted(spec, status)}"
             if known and same
             else f"{before}, which has not handed over"
         )
@@ -104,6 +105,14 @@ def kin(spec: Said, status: Said) -> dict[str, str]:
         known = handed.get("successor") or {}
         found["Successor"] = f"{known['name']} ({handed.get('digest')})" if known else f"{after}, has not taken over"
     return found
+
+
+def _accepted(spec: Said, status: Said) -> str:
+    """By which order what it took over was accepted, or that this is still to be."""
+    if order := (status.get("succession") or {}).get("acceptance"):
+        return f", accepted by AgentAction {order.get('name')} for revision {order.get('revision')}"
+    required = (spec.get("succession") or {}).get("acceptance") == Acceptance.REQUIRED
+    return ", not accepted yet" if required and not status.get("hiredAs") else ""
 
 
 def _role(spec: Said, status: Said) -> str:
@@ -175,6 +184,8 @@ def _print_warnings(agent: Object) -> None:
     warnings += [
         each for each in (training, view.condition(agent, Type.REVIEWS_PASSED)) if each.get("status") == "False"
     ]
+    if failed := view.condition(agent, Type.HANDOVER_FAILED):
+        warnings.append(failed)
     if drift := view.condition(agent, Type.DRIFT_DETECTED):
         warnings.append(drift)
     if role.get("reason") == Reason.ROLE_DEPRECATED.value:
@@ -197,6 +208,7 @@ def _todo(agent: Object, troubles: list[Trouble]) -> dict[Step, list[str]]:
         ("revision", Type.REVISION_ACCEPTED),
         ("drift", Type.DRIFT_DETECTED),
         ("reviews", Type.REVIEWS_PASSED),
+        ("succession", Type.HANDOVER_FAILED),
     )
     for subject, kind in about:
         causes.append((subject, view.condition(agent, kind).get("reason", "")))

@@ -112,8 +112,9 @@ def promote(
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
 ) -> None:
-    """End the pause at which the rollout of a revision stands, pass over evaluations that are Inconclusive, or let
-    revisions take over in spite of what a review has found. `rollout status` says how it goes on."""
+    """End the pause at which the rollout of a revision stands, pass over evaluations that are Inconclusive, let
+    revisions take over in spite of what a review has found, or accept what a successor took over, which is hired then.
+    `rollout status` says how it goes on."""
     cluster = Cluster.connect(kubeconfig, context)
     about = {"agentRef": {"name": name}} | ({"full": True} if full else {})
     give(cluster, Action.PROMOTE, about, reason, namespace, wait=wait, timeout=timeout)

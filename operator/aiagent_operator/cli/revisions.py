@@ -19,7 +19,11 @@ HELD_BACK: Final = "is held back"
 EVALUATED: Final = "is evaluated"
 WAITS: Final = "waits for a person"
 REJECTED: Final = "is rejected"
-_WAITS: Final = (Reason.HELD_BY_FINDING.value, Reason.EVALUATION_INCONCLUSIVE.value)
+_WAITS: Final = (
+    Reason.HELD_BY_FINDING.value,
+    Reason.EVALUATION_INCONCLUSIVE.value,
+    Reason.WAITING_FOR_ACCEPTANCE.value,
+)
 
 
 def of(cluster: Cluster, agent: Object) -> list[Object]:

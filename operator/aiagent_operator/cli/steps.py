@@ -82,6 +82,10 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
         Step("where its predecessor is to leave now: kubectl aiagent offboard PREDECESSOR", Right.OFFBOARD),
         Step("to have it hired without what that one leaves, take spec.succession out", _EDIT),
     ),
+    Reason.WAITING_FOR_ACCEPTANCE: (
+        Step("accept what it took over: kubectl aiagent promote NAME --reason WHY", Right.PROMOTE),
+        Step("change the work, in spec.workload.template or spec.handbook: other work is evaluated anew", _EDIT),
+    ),
     Reason.SUCCESSION_INVALID: (Step("correct spec.succession here, or spec.retirement.successorRef there", _EDIT),),
     Reason.NAMESPACE_TERMINATING: (_DROP_NAMESPACE,),
     Reason.DEFINITION_TERMINATING: (

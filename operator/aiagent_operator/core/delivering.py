@@ -106,7 +106,7 @@ def _course(o: Observed, child: Child, its: Kin) -> Delivery:
 def _failed(o: Observed, child: Child, text: str) -> Delivery:
     ended = child.job.finished if child.job else None
     left = _PAUSE - (o.now - ended).total_seconds() if ended else 0.0
-    again = "it is tried anew after a pause, or once that Job is deleted"
+    again = f"mend that; it is tried anew {_PAUSE:.0f} s after it failed, or once that Job is deleted"
     if left > 0:
         return Delivery(f"{text}; {again}", failed=True, requeue_after=left)
     return Delivery(f"{text}; {again}", failed=True, writes=(delete(child),))

@@ -83,6 +83,7 @@ def beside(o: Observed, plan: Plan, heir: Heir) -> Plan:
     return replace(
         plan,
         writes=(*plan.writes, *writes),
+        verdicts=(*plan.verdicts, *_troubles(plan, heir)),
         # What was taken over is said before what has delivered it goes.
         first={**plan.first, **heir.status} if heir.status else plan.first,
         status={**plan.status, **heir.status},
@@ -90,6 +91,14 @@ def beside(o: Observed, plan: Plan, heir: Heir) -> Plan:
         needs_pods=plan.needs_pods | (found.needs_pods if found else frozenset()),
         requeue_after=min(filter(None, again), default=None),
     )
+
+
+def _troubles(plan: Plan, heir: Heir) -> tuple[Verdict, ...]:
+    """HandoverFailed, where nothing else says what a person has to mend: who is hired is ready all the same."""
+    its = heir.verdict
+    if its is None or its.reason is not Reason.SUCCESSION_INVALID or its in plan.verdicts:
+        return ()
+    return (replace(its, type=Type.HANDOVER_FAILED, status=True),)
 
 
 def _problem(o: Observed, name: str) -> str:
@@ -122,7 +131,11 @@ def _until(o: Observed, name: str, its: Kin | None) -> str:
 
 
 def _taken(o: Observed, its: Kin) -> dict[str, Any]:
-    return {
+    known = o.agent.status.get("succession") or {}
+    same = (known.get("predecessor") or {}).get("uid") == its.uid
+    # A claim that is named later makes no other handover of it.
+    kept = {"acceptance": known["acceptance"]} if same and known.get("acceptance") else {}
+    return kept | {
         "predecessor": {"name": its.name, "uid": its.uid},
         "archive": its.archive,
         "digest": its.digest,

@@ -22,7 +22,16 @@ from aiagent_operator.core.rights import bindings
 from aiagent_operator.core.rights import grants as granting
 from aiagent_operator.core.rights.grants import Grants
 from aiagent_operator.core.supervision import watching
-from aiagent_operator.core.versions import gating, governing, hiring, learning, revising, ungated, withholding
+from aiagent_operator.core.versions import (
+    accepting,
+    gating,
+    governing,
+    hiring,
+    learning,
+    revising,
+    ungated,
+    withholding,
+)
 from aiagent_operator.core.versions.revising import Asked, Versions
 from aiagent_operator.core.workload import WorkloadPlan
 
@@ -39,7 +48,7 @@ def _decide(o: Observed) -> Plan:
     grants = _grants(o)
     exposed = status.exposure_verdict(o.exposures)
     reviews = reviewing.look(o, accepted=accepted)
-    o = reviews.told(o)
+    o = accepting.told(reviews.told(o))
     if not accepted and not o.children:
         # Nothing exists and nothing may: an agent without a role gets no object at all.
         fields = revising.status(o, Versions())
@@ -85,7 +94,7 @@ def _decide(o: Observed) -> Plan:
     )
     if bind and gate.hires:
         composed = hiring.hired(o, composed)
-    told = gating.joined(training.told(composed, versions, lesson), gate.step + work.step)
+    told = gating.joined(training.told(accepting.noted(composed, gate), versions, lesson), gate.step + work.step)
     return inheriting.beside(o, reviews.joined(told, o.now), heir)
 
 

@@ -41,6 +41,7 @@ _NOT_BEGUN: Final = frozenset(
         Reason.EVALUATION_INVALID,
         Reason.EVALUATION_REQUIRED,
         Reason.WAITING_FOR_HANDOVER,
+        Reason.WAITING_FOR_ACCEPTANCE,
         Reason.SUCCESSION_INVALID,
     }
 )

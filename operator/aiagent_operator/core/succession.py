@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aiagent_operator.api.archive import Lineage, Relative
+from aiagent_operator.api.conditions import Reason
+from aiagent_operator.api.succession import Acceptance
 from aiagent_operator.core import texts
 
 if TYPE_CHECKING:
@@ -82,6 +84,13 @@ def received(o: Observed) -> bool:
     return (found.get("predecessor") or {}).get("name") == predecessor(o) and there
 
 
+def to_be_accepted(o: Observed) -> bool:
+    """Whether a person is to accept what it takes over before it is hired. Who is hired is accepted by that, and what
+    says so is the operator's own word: a binding that somebody has labelled as the agent's is not."""
+    asked = o.agent.spec.succession
+    return asked is not None and asked.acceptance is Acceptance.REQUIRED and not o.hired_as
+
+
 def handed(o: Observed) -> dict[str, Any] | None:
     """`status.offboarding.handover`: what its successor has taken over; None before that."""
     its = o.family.next
@@ -113,8 +122,8 @@ def overdue(o: Observed) -> str:
 
 
 def released(o: Observed) -> bool:
-    """Whether it ends without handover. A policy that cannot be read may forbid that."""
-    return bool(overdue(o)) and not o.policies.waits and o.policies.readable and handed(o) is None
+    """Whether it ends though its successor is not hired. A policy that cannot be read may forbid that."""
+    return bool(overdue(o)) and not o.policies.waits and o.policies.readable and bool(_waits(o))
 
 
 def _waits(o: Observed) -> str:
@@ -134,6 +143,9 @@ def _waits(o: Observed) -> str:
         return f"AIAgent {name} is to take over, and leaves itself: name another one, {out}"
     if handed(o) is None:
         return f"waiting for AIAgent {name} to take over ({its.ready})"
+    if not its.hired and its.ready == Reason.WAITING_FOR_ACCEPTANCE:
+        order = f"kubectl aiagent promote {name} -n {o.identity.namespace} --reason WHY"
+        return f"AIAgent {name} has taken over, and waits for its owner to accept that: {order} (verb promote)"
     if not its.hired:
         return f"AIAgent {name} has taken over, and is not hired yet ({its.ready}): its own Ready says why"
     return ""
@@ -149,7 +161,8 @@ def outcome(o: Observed) -> str | None:
         why = "the namespace was being deleted" if o.family.left else "there is no archive of it"
         why = f"it was late {overdue(o)}" if released(o) else why
         return f"AIAgent {name} has taken nothing over: {why}"
-    return f"AIAgent {name} has taken over, up to {its['digest']}"
+    text = f"AIAgent {name} has taken over, up to {its['digest']}"
+    return f"{text}, and was not hired: it was late {overdue(o)}" if released(o) else text
 
 
 def record(o: Observed) -> dict[str, Any] | None:
@@ -157,7 +170,9 @@ def record(o: Observed) -> dict[str, Any] | None:
     text, its = outcome(o), handed(o)
     if text is None or o.family.recorded:
         return None
-    return {"time": o.time, "message": text} | ({"successor": its["successor"]} if its else {})
+    said = {"time": o.time, "message": text} | ({"successor": its["successor"]} if its else {})
+    accepted = o.family.next.received.get("acceptance") if its and o.family.next else None
+    return said | ({"acceptance": accepted} if accepted else {})
 
 
 def lineage(o: Observed) -> Lineage:

@@ -159,7 +159,7 @@ class OrderBook:
             return ()
         found = (o for o in self._orders(namespace) if o.spec.action in STEERING and o.phase not in FINISHED)
         mine = sorted((order for order in found if order.covers(name, {})), key=lambda order: order.age)
-        return tuple(RolloutOrder(order.uid, _kind(order), str(order), texts.moment(order.created)) for order in mine)
+        return tuple(RolloutOrder(o.uid, _kind(o), str(o), texts.moment(o.created), o.name) for o in mine)
 
     def holds(self, namespace: str, agent: str, archive: str) -> tuple[Order, ...]:
         """The Holds about an archive, by the name of its agent there or by its own, sorted by age."""

@@ -144,6 +144,10 @@ def _took_over(turn: Turn) -> Iterator[Event]:
     if now and now.get("predecessor") != was.get("predecessor"):
         said = {"predecessor": now["predecessor"]["uid"], "archive": now["archive"], "digest": now["digest"]}
         yield turn.event(Kind.HANDED_OVER, "succession", said)
+    order, known = _part(now, "acceptance"), _part(was, "acceptance")
+    if order and order != known:
+        said = {"order": order["uid"], "name": order["name"], "revision": order["revision"]}
+        yield turn.event(Kind.ACCEPTED, "acceptance", {**said, "predecessor": now["predecessor"]["uid"]})
 
 
 def _hired(turn: Turn) -> Iterator[Event]:

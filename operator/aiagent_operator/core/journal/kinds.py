@@ -42,6 +42,7 @@ class Kind(StrEnum):
     ARCHIVED = "Archived"
     VERIFIED = "Verified"
     HANDED_OVER = "HandedOver"
+    ACCEPTED = "Accepted"
     TERMINATED = "Terminated"
     CERTIFIED = "Certified"
     ABANDONED = "Abandoned"
@@ -84,6 +85,7 @@ MEANING: Final[Mapping[Kind, str]] = {
     Kind.ARCHIVED: "its archive is complete in the store",
     Kind.VERIFIED: "its archive was read back, and the digests agreed",
     Kind.HANDED_OVER: "it took over from its predecessor, whose archive is named with its digest",
+    Kind.ACCEPTED: "a person accepted what it took over, by the order that is named: it may be hired",
     Kind.TERMINATED: "its workload and identity are gone",
     Kind.CERTIFIED: "the certificate of decommission was signed",
     Kind.ABANDONED: "it was released by order without a verified archive",

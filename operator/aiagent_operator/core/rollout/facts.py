@@ -68,13 +68,14 @@ class OrderKind(StrEnum):
 class RolloutOrder:
     """An AgentAction about this rollout that is not finished. `text` names it and who gave it.
 
-    `given`: when (RFC 3339 in UTC, to the second).
+    `given`: when (RFC 3339 in UTC, to the second). `name`: that of the AgentAction.
     """
 
     uid: str
     kind: OrderKind
     text: str
     given: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

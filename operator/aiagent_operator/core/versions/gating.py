@@ -43,7 +43,8 @@ class Gate:
     `shut`: what the spec asks for may not serve now; `verdict` says why. `rejects`: why it never shall, to be written;
     `aborted_by`: UID of the order that says so.
     `hires`: the agent has passed what its role asks of who is hired, or is hired already. `overrules`: what is to be
-    written because a person passes over verdicts; `takes`: the orders to do so, by UID.
+    written because a person passes over verdicts; `takes`: the orders to do so, by UID. `accepts`: what the agent's
+    status is to say of its succession because a person accepts that (core/versions/accepting.py).
     """
 
     choice: Choice
@@ -55,6 +56,7 @@ class Gate:
     hires: bool = True
     overrules: Manifest = field(default_factory=dict)
     takes: frozenset[str] = frozenset()
+    accepts: Manifest = field(default_factory=dict)
 
     @property
     def withholds(self) -> bool:
@@ -173,7 +175,7 @@ def _before(  # noqa: PLR0917 - the facts of one gate, each of its own type
 def _promoted(o: Observed, gate: Gate, target: Child, waiting: Sequence[Child]) -> Gate:
     """The gate with the order of a person who passes over verdicts. Only where each that is left is Inconclusive, since
     one that is still measured may yet say that the work is bad; and none of a role, whose author has not agreed."""
-    orders = _promotes(o, target)
+    orders = promotes(o, target)
     unclear = gate.verdict is not None and gate.verdict.reason is Reason.EVALUATION_INCONCLUSIVE
     if not orders or not unclear or o.suspended or words.of_role(waiting):
         return gate
@@ -188,7 +190,7 @@ def _promoted(o: Observed, gate: Gate, target: Child, waiting: Sequence[Child]) 
     return replace(gate, overrules={"overruled": [*kept, *new]})
 
 
-def _promotes(o: Observed, target: Child) -> list[RolloutOrder]:
+def promotes(o: Observed, target: Child) -> list[RolloutOrder]:
     """Orders to promote that nothing was done about yet."""
     return _new(o, (OrderKind.PROMOTE, OrderKind.PROMOTE_FULL), {order for _, order in facts(target).overruled})
 

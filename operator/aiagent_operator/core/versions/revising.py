@@ -19,7 +19,7 @@ from aiagent_operator.core.objects import Child, ChildKind, Desired, Learned, Ma
 from aiagent_operator.core.plan import Observed, Write, create, delete, report
 from aiagent_operator.core.reviews import reviewing
 from aiagent_operator.core.rights.rules import Rule
-from aiagent_operator.core.versions import gating, governing, learning, revisions, ungated
+from aiagent_operator.core.versions import accepting, gating, governing, learning, revisions, ungated
 from aiagent_operator.core.versions.gating import Gate
 from aiagent_operator.core.versions.revisions import Choice
 from aiagent_operator.core.workload import WorkloadPlan
@@ -102,13 +102,14 @@ def look(o: Observed, asked: Asked | None, granted: Granted) -> Versions:
     """The agent's versions, and what is to serve."""
     records = known(o)
     if asked is None or asked.work is None:
-        return Versions(records, gating.look(o, Choice(revisions.stable(records)), records), asked)
+        gate = gating.look(o, Choice(revisions.stable(records)), records)
+        return Versions(records, accepting.held(o, gate), asked)
     own = o.agent.spec.workload.by_revision
     container = o.agent.spec.workload.container
     last = (o.agent.status.get("revision") or {}).get("latest", 0)
     rollback, named = o.rollback if own else None, container.name if container else ""
     choice = revisions.choose(records, asked.work.digest, last, rollback, named)
-    gate = gating.aborted(o, reviewing.held(o, gating.look(o, choice, records)))
+    gate = gating.aborted(o, reviewing.held(o, accepting.held(o, gating.look(o, choice, records))))
     if edit := ungated.record(o, records, choice, permissions(granted)):
         return Versions(records, gate, asked, edit)
     if choice.make is None:

@@ -43,5 +43,6 @@ def given(o: Observed, grants: Grants, gate: Gate) -> Grants:
 def _waiting(decision: PermissionDecision, verdict: Verdict) -> PermissionDecision:
     if decision.state is not PermissionState.GRANTED:
         return replace(decision, namespaces=(), rules=()) if decision.namespaces else decision
-    text = f"waits until a revision has passed its evaluations: {verdict.message}"
+    what = "is accepted" if verdict.reason is Reason.WAITING_FOR_ACCEPTANCE else "has passed its evaluations"
+    text = f"waits until a revision {what}: {verdict.message}"
     return PermissionDecision(decision.name, PermissionState.PENDING, verdict.reason, text)

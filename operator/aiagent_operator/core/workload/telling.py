@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from aiagent_operator.api.conditions import Reason, Verdict
 from aiagent_operator.api.rolloutstatus import PausedFor
+from aiagent_operator.core import succession
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.core.rollout.decision import Decision, WaitsFor
 from aiagent_operator.core.rollout.facts import Facts
@@ -16,6 +17,8 @@ from aiagent_operator.core.workload.result import not_ready
 
 def nothing(o: Observed, choice: Choice, text: str) -> str:
     """Why an order about a rollout fails where there is none; `text` is what is said where nothing is evaluated."""
+    if succession.to_be_accepted(o):
+        return _before_acceptance(o)
     if choice.gated is None:
         return text
     number = facts(choice.gated).number
@@ -25,6 +28,17 @@ def nothing(o: Observed, choice: Choice, text: str) -> str:
         f"revision {number} has evaluations to pass before it takes over, and none that waits for a person now: "
         "RevisionAccepted says how they stand; order Promote again when all that are left are Inconclusive"
         + ("" if choice.stable else "; there is no other revision to go back to: Suspend stops the agent")
+    )
+
+
+def _before_acceptance(o: Observed) -> str:
+    """Why an order fails that was given before there was something to accept, or that does not accept it."""
+    if o.suspended:
+        return "the agent is suspended, and is not hired before it is resumed: resume it, then order Promote again"
+    return (
+        "the agent is not hired yet: RevisionAccepted says for what it waits. A Promote accepts the handover once its "
+        "evaluations are passed, and before that only lets pass what is Inconclusive: order it again then; there is no "
+        "other revision to go back to: Suspend stops the agent"
     )
 
 
