@@ -116,8 +116,16 @@ def sums(manifest: Manifest) -> bytes:
 
     No path needs GNU's escapes, since none has a backslash or a line feed.
     """
-    lines = (f"{item.digest.removeprefix(wire.PREFIX)}  {item.path}\n" for item in manifest.items)
-    return "".join(lines).encode()
+    return _sums((item.digest.removeprefix(wire.PREFIX), item.path) for item in manifest.items)
+
+
+def digest_of(files: Iterable[Stored]) -> str:
+    """One digest of these files: that of the lines which `sha256sums` has of them, once they are in a manifest."""
+    return wire.digest(_sums((file.digest, file.path) for file in sorted(files, key=lambda each: each.path)))
+
+
+def _sums(files: Iterable[tuple[str, str]]) -> bytes:
+    return "".join(f"{digest}  {path}\n" for digest, path in files).encode()
 
 
 def journal_faults(manifest: Manifest) -> Iterator[str]:
