@@ -5,20 +5,17 @@ comes to the end. A volume that was taken, and noted in the store, is not asked 
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aiagent_operator.api import capture, runs
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.objects import AgentIdentity
 from support import agents
 from support.agents import permission
-from support.kube import ApiError, wait_for
-from support.memories import MEMORY, Sender, claim
+from support.kube import wait_for
+from support.memories import MEMORY, Node, claim
 from support.operator import Installation, OperatorProcess
 from support.proxy import FaultProxy, When
 from support.workplace import Workplace
@@ -26,46 +23,6 @@ from support.workplace import Workplace
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]
 
 LIVES = 30
-
-
-class Node:
-    """Runs each pod that is to send the memory, as a kubelet would, whatever becomes of the operator that it is for."""
-
-    def __init__(self, place: Workplace, uid: str, folder: Path) -> None:
-        self._place, self._uid, self._folder = place, uid, folder
-        self._stop = threading.Event()
-        self._pods: list[threading.Thread] = []
-
-    def watch(self) -> None:
-        known: set[str] = set()
-        labels = f"{runs.LABEL_RUN}={capture.RUN},{runs.LABEL_RUN_OF}={self._uid}"
-        while not self._stop.wait(0.1):
-            for pod in self._place.admin.list("v1", "pods", namespace=self._place.namespace, labels=labels):
-                if pod["metadata"]["uid"] not in known and "deletionTimestamp" not in pod["metadata"]:
-                    known.add(pod["metadata"]["uid"])
-                    self._pods.append(threading.Thread(target=self._run))
-                    self._pods[-1].start()
-
-    def _run(self) -> None:
-        try:
-            sender = Sender.of(self._place, self._uid)
-            status, message = sender.run(self._folder, wanted=lambda: not self._stop.is_set())
-            if not self._stop.is_set():
-                sender.end(status, message)
-        except (ApiError, AssertionError, TimeoutError) as error:
-            # The pod goes with its Job, as that of an operator that is dead does.
-            print(f"a pod that was to send the memory: {error}")
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        worker = threading.Thread(target=self.watch, daemon=True)
-        worker.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for thread in (worker, *self._pods):
-                thread.join()
 
 
 def mortal(operator: OperatorProcess, proxy: FaultProxy, number: int, when: When) -> threading.Event:

@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -43,7 +45,8 @@ def claim(admin: Kube, namespace: str, name: str = CLAIM) -> None:
 
 
 def volume(admin: Kube, namespace: str, name: str = CLAIM) -> None:
-    """The volume of the claim."""
+    """The volume of the claim: pods that mount it go to a node that is let have it, see `attached`."""
+    wanted = {"key": _attaches(namespace), "operator": "Exists"}
     admin.create(
         {
             "apiVersion": "v1",
@@ -54,10 +57,28 @@ def volume(admin: Kube, namespace: str, name: str = CLAIM) -> None:
                 "capacity": {"storage": "1Mi"},
                 "claimRef": {"namespace": namespace, "name": name},
                 "hostPath": {"path": "/tmp"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [wanted]}]}},
                 "storageClassName": "",
             },
         }
     )
+
+
+@contextmanager
+def attached(admin: Kube, namespace: str) -> Iterator[None]:
+    """Meanwhile there is a node for a pod that mounts the volume. Else a pod that nobody holds back yet would be on one
+    at once, and over, without having run anything."""
+    node = admin.list("v1", "nodes")[0]["metadata"]["name"]
+    label = _attaches(namespace)
+    admin.patch("v1", "nodes", node, {"metadata": {"labels": {label: "true"}}})
+    try:
+        yield
+    finally:
+        admin.patch("v1", "nodes", node, {"metadata": {"labels": {label: None}}})
+
+
+def _attaches(namespace: str) -> str:
+    return f"tests/attaches-{namespace}"
 
 
 @dataclass(frozen=True)
@@ -83,12 +104,11 @@ class Sender:
         admin.patch("v1", "pods", name, hold, namespace=namespace)
         if not admin.find("v1", "persistentvolumes", f"{namespace}-{claim}"):
             volume(admin, namespace, claim)
-        return cls(
-            admin,
-            admin.wait_object(
+        with attached(admin, namespace):
+            placed = admin.wait_object(
                 "v1", "pods", name, lambda p: p["spec"].get("nodeName"), what="a node for it", namespace=namespace
-            ),
-        )
+            )
+        return cls(admin, placed)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -151,3 +171,43 @@ class Sender:
         }  # fmt: skip
         patch = {"status": {"phase": "Failed" if status else "Succeeded", "containerStatuses": [container]}}
         self.admin.patch("v1", "pods", metadata["name"], patch, namespace=metadata["namespace"], subresource="status")
+
+
+class Node:
+    """Runs each pod that is to send the memory, as a kubelet would, whatever becomes of the operator that it is for."""
+
+    def __init__(self, place: Workplace, uid: str, folder: Path) -> None:
+        self._place, self._uid, self._folder = place, uid, folder
+        self._stop = threading.Event()
+        self._pods: list[threading.Thread] = []
+
+    def watch(self) -> None:
+        known: set[str] = set()
+        labels = f"{runs.LABEL_RUN}={capture.RUN},{runs.LABEL_RUN_OF}={self._uid}"
+        while not self._stop.wait(0.1):
+            for pod in self._place.admin.list("v1", "pods", namespace=self._place.namespace, labels=labels):
+                if pod["metadata"]["uid"] not in known and "deletionTimestamp" not in pod["metadata"]:
+                    known.add(pod["metadata"]["uid"])
+                    self._pods.append(threading.Thread(target=self._run))
+                    self._pods[-1].start()
+
+    def _run(self) -> None:
+        try:
+            sender = Sender.of(self._place, self._uid)
+            status, message = sender.run(self._folder, wanted=lambda: not self._stop.is_set())
+            if not self._stop.is_set():
+                sender.end(status, message)
+        except (ApiError, AssertionError, TimeoutError) as error:
+            # The pod goes with its Job, as that of an operator that is dead does.
+            print(f"a pod that was to send the memory: {error}")
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        worker = threading.Thread(target=self.watch, daemon=True)
+        worker.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in (worker, *self._pods):
+                thread.join()
