@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.objects import AgentIdentity
@@ -65,17 +63,7 @@ def operator(
     bucket: ArchiveFolder,
     tmp_path: Path,
 ) -> Iterator[OperatorProcess]:
-    store: dict[str, Any] = {
-        "name": "vault",
-        "url": f"s3://{bucket.path.name}",
-        "region": REGION,
-        "endpoint": proxy.url,
-        "credentialsDir": str(server.secret(tmp_path / "secret")),
-        "timeout": "2s",
-    }
-    file = bucket.described()
-    described = yaml.safe_load(file.read_text()) | {"stores": [store], "default": "vault"}
-    file.write_text(yaml.safe_dump(described))
+    file = bucket.described_in_bucket(REGION, proxy.url, server.secret(tmp_path / "secret"))
     with installed.alone(archive_file=str(file), archive_proof_interval="1") as operator:
         yield operator
         proxy.heal()

@@ -1,6 +1,7 @@
 """What the pods of an agent have logged is in its archive, encrypted, when they are gone; or why it is not."""
 
 import base64
+import hashlib
 
 import orjson
 import pytest
@@ -62,6 +63,17 @@ def test_what_its_pods_have_logged_is_in_its_archive_and_opens_with_its_key(
     key = key_of(place.admin, agent)
     assert key is not None
     assert logs(archive, agent, place.admin) == {f"logs/{pod}/app.log": SAID for pod in pods}
+    # Its journal tells how much was captured, by the very lines of the archive's sums.
+    (told,) = (each["data"] for each in archive.records(agent.uid) if each["type"].endswith("Snapshotted"))
+    items = [item for item in manifest["items"] if item["personal"]]
+    lines = "".join(f"{item['digest'].removeprefix('sha256:')}  {item['path']}\n" for item in items)
+    assert lines in archive.archived(agent.uid)["sha256sums"].decode()
+    assert told == {
+        "items": len(pods) + 1,
+        "bytes": sum(item["size"] for item in items),
+        "digest": f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}",
+        "missing": 0,
+    }
     # Nothing of it is anywhere in the clear.
     everything = [path for path in archive.path.rglob("*") if path.is_file()]
     words = LOG[0].text.encode()

@@ -52,7 +52,7 @@ def test_a_life_is_told_from_its_beginning_to_its_end(place: Workplace, archive:
     # How far work is that takes over is told where a status says it: of one that is done at once, only that it serves.
     assert [kind for kind in told if kind not in ("Created", "Hired", "RolloutStarted")] == [
         "Granted", "Revised", "RolledOut", "Revised", "RolledOut", "Suspended", "Resumed", "Revoked",
-        "OffboardingStarted", "Terminated",
+        "OffboardingStarted", "Snapshotted", "Terminated",
     ]  # fmt: skip
     granted = next(record for record in archive.records(uid) if record["type"].endswith("Granted"))
     assert granted["data"]["namespaces"] == [crm]

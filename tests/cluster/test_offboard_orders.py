@@ -90,7 +90,7 @@ def test_by_plan_it_keeps_its_rights_until_its_pods_have_ended(
     assert (manifest["reason"], manifest["mode"]) == ("Replaced", "Planned")
     told = [orjson.loads(raw) for _, raw in archive.entries(uid)]
     kinds = [record["type"].rpartition(".")[2] for record in told]
-    course = ["OffboardingStarted", "Cordoned", "Drained", "Revoked", "Revoked", "Terminated"]
+    course = ["OffboardingStarted", "Cordoned", "Drained", "Snapshotted", "Revoked", "Revoked", "Terminated"]
     assert [kind for kind in kinds if kind in course] == course
     started = next(record["data"] for record in told if record["type"].endswith("OffboardingStarted"))
     order = place.admin.get(agents.API, "agentactions", "bye", namespace=place.namespace)

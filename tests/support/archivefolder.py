@@ -45,6 +45,21 @@ class ArchiveFolder:
         self._file.write_text(yaml.safe_dump(content), encoding="utf-8")
         return self._file
 
+    def described_in_bucket(self, region: str, endpoint: str, credentials: Path) -> Path:
+        """The same for the server's bucket of which this is the folder, at this endpoint."""
+        store: dict[str, Any] = {
+            "name": self.name,
+            "url": f"s3://{self.path.name}",
+            "region": region,
+            "endpoint": endpoint,
+            "credentialsDir": str(credentials),
+            "timeout": "2s",
+        }
+        file = self.described()
+        described = yaml.safe_load(file.read_text()) | {"stores": [store]}
+        file.write_text(yaml.safe_dump(described))
+        return file
+
     def archived(self, uid: str) -> dict[str, bytes]:
         """The files of the agent's one archive, by their paths in it; empty where there is none."""
         folders = list((self.path / "archives" / uid).glob("*"))

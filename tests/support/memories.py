@@ -45,7 +45,8 @@ def claim(admin: Kube, namespace: str, name: str = CLAIM) -> None:
 
 
 def volume(admin: Kube, namespace: str, name: str = CLAIM) -> None:
-    """The volume of the claim."""
+    """The volume of the claim: pods that mount it go to a node that is let have it, see `attached`."""
+    wanted = {"key": _attaches(namespace), "operator": "Exists"}
     admin.create(
         {
             "apiVersion": "v1",
@@ -56,10 +57,28 @@ def volume(admin: Kube, namespace: str, name: str = CLAIM) -> None:
                 "capacity": {"storage": "1Mi"},
                 "claimRef": {"namespace": namespace, "name": name},
                 "hostPath": {"path": "/tmp"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [wanted]}]}},
                 "storageClassName": "",
             },
         }
     )
+
+
+@contextmanager
+def attached(admin: Kube, namespace: str) -> Iterator[None]:
+    """Meanwhile there is a node for a pod that mounts the volume. Else a pod that nobody holds back yet would be on one
+    at once, and over, without having run anything."""
+    node = admin.list("v1", "nodes")[0]["metadata"]["name"]
+    label = _attaches(namespace)
+    admin.patch("v1", "nodes", node, {"metadata": {"labels": {label: "true"}}})
+    try:
+        yield
+    finally:
+        admin.patch("v1", "nodes", node, {"metadata": {"labels": {label: None}}})
+
+
+def _attaches(namespace: str) -> str:
+    return f"tests/attaches-{namespace}"
 
 
 @dataclass(frozen=True)
@@ -85,12 +104,11 @@ class Sender:
         admin.patch("v1", "pods", name, hold, namespace=namespace)
         if not admin.find("v1", "persistentvolumes", f"{namespace}-{claim}"):
             volume(admin, namespace, claim)
-        return cls(
-            admin,
-            admin.wait_object(
+        with attached(admin, namespace):
+            placed = admin.wait_object(
                 "v1", "pods", name, lambda p: p["spec"].get("nodeName"), what="a node for it", namespace=namespace
-            ),
-        )
+            )
+        return cls(admin, placed)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -90,7 +90,16 @@ class Headers:
     headers: dict[str, str]
 
 
-Fault = Answer | Redirect | Reset | Half | Hang | Slow | Truncate | Corrupt | Headers
+@dataclass(frozen=True)
+class Kill:
+    """`hook` is called, in a thread, before the request is passed on or, with `after`, once the store has carried it
+    out; then its connection breaks."""
+
+    hook: Callable[[], None]
+    after: bool = False
+
+
+Fault = Answer | Redirect | Reset | Half | Hang | Slow | Truncate | Corrupt | Headers | Kill
 Match = Callable[[str, str], bool]
 
 
@@ -137,7 +146,11 @@ class StoreProxy:
 
     def inject(self, fault: Fault, method: str = "", part: str = "", *, times: int | None = None) -> None:
         """Do this to requests with the method and with `part` in path or query: the next `times` ones, or all."""
-        self._rules.append(_Rule(fault, lambda verb, path: method in ("", verb) and part in path, times))
+        self.inject_where(fault, lambda verb, path: method in ("", verb) and part in path, times=times)
+
+    def inject_where(self, fault: Fault, match: Match, *, times: int | None = None) -> None:
+        """Do this to the requests whose method and path, with its query, match."""
+        self._rules.append(_Rule(fault, match, times))
 
     def heal(self) -> None:
         """No faults any more."""
@@ -162,6 +175,9 @@ class StoreProxy:
         match fault:
             case Reset():
                 return _dropped(request)
+            case Kill():
+                await asyncio.to_thread(fault.hook)
+                return _dropped(request)
             case Answer():
                 return fault.response()
             case Truncate():
@@ -181,6 +197,9 @@ class StoreProxy:
                 await self._ended.wait()
                 return _dropped(request)
             case Reset(after=False):
+                return _dropped(request)
+            case Kill(after=False):
+                await asyncio.to_thread(fault.hook)
                 return _dropped(request)
             case Half():
                 await self._forward_half(request, body)

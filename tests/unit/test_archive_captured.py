@@ -1,6 +1,7 @@
 """What was captured before an archive is sealed is found again, whoever noted it, and nothing else is taken for it."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from aiagent_operator.core.archive.layout import Kept, Layout
 from aiagent_operator.core.archive.manifest import Stored
 from aiagent_operator.runtime.archive import captured
 from aiagent_operator.runtime.archive.errors import DisputedError
-from support.archive import directory
+from support.archive import directory, listed
 
 UID = "5b6a0b9c-0c0e-4f5e-9a51-6d1f6a7f2f10"
 ATTEMPT, OTHER = "0" * 32, "f" * 32
@@ -38,7 +39,9 @@ DIGESTS = st.binary(max_size=3)
 @given(NAMES, NAMES, DIGESTS)
 def test_notes_say_what_was_noted(pod: str, container: str, data: bytes) -> None:
     for what in (log(data=data, pod=pod, container=container), gap(pod, container)):
-        assert noted.read(noted.written(what), layout.captured(what.path)) == what
+        assert noted.read(noted.written(what), layout.captured(what.path)) == (what,)
+    item, rest = log(data=data, pod=pod, container=container), manifest.gap("logs.rest", GapReason.TOO_LARGE, "more")
+    assert noted.read(noted.written(item, rest), layout.captured(item.path)) == (item, rest)
 
 
 def test_all_that_is_said_of_one_item_has_one_place() -> None:
@@ -70,6 +73,17 @@ async def test_the_first_note_holds(tmp_path: Path) -> None:
     await captured.note(store, UID, gap(container="init"))
     assert await captured.noted(store, UID) == ((log(),), (gap(container="init"),))
     assert await captured.noted(store, "another") == ((), ())
+
+
+async def test_what_is_missing_of_an_item_is_noted_with_that_very_attempt_at_it(tmp_path: Path) -> None:
+    """An operator may be killed between any two requests, and the next attempt may miss nothing."""
+    store = directory(tmp_path)
+    rest = manifest.gap("memory", GapReason.CHANGED_MEANWHILE, "3 changed while they were read")
+    memory, again = (replace(log(attempt), path=f"{attempt}/memory.tar.age") for attempt in (ATTEMPT, OTHER))
+    await captured.note(store, UID, memory, rest)
+    await captured.note(store, UID, again)
+    assert await captured.noted(store, UID) == ((memory,), (rest,))
+    assert len(await listed(store)) == 1
 
 
 async def test_a_note_of_somebody_elses_is_named(tmp_path: Path) -> None:

@@ -55,6 +55,27 @@ def test_a_manifest_says_what_is_in_the_archive_and_of_whom() -> None:
     assert found.retention.sources == ("AIAgent crm/triage spec.retirement.retention",)
 
 
+def test_what_was_left_over_is_named_once_and_is_no_item() -> None:
+    def sealed(*left: str) -> bytes:
+        return manifest.seal(ARCHIVE, archives.leaving(), archives.stored(), GAPS, KEPT, left)
+
+    assert manifest.read(WHOLE).left_over is None
+    assert b"leftOver" not in WHOLE
+    assert manifest.read(sealed("revisions/2.json", "actions/u/a.json")).left_over == (
+        "actions/u/a.json",
+        "revisions/2.json",
+    )
+    with pytest.raises(ArchiveError, match="is in items and in leftOver"):
+        sealed(layout.SPEC)
+    with pytest.raises(ArchiveError, match=r"leftOver\.0\.path"):
+        sealed("../spec.json")
+    with pytest.raises(ArchiveError, match="about the archive"):
+        sealed(layout.SUMS)
+    # Of too many the first ones are named.
+    many = [f"actions/u/{number:04}.json" for number in range(manifest.MOST_LEFT_OVER + 1)]
+    assert manifest.read(sealed(*many)).left_over == tuple(many[:-1])
+
+
 @given(st.randoms(use_true_random=False))
 def test_the_same_archive_has_the_same_bytes_in_any_order(order: random.Random) -> None:
     files, gaps = archives.stored(), [*GAPS, Gap(path="logs", reason=GapReason.NOT_FOUND, message="no pods")]

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aiagent_operator.core.archive import envelope, layout
+from aiagent_operator.core.archive import envelope, layout, manifest
 from aiagent_operator.core.archive.certificate import Ended
 from aiagent_operator.core.archive.contents import File, Parcel
 from aiagent_operator.core.archive.layout import Layout
-from aiagent_operator.core.archive.verify import verify
+from aiagent_operator.core.archive.verify import Fault, verify
 from aiagent_operator.runtime.archive import sealing
 from aiagent_operator.runtime.archive.directory import DirectoryStore
 from aiagent_operator.runtime.archive.errors import DisputedError, Kind, StoreError
@@ -84,7 +84,8 @@ class Writer:
         sealed = await sealing.found(store, WHERE, self.noted)
         if sealed is None:
             files = await put(store, WHERE, what.files)
-            sealed = sealing.made(WHERE, what, files, NOW + timedelta(seconds=len(self.noted)))
+            left = await sealing.left(store, WHERE, files)
+            sealed = sealing.made(WHERE, what, files, NOW + timedelta(seconds=len(self.noted)), left)
             self.noted.append(sealed.digest)
             await sealing.seal(store, WHERE, sealed)
         await sealing.sums(store, WHERE, sealed)
@@ -135,6 +136,30 @@ async def test_cut_off_anywhere_the_next_attempt_ends_it(
     await writer.complete(store, parcel(spec=b"{}\n"))
     assert found(folder) == before
     await store.close()
+
+
+async def test_what_an_attempt_has_left_and_the_next_knows_nothing_of_is_named_in_the_manifest(tmp_path: Path) -> None:
+    """Its order was removed, or its pod, before the next operator looked: nobody has put it there later."""
+    store, first = directory(tmp_path), parcel()
+    gone = (layout.action("b7c6", "bye"), f"logs/triage-1-x/{'0' * 32}/app.log.age")
+    await put(store, WHERE, (*first.files, *(File(path, b"{}\n") for path in gone)))
+    # A stranger's file is no leftover, whenever it came.
+    strange = (f"{'0' * 32}/note.txt", "logs.txt", "spec.json.old")
+    await put(store, WHERE, (File(path, b"x") for path in strange))
+    await Writer().complete(store, parcel(spec=b'{"other":1}\n'))
+    files = found(tmp_path)
+    report = verify(files[layout.MANIFEST], [(path, [data]) for path, data in files.items()], keys=archives.KEYS)
+    named = {(finding.path, finding.fault) for finding in report.findings}
+    assert named == {
+        *((path, Fault.LEFT_OVER) for path in (*gone, layout.SPEC)),
+        *((path, Fault.UNLISTED) for path in strange),
+    }
+    assert manifest.read(files[layout.MANIFEST]).left_over == tuple(sorted((*gone, layout.SPEC)))
+
+
+@pytest.mark.parametrize("path", ["logs", "logs/../spec.json", "logs/a b.log", "Spec.json", "other/a", layout.SUMS])
+def test_no_item_has_such_a_path(path: str) -> None:
+    assert not layout.is_item(path)
 
 
 async def test_a_manifest_that_nobody_noted_is_somebody_elses(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What is captured of an agent that leaves, from whom, what is said of the rest; and the key it is encrypted to."""
 
 import base64
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from aiagent_operator.core.archive.contents import missing
 from aiagent_operator.core.archive.errors import KeyFileError
 from aiagent_operator.core.archive.manifest import Stored, gap
 from aiagent_operator.core.capturing import Missed, Source
+from aiagent_operator.core.journal import data
 from aiagent_operator.core.leaving import irrevocable
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Plan, Room
@@ -168,6 +170,15 @@ def test_what_the_status_says_is_missing_stands_in_the_archive() -> None:
     assert capturing.known({}, terminating=True) == ()
     (gone,) = capturing.known(worked, terminating=True)
     assert (gone.path, gone.reason) == ("logs", GapReason.NAMESPACE_TERMINATING)
+
+
+def test_what_was_captured_is_told_in_numbers_that_the_sums_of_the_archive_prove() -> None:
+    files = (Stored("memory.tar.age", "b" * 64, 20), Stored("handbook/triage-1.json.age", "a" * 64, 3))
+    found = capturing.snapshot(files, {"logs/triage-1/app.log", "memory.tar"})
+    lines = f"{'a' * 64}  handbook/triage-1.json.age\n{'b' * 64}  memory.tar.age\n".encode()
+    assert found == {"items": 2, "bytes": 23, "digest": f"sha256:{hashlib.sha256(lines).hexdigest()}", "missing": 1}
+    assert capturing.snapshot((), set())["items"] == 0
+    data.check(found)
 
 
 def test_what_is_stored_after_all_is_not_missing() -> None:

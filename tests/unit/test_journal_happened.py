@@ -15,7 +15,7 @@ from aiagent_operator.api.agentevaluation import Provider, Purpose
 from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.core.journal import data, evaluated
 from aiagent_operator.core.journal.event import Event, check
-from aiagent_operator.core.journal.happened import Turn, events
+from aiagent_operator.core.journal.happened import Turn, ended, events
 from aiagent_operator.core.journal.kinds import Kind
 from aiagent_operator.core.journal.permitted import Permitted, permitted
 from aiagent_operator.core.objects import (
@@ -246,6 +246,17 @@ def test_verdicts_are_told_once_and_forgotten_with_their_evaluations() -> None:
     first = evaluated.fresh(many, ())
     assert len(first) == evaluated.MOST_AT_ONCE
     assert len(evaluated.fresh(many, evaluated.marks(many, (), first))) == 5
+
+
+def test_what_was_captured_is_told_after_the_steps_and_before_its_end() -> None:
+    snapshot = {"items": 3, "bytes": 4096, "digest": f"sha256:{'a' * 64}", "missing": 0}
+    before = {"phase": "Offboarding", "permissions": [permission()]}
+    now: Status = {"phase": "Offboarding", "permissions": [permission()], "offboarding": {"steps": [{"name": "Drain"}]}}
+    assert told(before, now, snapshot=snapshot) == [(Kind.DRAINED, {"timedOut": False}), (Kind.SNAPSHOTTED, snapshot)]
+    end = ended(Turn(before, {**now, "permissions": []}, 7, NOW, "crm", snapshot=snapshot))
+    assert [event.kind for event in end][-3:] == [Kind.SNAPSHOTTED, Kind.REVOKED, Kind.TERMINATED]
+    for event in end:
+        check(event)
 
 
 def test_the_first_turn_begins_with_its_creation() -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,6 +133,14 @@ async def test_a_note_that_comes_first_asks_no_store(desk: Desk) -> None:
     noted = desk.journal.noted(KEY, desk.record, {}, granted("read"))
     assert noted is not None
     assert [event["kind"] for event in noted["pending"]] == ["Created", "Granted"]
+
+
+async def test_what_was_captured_is_noted_with_the_status_that_says_so(desk: Desk) -> None:
+    snapshot = {"items": 1, "bytes": 7, "digest": f"sha256:{'a' * 64}", "missing": 0}
+    noted = desk.journal.noted(KEY, desk.record, {}, {"archive": {"captured": ["Handbook"]}}, snapshot=snapshot)
+    assert noted is not None
+    assert [event["kind"] for event in noted["pending"]] == ["Created", "Snapshotted"]
+    assert orjson.loads(noted["pending"][-1]["data"]) == snapshot
 
 
 async def test_the_end_is_noted_and_closed_before_it_is_recorded(desk: Desk) -> None:

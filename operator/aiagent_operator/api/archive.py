@@ -19,6 +19,7 @@ from aiagent_operator.api.fields import AS_SET, Digest, Model, ObjectName, Text,
 
 VERSION: Final = "archive.workforce.dev/v1"
 MOST_ITEMS: Final = 50_000
+MOST_LEFT_OVER: Final = 1000
 MOST_SOURCES: Final = 64
 LONGEST_PATH: Final = 512
 
@@ -174,7 +175,8 @@ class RetentionRecord(Model):
 
 
 class Manifest(Model):
-    """What an archive holds. `items` and `not_captured` are in the order of their paths, and no path is in both."""
+    """What an archive holds. `items`, `not_captured` and `left_over` are in the order of their paths, and no path is in
+    two of them. `left_over`: files that an attempt to archive it had left in its folder by then."""
 
     version: Literal["archive.workforce.dev/v1"] = VERSION
     archive: Short
@@ -187,3 +189,4 @@ class Manifest(Model):
     retention: RetentionRecord
     items: Annotated[tuple[Item, ...], Field(max_length=MOST_ITEMS)]
     not_captured: Annotated[tuple[Gap, ...], Field(max_length=MOST_ITEMS)] = ()
+    left_over: Annotated[tuple[ItemPath, ...], Field(max_length=MOST_LEFT_OVER)] | None = None

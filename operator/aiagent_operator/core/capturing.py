@@ -5,7 +5,7 @@ Its rights have ended by then, so it waits for a while only: what could not be h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
 from aiagent_operator.core import leaving, texts
 from aiagent_operator.core.archive import layout, manifest
+from aiagent_operator.core.archive.manifest import Stored
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Observed
 
@@ -131,6 +132,19 @@ def _started(name: str, statuses: Iterable[Mapping[str, Any]]) -> bool:
     found: Mapping[str, Any] = next((each for each in statuses if each["name"] == name), {})
     state, last = found.get("state") or {}, found.get("lastState") or {}
     return "running" in state or "terminated" in state or "terminated" in last
+
+
+def snapshot(stored: Collection[Stored], missing: Set[str]) -> dict[str, Any]:
+    """What the journal tells of all that was captured of an agent, in numbers: names of its files may be personal.
+
+    `missing`: paths of what could not be captured, also of what was stored after all.
+    """
+    return {
+        "items": len(stored),
+        "bytes": sum(each.size for each in stored),
+        "digest": manifest.digest_of(stored),
+        "missing": len(missing - {layout.item(each.path) for each in stored}),
+    }
 
 
 @dataclass(frozen=True, slots=True)

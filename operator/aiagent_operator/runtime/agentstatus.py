@@ -40,16 +40,24 @@ class AgentStatusWriter:
         self.journal = journal
 
     async def first(
-        self, key: AgentKey, record: AgentRecord, old: Mapping[str, Any], fields: Mapping[str, object]
+        self,
+        key: AgentKey,
+        record: AgentRecord,
+        old: Mapping[str, Any],
+        fields: Mapping[str, object],
+        *,
+        snapshot: Mapping[str, Any] | None = None,
     ) -> bool:
         """Writes what the status must say before anything else is written; False where it says so already.
+
+        `snapshot`: what the journal tells of all that is captured, where the fields say that it is.
 
         Raises NotYetSeenError where it cannot: then nothing else may be written.
         """
         if not report.differences(old, fields):
             return False
         try:
-            journal = self.journal.noted(key, record, old, {**old, **fields})
+            journal = self.journal.noted(key, record, old, {**old, **fields}, snapshot=snapshot)
         except NoRoomError as error:
             await self.record(key)
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name}: nothing is written: {error}") from error

@@ -25,6 +25,7 @@ from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Observed, Plan
 from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.archive import captured
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.client import Api, ApiError
@@ -151,11 +152,7 @@ class Captures:
         try:
             missed = await self._take(wanted, record)
         except _AwayError as error:
-            if wanted.waits != str(error):
-                wanted.waits = str(error)
-                log.warning("AIAgent %s/%s: its archive waits: %s", *wanted.key, error)
-                self._queue.add(wanted.key)
-            return wanted.pause
+            return self._held_up(wanted, error)
         except Exception as error:
             # A bug must not keep the agent for ever.
             log.exception("capturing of AIAgent %s/%s failed", *wanted.key)
@@ -169,8 +166,18 @@ class Captures:
         gaps = capturing.gaps(missed, terminating=wanted.terminating)
         for gap in gaps:
             log.warning("AIAgent %s/%s: not archived: %s: %s", *wanted.key, gap.path, gap.message)
-        await self._say(wanted, gaps)
+        try:
+            await self._say(wanted, gaps, await self._snapshot(wanted, record, gaps))
+        except _AwayError as error:
+            return self._held_up(wanted, error)
         return None
+
+    def _held_up(self, wanted: _Wanted, why: _AwayError) -> float:
+        if wanted.waits != str(why):
+            wanted.waits = str(why)
+            log.warning("AIAgent %s/%s: its archive waits: %s", *wanted.key, why)
+            self._queue.add(wanted.key)
+        return wanted.pause
 
     async def _take(self, wanted: _Wanted, record: AgentRecord) -> tuple[Missed, ...]:
         keeper = self._statuses.journal.keeper(wanted.key, record)
@@ -233,11 +240,31 @@ class Captures:
     def _left(self, wanted: _Wanted) -> float:
         return max(capturing.LEAST, 0.0 if wanted.terminating else wanted.ends - time.monotonic())
 
-    async def _say(self, wanted: _Wanted, gaps: tuple[Gap, ...]) -> None:
+    async def _snapshot(
+        self, wanted: _Wanted, record: AgentRecord, gaps: tuple[Gap, ...]
+    ) -> Mapping[str, int | str] | None:
+        """What the journal tells of all that was captured; None for logs, which are not the last of it."""
+        if Capture.LOGS in wanted.what:
+            return None
+        keeper = self._statuses.journal.keeper(wanted.key, record)
+        if isinstance(keeper, str):
+            raise _AwayError(keeper)
+        try:
+            stored, noted = await captured.noted(keeper.store, wanted.agent.uid)
+        except (StoreError, DisputedError) as error:
+            # With a note of somebody else's nothing is sealed either.
+            if isinstance(error, StoreError):
+                keeper.failed(error)
+            raise _AwayError(str(error)) from error
+        said = ((record.load().get("status") or {}).get("archive") or {}).get("notCaptured") or ()
+        return capturing.snapshot(stored, {gap["path"] for gap in said} | {gap.path for gap in (*noted, *gaps)})
+
+    async def _say(self, wanted: _Wanted, gaps: tuple[Gap, ...], snapshot: Mapping[str, int | str] | None) -> None:
         record = self._current(wanted)
         if record is None:
             return
-        old = (record.load().get("status") or {}).get("archive") or {}
+        status = record.load().get("status") or {}
+        old = status.get("archive") or {}
         known = {gap["path"]: gap for gap in old.get("notCaptured") or ()}
         known |= {gap.path: gap.model_dump(mode="json", by_alias=True) for gap in gaps}
         said = {
@@ -247,7 +274,9 @@ class Captures:
         }
         if known:
             said["notCaptured"] = [known[path] for path in sorted(known)][:MOST_GAPS]
-        if await self._statuses.write(wanted.key, record, {"archive": said}) is None:
+        if snapshot is not None:
+            await self._statuses.first(wanted.key, record, status, {"archive": said}, snapshot=snapshot)
+        elif await self._statuses.write(wanted.key, record, {"archive": said}) is None:
             raise NotYetSeenError("it has changed meanwhile")
 
     def _current(self, wanted: _Wanted) -> AgentRecord | None:

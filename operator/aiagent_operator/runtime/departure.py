@@ -140,8 +140,9 @@ class Departures:
             sealed = await sealing.found(keeper.store, where, _noted(raw))
             if sealed is None:
                 parcel = await self._leavings.parcel(keeper.store, raw, o, told)
-                files = await put(keeper.store, where, parcel.files)
-                sealed = sealing.made(where, parcel, (*files, *parcel.stored), datetime.now(UTC))
+                files = (*await put(keeper.store, where, parcel.files), *parcel.stored)
+                left = await sealing.left(keeper.store, where, files)
+                sealed = sealing.made(where, parcel, files, datetime.now(UTC), left)
                 await self._note(key, o.identity.uid, where.archive, sealed.digest)
                 await sealing.seal(keeper.store, where, sealed)
             await sealing.sums(keeper.store, where, sealed)

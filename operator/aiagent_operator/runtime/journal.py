@@ -136,16 +136,19 @@ class Journal:
         except StoredError:
             return Room(False)
 
-    def noted(self, key: AgentKey, record: AgentRecord, old: Status, new: Status) -> Mapping[str, Any] | None:
+    def noted(
+        self, key: AgentKey, record: AgentRecord, old: Status, new: Status, *, snapshot: Status | None = None
+    ) -> Mapping[str, Any] | None:
         """The field `journal` with what differs between two statuses noted, before it is done; None where no journal is
-        kept. Asks no store. Raises NoRoomError: then it may not be done."""
+        kept. `snapshot`: what was captured, where that ends. Asks no store. Raises NoRoomError: then it may not be
+        done."""
         if self.archive is None:
             return None
         try:
             known = book.read(old)
         except StoredError as error:
             raise NoRoomError(str(error)) from error
-        turn = self._turn(key, record, known, old, new)
+        turn = replace(self._turn(key, record, known, old, new), snapshot=snapshot)
         found = self._noted(record, known, turn, happened.events(turn))
         if found is None:
             raise NoRoomError("its events wait for the archive store, and there is no room for more (JournalBehind)")

@@ -66,10 +66,8 @@ class Kpis:
         return tuple(replace(each, again=False) for each in missed)
 
     async def _put(self, store: Store, missed: Sequence[Missed]) -> None:
-        # Before the item: whoever finds that noted asks no more.
-        for each in missed:
-            await captured.note(store, self._agent.uid, manifest.gap(each.path, each.reason, each.text))
+        rest = next((manifest.gap(each.path, each.reason, each.text) for each in missed), None)
         where = Layout(self._agent.uid, index.name(self._agent))
         file = File(layout.KPIS, kpis.lines(self._of, self._when, self._answers))
         for item in await put(store, where, [file]):
-            await captured.note(store, self._agent.uid, item)
+            await captured.note(store, self._agent.uid, item, rest)

@@ -206,9 +206,7 @@ class Memories:
         agent, _ = await self._sender(caller)
         path = Layout(agent.uid, index.name(agent)).path(uploaded.name)
         stored = Stored(path, uploaded.sha256, uploaded.size, personal=True, encrypted=await self._encryption(agent))
-        if (rest := left_out(received)) is not None:
-            await captured.note(place.store, agent.uid, rest)
-        await captured.note(place.store, agent.uid, stored)
+        await captured.note(place.store, agent.uid, stored, left_out(received))
         if await _became(place.store, agent.uid) != stored:
             raise RefusedError(409, "its archive is made without it")
         self._queue.add(AgentKey(agent.namespace, agent.name))

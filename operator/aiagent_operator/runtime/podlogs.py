@@ -100,10 +100,9 @@ class PodLogs:
         async with self._api.opened(paths.log(agent.namespace, source.pod), asked) as body, self._reading:
             bounded = Bounded(body, LIMIT)
             stored = await personal.upload(store, agent, path, bounded.pieces(), how)
-        if bounded.cut:
-            text = f"only the first {LIMIT // 1024**2} MiB of a log are archived"
-            await captured.note(store, agent.uid, manifest.gap(layout.rest(path), GapReason.TOO_LARGE, text))
-        await captured.note(store, agent.uid, stored)
+        text = f"only the first {LIMIT // 1024**2} MiB of a log are archived"
+        rest = manifest.gap(layout.rest(path), GapReason.TOO_LARGE, text) if bounded.cut else None
+        await captured.note(store, agent.uid, stored, rest)
 
 
 class Bounded:

@@ -210,6 +210,18 @@ def media_type(path: str) -> str:
     return next((kind for ending, kind in _MEDIA_TYPES.items() if path.endswith(ending)), "application/octet-stream")
 
 
+def is_item(path: str) -> bool:
+    """Whether the operator gives items such a path: of what else is in the folder it is not the author."""
+    try:
+        check_path(path)
+    except PathError:
+        return False
+    found = item(path)
+    alone = (SPEC, RIGHTS, JOURNAL, KPIS, MEMORY, ESCALATIONS)
+    folder, _, rest = found.partition("/")
+    return found in alone or (bool(rest) and folder in (*RECORDS, LOGS, HANDBOOK, DECISIONS))
+
+
 def is_payload(path: str) -> bool:
     """Whether an item is what people have said to the agent, or it to them, and so holds personal data.
 

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from aiagent_operator.api.archive import (
+    MOST_LEFT_OVER,
     VERSION,
     ArchivedAgent,
     Encryption,
@@ -64,8 +65,17 @@ class Leaving:
     journal: JournalHead | None = None
 
 
-def seal(archive: str, leaving: Leaving, files: Iterable[Stored], gaps: Iterable[Gap], retention: Retention) -> bytes:
+def seal(  # noqa: PLR0917 - what a manifest says, each thing of its own type
+    archive: str,
+    leaving: Leaving,
+    files: Iterable[Stored],
+    gaps: Iterable[Gap],
+    retention: Retention,
+    left: Iterable[str] = (),
+) -> bytes:
     """The bytes of `manifest.json`, the same for the same arguments in any order. Created is when the retention begins.
+
+    `left`: paths of files that are there, and no items; of more than MOST_LEFT_OVER the first ones are named.
 
     Raises ArchiveError for what no reader of it would take, and where nothing is said of the journal.
     """
@@ -81,6 +91,7 @@ def seal(archive: str, leaving: Leaving, files: Iterable[Stored], gaps: Iterable
             retention=retention.record(),
             items=tuple(sorted(map(item, files), key=lambda each: each.path)),
             not_captured=tuple(sorted(gaps, key=lambda gap: gap.path)),
+            left_over=tuple(sorted(left)[:MOST_LEFT_OVER]) or None,
         )
     except ValidationError as error:
         raise ArchiveError(f"the archive {archive} cannot be sealed: {wire.faults(error)}: correct it") from error
@@ -116,8 +127,16 @@ def sums(manifest: Manifest) -> bytes:
 
     No path needs GNU's escapes, since none has a backslash or a line feed.
     """
-    lines = (f"{item.digest.removeprefix(wire.PREFIX)}  {item.path}\n" for item in manifest.items)
-    return "".join(lines).encode()
+    return _sums((item.digest.removeprefix(wire.PREFIX), item.path) for item in manifest.items)
+
+
+def digest_of(files: Iterable[Stored]) -> str:
+    """One digest of these files: that of the lines which `sha256sums` has of them, once they are in a manifest."""
+    return wire.digest(_sums((file.digest, file.path) for file in sorted(files, key=lambda each: each.path)))
+
+
+def _sums(files: Iterable[tuple[str, str]]) -> bytes:
+    return "".join(f"{digest}  {path}\n" for digest, path in files).encode()
 
 
 def journal_faults(manifest: Manifest) -> Iterator[str]:
@@ -157,12 +176,16 @@ def _faults(manifest: Manifest) -> Iterator[str]:
         yield str(error)
     items = [item.path for item in manifest.items]
     gaps = [gap.path for gap in manifest.not_captured]
-    for where, paths in (("items", items), ("notCaptured", gaps)):
+    left = list(manifest.left_over or ())
+    for where, paths in (("items", items), ("notCaptured", gaps), ("leftOver", left)):
         yield from _unfit(paths, where)
     known, held = set(items), {layout.item(path) for path in items}
     for path in gaps:
         if layout.item(path) in held:
             yield f"{quoted(path)} is in items and in notCaptured: it can be in one"
+    for path in left:
+        if path in known:
+            yield f"{quoted(path)} is in items and in leftOver: it can be in one"
     places: dict[str, str] = {}
     for path in items:
         if (other := places.setdefault(layout.plain(path), path)) != path:

@@ -134,6 +134,7 @@ class Verifier:
         self._expected[layout.SUMS] = _Expected(hashlib.sha256(sums).hexdigest(), len(sums))
         self._expected[layout.MANIFEST] = _Expected(self._digest.removeprefix(wire.PREFIX), len(manifest_data))
         self._items = {layout.item(path) for path in self._expected}
+        self._left = frozenset(self._manifest.left_over or ())
         self._missed = {layout.item(gap.path) for gap in self._manifest.not_captured}
         self._open: dict[str, FileCheck] = {}
         self._seen: set[str] = set()
@@ -230,7 +231,7 @@ class Verifier:
             self._found(path, Fault.UNSAFE, str(error))
             return
         item = layout.item(path)
-        if item in self._items or (item in self._missed and layout.is_attempt(path)):
+        if path in self._left or item in self._items or (item in self._missed and layout.is_attempt(path)):
             self._found(path, Fault.LEFT_OVER, "an attempt to archive it has left it: remove it, or leave it")
         else:
             self._found(path, Fault.UNLISTED, "the manifest does not know it: it was put there later, so remove it")

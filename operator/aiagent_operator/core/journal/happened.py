@@ -37,6 +37,7 @@ class Turn:
 
     `told`: events that were in the journal, or waited for it, before. `namespace` is the agent's own. `orders`: UIDs of
     the AgentActions that suspend it. `revisions` by their numbers. `evaluations`: those whose verdict is news.
+    `snapshot`: what was captured of it, where this turn ends that.
     """
 
     before: Status
@@ -47,6 +48,7 @@ class Turn:
     orders: tuple[str, ...] = ()
     revisions: Mapping[int, RevisionFacts] = field(default_factory=dict)
     evaluations: tuple[Child, ...] = ()
+    snapshot: Mapping[str, Any] | None = None
 
     def event(self, kind: Kind, what: str, data: Mapping[str, Any]) -> Event:
         """An event of this turn; `what` tells it from others of its kind."""
@@ -91,6 +93,8 @@ def _leaving(turn: Turn) -> Iterator[Event]:
     for step in now.get("steps") or ():
         if step["name"] in _STEPS and step["name"] not in known:
             yield turn.event(_STEPS[step["name"]], f"step/{step['name']}", {"timedOut": "message" in step})
+    if turn.snapshot is not None:
+        yield turn.event(Kind.SNAPSHOTTED, "snapshot", turn.snapshot)
     before, given_up = (_part(_part(status, "archive"), "abandoned") for status in (turn.before, turn.after))
     if given_up and not before:
         yield turn.event(Kind.ABANDONED, "abandoned", {"order": given_up["uid"]})

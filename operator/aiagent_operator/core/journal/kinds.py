@@ -81,7 +81,7 @@ MEANING: Final[Mapping[Kind, str]] = {
     Kind.OFFBOARDING_STARTED: "it began to leave",
     Kind.CORDONED: "it gets no new work",
     Kind.DRAINED: "its work in progress ended, or its time was up",
-    Kind.SNAPSHOTTED: "its memory was captured",
+    Kind.SNAPSHOTTED: "what it leaves was captured: how many items and bytes, their digest, and how many are missing",
     Kind.ARCHIVED: "its archive is complete in the store",
     Kind.VERIFIED: "its archive was read back, and the digests agreed",
     Kind.HANDED_OVER: "it took over from its predecessor, whose archive is named with its digest",

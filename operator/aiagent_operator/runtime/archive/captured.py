@@ -20,12 +20,13 @@ from aiagent_operator.runtime.archive.store import Store
 _AT_ONCE: Final = 16
 
 
-async def note(store: Store, uid: str, what: Stored | Gap) -> None:
+async def note(store: Store, uid: str, what: Stored | Gap, rest: Gap | None = None) -> None:
     """Notes that an item is stored in the archive's folder (its path has the folder of its attempt), or why it is not.
 
-    The first note of an item holds: where there is one already, nothing is written. Raises StoreError, ArchiveError.
+    `rest`: what of this attempt is missing; it is one note, since another attempt may miss nothing. The first note of
+    an item holds: where there is one already, nothing is written. Raises StoreError, ArchiveError.
     """
-    await store.create(Kept(uid).key(layout.captured(what.path)), notes.written(what))
+    await store.create(Kept(uid).key(layout.captured(what.path)), notes.written(what, rest))
 
 
 async def noted(store: Store, uid: str) -> tuple[tuple[Stored, ...], tuple[Gap, ...]]:
@@ -34,7 +35,9 @@ async def noted(store: Store, uid: str) -> tuple[tuple[Stored, ...], tuple[Gap, 
     where, found = Kept(uid), list[Stored | Gap]()
     async for page in store.pages(where.key(layout.CAPTURED)):
         for first in range(0, len(page), _AT_ONCE):
-            found += await asyncio.gather(*(_read(store, where, name) for name in page[first : first + _AT_ONCE]))
+            some = page[first : first + _AT_ONCE]
+            for said in await asyncio.gather(*(_read(store, where, name) for name in some)):
+                found += said
     return (
         tuple(each for each in found if isinstance(each, Stored)),
         tuple(each for each in found if isinstance(each, Gap)),
@@ -63,7 +66,7 @@ async def sealable(store: Store, where: Layout) -> tuple[tuple[Stored, ...], tup
     return tuple(there), (*gaps, *missing)
 
 
-async def _read(store: Store, where: Kept, name: str) -> Stored | Gap:
+async def _read(store: Store, where: Kept, name: str) -> tuple[Stored | Gap, ...]:
     try:
         return notes.read(await store.read(name, notes.LIMIT), where.path(name))
     except ArchiveError as error:

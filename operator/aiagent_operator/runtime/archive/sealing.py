@@ -64,9 +64,24 @@ async def found(store: Store, where: Layout, noted: Collection[str]) -> Sealed |
         raise DisputedError(f"archive store {store.name}: {error}") from error
 
 
-def made(where: Layout, parcel: Parcel, files: Iterable[Stored], now: datetime) -> Sealed:
+async def left(store: Store, where: Layout, files: Iterable[Stored]) -> tuple[str, ...]:
+    """Paths of what attempts that were cut off have left, beside the files of this one. Raises StoreError.
+
+    The manifest names them, so that nobody has to ask who put them there: what an attempt has written, the next may
+    know nothing of, since its order, or its pod, has gone.
+    """
+    known, found = {each.path for each in files}, list[str]()
+    async for page in store.pages(where.prefix):
+        paths = (name.removeprefix(f"{where.prefix}/") for name in page)
+        found += [path for path in paths if path not in known and layout.is_item(path)]
+    return tuple(found)
+
+
+def made(
+    where: Layout, parcel: Parcel, files: Iterable[Stored], now: datetime, left_over: Iterable[str] = ()
+) -> Sealed:
     """The manifest of what was put, which is not in the store yet. Raises ArchiveError for what none can hold."""
-    data = manifest.seal(where.archive, parcel.leaving, files, parcel.gaps, decide(parcel.claims, now))
+    data = manifest.seal(where.archive, parcel.leaving, files, parcel.gaps, decide(parcel.claims, now), left_over)
     return Sealed(data, manifest.read(data))
 
 
