@@ -42,9 +42,15 @@ _CONTAINERS: Final = (
 
 
 def due(o: Observed) -> frozenset[Capture]:
-    """What is to be captured of an agent whose pods are about to go: nothing where there is no archive, or it is
-    done."""
-    return frozenset() if o.journal is None else frozenset({Capture.LOGS} - _done(o))
+    """What is to be captured of an agent whose pods are about to go: nothing where there is no archive, or it is done.
+
+    Of one that is deleted the handbook comes with the logs: nobody calls it back, and once is less than twice. What the
+    store does not take then comes later: pods are kept for logs only.
+    """
+    if o.journal is None or Capture.LOGS in (done := _done(o)):
+        return frozenset()
+    told = o.agent.metadata.deletion_timestamp and handbooks(o)
+    return frozenset({Capture.LOGS, *((Capture.HANDBOOK,) if told else ())} - done)
 
 
 def rest(o: Observed, more: Set[Capture]) -> frozenset[Capture]:

@@ -142,9 +142,11 @@ class AgentReconciler:
         else:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
         self._measuring.want(key, plan.measure)
-        plan = self._captures.asked(key, observed, plan)
+        plan = self._captures.told(key, plan)
         await self._look_at_pods(key, observed, plan, memory)
         await self._statuses.report(key, record, plan)
+        # Not before: what is captured is said in the same status.
+        self._captures.want(key, observed, plan.capture)
         self._fleet.finished(key)
         self._look_again(key, plan, memory)
 

@@ -29,6 +29,7 @@ from aiagent_operator.core.runs.facts import PodFacts
 from aiagent_operator.runtime import kinship, paths
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.fleet import Fleet
+from aiagent_operator.runtime.reflector import METADATA_ONLY
 from aiagent_operator.runtime.report import now
 from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
 
@@ -187,7 +188,8 @@ class Gatherer:
         async with self._definition_lock:
             if self._definition[0] < since:
                 began = time.monotonic()
-                live = await self._api.find(_DEFINITION)
+                # Without its schema, which is 200 KB: it is asked for all the time while many leave.
+                live = await self._api.find(_DEFINITION, accept=METADATA_ONLY)
                 terminating = live is None or "deletionTimestamp" in live["metadata"]
                 self._definition = (began, terminating)
             return self._definition[1]
