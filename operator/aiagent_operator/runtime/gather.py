@@ -141,6 +141,7 @@ class Gatherer:
             proof=proof,
             intake=intake,
             family=kinship.family(self._store, key, raw["spec"]),
+            ended=self._store.ended,
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
             policies=demands,

@@ -135,6 +135,8 @@ class Store:
         # Versions at which children went, so that a late answer to a write cannot bring one back. Bounded: answers
         # are late by a request's time at most.
         self._gone: OrderedDict[ObjectKey, int] = OrderedDict()
+        # UIDs of children of which the API server has answered that they are gone, the last ones.
+        self.ended: OrderedDict[str, None] = OrderedDict()
 
     # Agents
 
@@ -329,6 +331,16 @@ class Store:
         self._drop(key, owner)
         if notify:
             self._concern(owner)
+
+    def end_child(self, key: ObjectKey, uid: str) -> None:
+        """The API server has answered to the deletion of this very child that it is gone. Nobody is concerned."""
+        # One more than the last version known: what a late event still tells of it is older than its end.
+        known = self.child(key)
+        ended = str(int(known.resource_version) + 1) if known and known.uid == uid else "0"
+        self.forget_child(key, uid, version=ended, notify=False)
+        self.ended[uid] = None
+        if len(self.ended) > _REMEMBERED:
+            self.ended.popitem(last=False)
 
     def known_children(self, kind: ChildKind) -> list[ObjectKey]:
         """Keys of all children of the kind, for a relist to compare with."""
