@@ -220,10 +220,13 @@ class AgentReconciler:
             await self._statuses.waits(key, record.uid, plan.verdicts)
             self._fleet.finished(key)
             return False
+        if plan.archive and not abandoning.given_up(observed.agent.status):
+            # What its status must say first is said with the end of its journal.
+            return await self._departures.archived(key, record, observed, plan.first)
         if await self._statuses.first(key, record, observed.agent.status, plan.first):
             return True
         if plan.archive:
-            return await self._departures.archived(key, record, observed)
+            return await self._departures.archived(key, record, observed, {})
         metadata = observed.agent.metadata
         if plan.finalizer is Finalizer.REMOVE:
             # Of one that was abandoned it is on record how far its journal went.
@@ -231,7 +234,7 @@ class AgentReconciler:
                 ended = await self._statuses.end(key, record, metadata)
                 if ended is None:
                     return False
-                metadata = ended
+                metadata = ended.metadata
             if observed.proof is not None and observed.journal is None:
                 await certify(self._api, observed, observed.proof)
         answer = await finalizer.write(self._api, key, record.uid, metadata, plan.finalizer)

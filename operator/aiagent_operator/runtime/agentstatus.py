@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiagent_operator.api.agentstatus import Phase
@@ -29,6 +30,23 @@ _RECORDED_AFTER: Final = 1.0
 _VERSIONED: Final = frozenset({"journal", "archive"})
 # Seconds after which the end of a journal is tried again; sooner where the archive store is back.
 _END_AGAIN: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A journal that is told to its end, and recorded: `journal` as the status is to tell it, `before` as it does."""
+
+    metadata: ObjectMeta
+    journal: Mapping[str, Any] | None
+    before: Mapping[str, Any] | None
+
+    def unsaid(self, status: Mapping[str, Any]) -> dict[str, Any]:
+        """The patch by which this status tells it. Raises NotYetSeenError where it has become another journal."""
+        if self.journal is None or status.get("journal") == self.journal:
+            return {}
+        if status.get("journal") != self.before:
+            raise NotYetSeenError("its journal has changed while it was archived")
+        return report.differences(status, {"journal": self.journal})
 
 
 class AgentStatusWriter:
@@ -112,13 +130,23 @@ class AgentStatusWriter:
         )
         await self._write(key, record, record.load(), {}, verdicts)
 
-    async def end(self, key: AgentKey, record: AgentRecord, known: ObjectMeta, *, hint: str = "") -> ObjectMeta | None:
+    async def end(
+        self,
+        key: AgentKey,
+        record: AgentRecord,
+        known: ObjectMeta,
+        *,
+        first: Mapping[str, Any] | None = None,
+        hint: str = "",
+        later: bool = False,
+    ) -> Ended | None:
         """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait,
         which the status says then, and `hint` with it.
 
-        First it is noted, then recorded: the agent may go once nothing waits any more.
+        First it is noted, with the fields `first`, then recorded: the agent may go once nothing waits any more. With
+        `later` it is left to the caller's next write to say that all is recorded.
         """
-        last = {"permissions": [], "phase": Phase.OFFBOARDING.value}
+        last = {**(first or {}), "permissions": [], "phase": Phase.OFFBOARDING.value}
         current, metadata = record, known
         while True:
             # Somebody else may have recorded its events meanwhile.
@@ -126,8 +154,10 @@ class AgentStatusWriter:
             current = newest if newest is not None and newest.uid == record.uid else current
             old = current.load().get("status") or {}
             told = await self.journal.tell(key, current, old, {**old, **last}, end=True)
-            fields = {} if told.held or told.journal is None else {**last, "journal": told.journal}
-            patch = report.differences(old, fields)
+            fields: dict[str, Any] = {} if told.held or told.journal is None else {**last, "journal": told.journal}
+            patch = report.differences(old, fields or ({} if told.held else (first or {})))
+            if later and patch.keys() == {"journal"} and not told.waits and not told.verdict:
+                return Ended(metadata, fields["journal"], old.get("journal"))
             if told.verdict:
                 patch |= report.withheld({**old, **fields}, self._waiting(told.verdict, hint), known.generation)
             if patch:
@@ -140,15 +170,19 @@ class AgentStatusWriter:
                 self._queue.add_after(key, _END_AGAIN)
                 return None
             if not told.waits:
-                return metadata
+                journal = (current.load().get("status") or {}).get("journal")
+                return Ended(metadata, journal, journal)
 
-    async def waits(self, key: AgentKey, uid: str, verdicts: tuple[Verdict, ...]) -> None:
-        """Says for what an agent that leaves waits, and nothing else that its journal would tell."""
+    async def waits(self, key: AgentKey, uid: str, verdicts: tuple[Verdict, ...], ended: Ended | None = None) -> None:
+        """Says for what an agent that leaves waits, where its journal has `ended`, and nothing else that this would
+        tell."""
         record = self._store.agents.get(key)
         if record is None or record.uid != uid:
             return
         raw = record.load()
-        patch = report.withheld(raw.get("status") or {}, verdicts, raw["metadata"].get("generation", 0))
+        status = raw.get("status") or {}
+        patch = report.withheld(status, verdicts, raw["metadata"].get("generation", 0))
+        patch |= ended.unsaid(status) if ended else {}
         if patch:
             await self.write(key, record, patch)
 
