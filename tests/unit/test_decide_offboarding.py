@@ -170,6 +170,7 @@ def test_a_refusal_is_said_and_the_others_go_on() -> None:
     plan = offboarding.decide(leaving(children, failures={stuck: failure}))
 
     assert kinds(plan) == [("delete", "RoleBinding", HOME)]
+    assert plan.patience == 0.0, "a refusal is said at once"
     assert said(plan, "Ready")[1:] == ("RefusedByApiServer", f"Refused, and tried again: {failure.message}")
     assert plan.requeue_after == 30.0
 
@@ -181,6 +182,8 @@ def test_what_is_being_deleted_is_waited_for_and_not_deleted_again() -> None:
 
     assert plan.writes == ()
     assert "waiting for the bindings" in said(plan, "Ready")[2]
+    assert plan.requeue_after is not None
+    assert 0 < plan.patience < plan.requeue_after, "what goes in a moment nobody reads of, and what stays everybody"
 
 
 def test_a_child_without_labels_is_found_by_its_uid_and_a_stranger_of_its_name_is_not_touched() -> None:

@@ -261,7 +261,8 @@ class Plan:
     what it inherits is to be had. `missing`: the capture of its memory is over, and
     it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it has
     handed over, before anything else.
-    `requeue_after` is in seconds.
+    `requeue_after` is in seconds, and so is `patience`: what this very pass has begun mostly ends within it, so it is
+    said only of what has not.
     """
 
     writes: tuple[Write, ...] = ()
@@ -284,6 +285,7 @@ class Plan:
     handover: Mapping[str, Any] | None = None
     training: View | None = None
     requeue_after: float | None = None
+    patience: float = 0.0
 
     @property
     def remembers(self) -> bool:

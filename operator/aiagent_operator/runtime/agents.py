@@ -87,14 +87,11 @@ class AgentReconciler:
         pods = PodsOfRuns(self._api)
         began = time.monotonic()
         sent: set[ObjectKey] = set()
+        wrote = False
         for _ in range(ROUNDS):
             record = self._store.agents.get(key)
             if record is None:
-                self._memory.pop(key, None)
-                self._fleet.forget(key)
-                self._measuring.want(key, ())
-                self._captures.want(key, None, ())
-                self._statuses.journal.forget(key)
+                self._forget(key)
                 return
             try:
                 observed = await self._gather.observe(
@@ -134,6 +131,7 @@ class AgentReconciler:
                 continue
             await self._send(observed.identity, record, plan.writes, memory, urgent=plan.revokes)
             repairs.count(observed, plan.writes, sent)
+            wrote = True
             live = _untouched(live, plan.writes)
             proof = running = None
             if plan.revokes and len(self._queue):
@@ -144,11 +142,19 @@ class AgentReconciler:
         self._measuring.want(key, plan.measure)
         plan = self._captures.told(key, plan)
         await self._look_at_pods(key, observed, plan, memory)
-        await self._statuses.report(key, record, plan)
+        await self._statuses.report(key, record, plan, wrote=wrote)
         # Not before: what is captured is said in the same status.
         self._captures.want(key, observed, plan.capture)
         self._fleet.finished(key)
         self._look_again(key, plan, memory)
+
+    def _forget(self, key: AgentKey) -> None:
+        """The agent is gone, and what was remembered of it with it."""
+        self._memory.pop(key, None)
+        self._fleet.forget(key)
+        self._measuring.want(key, ())
+        self._captures.want(key, None, ())
+        self._statuses.journal.forget(key)
 
     async def _withdraw(self, key: AgentKey, memory: Memory) -> bool:
         """Takes the rights of a suspended agent before anything about it is read or decided: True where it had some.

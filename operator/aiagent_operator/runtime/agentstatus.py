@@ -113,8 +113,12 @@ class AgentStatusWriter:
             # It has gone meanwhile, and what was remembered of it then.
             self.journal.forget(key)
 
-    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
-        """What is true after a pass that has nothing left to write."""
+    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan, *, wrote: bool = False) -> None:
+        """What is true after a pass that has nothing left to write; of what it has begun where it `wrote`, only once
+        that has not ended in time."""
+        if wrote and plan.patience:
+            self._queue.add_after(key, plan.patience)
+            return
         if not plan.verdicts:
             return
         current = self._store.agents.get(key)
