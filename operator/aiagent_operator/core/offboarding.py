@@ -48,7 +48,7 @@ _POLL: Final = 3.0
 # Seconds until the next pass, where one has said what it is about to do.
 _SOON: Final = 0.01
 # Seconds in which what is told to go mostly goes, its pods aside: nobody has to read of that.
-_PATIENCE: Final = 2.0
+_PATIENCE: Final = 5.0
 _READING: Final = "reading what its pods have logged before they go"
 _ARCHIVING: Final = "putting its handbook and what else is known of it into the archive"
 

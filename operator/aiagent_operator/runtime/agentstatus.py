@@ -24,8 +24,10 @@ log = logging.getLogger(__name__)
 
 # Seconds after which an agent is looked at again that somebody else has written meanwhile; a watch tells sooner.
 _CONFLICT_AGAIN: Final = 0.5
-# Seconds after which events are recorded that were noted: until then more come, and all go together.
+# Seconds after which events are recorded that were noted: until then more come, and all go together. Those of an agent
+# that leaves mostly go with its end, which is a write of its status less.
 _RECORDED_AFTER: Final = 1.0
+_RECORDED_LEAVING: Final = 20.0
 # Fields that are written only to the status from which they were decided.
 _VERSIONED: Final = frozenset({"journal", "archive"})
 # Seconds after which the end of a journal is tried again; sooner where the archive store is back.
@@ -225,7 +227,8 @@ class AgentStatusWriter:
     ) -> None:
         """What comes after a status is written; not before, or what is noted in it would not be found there."""
         if told.waits and not told.verdict:
-            self._queue.add_after(JournalKey(*key), _RECORDED_AFTER)
+            leaves = record.leaving and not told.finding
+            self._queue.add_after(JournalKey(*key), _RECORDED_LEAVING if leaves else _RECORDED_AFTER)
         news = [(verdict.reason.value, verdict.message) for verdict in report.worth_an_event(old, verdicts)]
         regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
         for reason, message in (*news, *((told.finding,) if told.finding else ())):
