@@ -21,7 +21,7 @@ from aiagent_operator.core import injection
 from aiagent_operator.core.children import observe
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, ChildKind
-from aiagent_operator.core.targets import adoption, disputes, managed_fields, release
+from aiagent_operator.core.targets import adoption, contents, disputes, managed_fields, release
 from support import chart
 from support.cluster import Cluster, NamedCluster
 from support.kube import ApiError, Kube, Object
@@ -98,7 +98,7 @@ class Target:
     def assert_adopted(self) -> None:
         live = self.live()
         child = observe(ChildKind(self.kind), live)
-        assert child.digest == adoption.desired_digest(self.agent, self.pods)
+        assert child.digest == contents.desired_digest(self.agent, self.pods)
         assert (child.claimed_by, child.agent_uid) == (self.agent.uid, self.agent.uid)
         spec = live["spec"]["template"]["spec"]
         assert spec["serviceAccountName"] == spec["serviceAccount"] == ACCOUNT
@@ -452,7 +452,7 @@ def test_what_is_taken_out_by_hand_is_put_back(target: Target, admin: Kube, edit
         edit["spec"]["template"]["spec"] = {"serviceAccountName": None, "serviceAccount": None}
     admin.patch("apps/v1", target.kind, "app", edit, namespace=target.namespace)
     child = observe(ChildKind(target.kind), target.live())
-    assert child.digest != adoption.desired_digest(target.agent, target.pods)
+    assert child.digest != contents.desired_digest(target.agent, target.pods)
     assert child.claimed_by == target.agent.uid, "still the owner's workload, which is released and never deleted"
     assert isinstance(target.adopt(), adoption.Converged)
     target.assert_adopted()

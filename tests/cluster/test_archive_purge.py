@@ -1,6 +1,5 @@
 """Archives whose retention is over are purged where that is asked for, and by nobody else."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ from support import agents, archives, chart
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
 from support.committee import here, new_policy
-from support.kube import Object
+from support.kube import Object, wait_for
 from support.operator import Installation
 from support.workplace import Workplace
 
@@ -130,7 +129,8 @@ def test_killed_on_the_way_it_is_ended_by_the_next_and_a_hold_comes_too_late(
         uid, name = leave(place, "1s")
         early, forged = leave(place, "24h", "early")
         operator.until_idle()
-    time.sleep(1)
+    until_retained = place.admin.get(meta.API_VERSION, PLURAL, name)["spec"]["retention"]["until"]
+    wait_for(lambda: report.now() >= until_retained, what="the end of its retention")
     began = report.now()
     operator_account = place.admin.as_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
     for each in (name, forged):

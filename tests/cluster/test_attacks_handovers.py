@@ -9,11 +9,12 @@ from aiagent_operator.api.succession import Volume
 from aiagent_operator.core.children import inheritance
 from aiagent_operator.core.children.memory import Intake, Owner
 from aiagent_operator.core.objects import AgentIdentity
-from support import agents
+from support import agents, volumejobs
 from support.kube import ApiError, Object
 from support.operator import IMAGE
 from support.runs import JOBS
 from support.tenancy import Office, refused
+from support.volumejobs import CONTAINER, POD, put
 
 pytestmark = pytest.mark.cluster
 
@@ -35,29 +36,11 @@ def test_the_operator_makes_and_removes_all_that_a_delivery_needs(office: Office
     office.operator.delete(JOBS, "jobs", job["metadata"]["name"], namespace=office.namespace, propagation="Background")
 
 
-CONTAINER = "/spec/template/spec/containers/0"
-POD = "/spec/template/spec"
 MISUSE: dict[str, tuple[str, Any]] = {
-    "another image": (f"{CONTAINER}/image", "registry.example/evil:1"),
-    "another command": (f"{CONTAINER}/command", ["sh", "-c", "cat /memory/*"]),
+    **volumejobs.MISUSE,
     "the program that packs": (f"{CONTAINER}/command", ["python3", "-m", "aiagent_operator.capture"]),
-    "arguments": (f"{CONTAINER}/args", ["-c", "import os"]),
-    "a variable that is not the program's": (f"{CONTAINER}/env/-", {"name": "PYTHONPATH", "value": "/memory"}),
-    "a variable from a Secret": (
-        f"{CONTAINER}/env/-",
-        {"name": "WORKFORCE_X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
-    ),
-    "a container beside it": (f"{POD}/containers/-", {"name": "b", "image": IMAGE}),
-    "one before it": (f"{POD}/initContainers", [{"name": "b", "image": IMAGE}]),
-    "a Secret as files": (f"{POD}/volumes/-", {"name": "s", "secret": {"secretName": "s"}}),
     "a second volume": (f"{POD}/volumes/-", {"name": "o", "persistentVolumeClaim": {"claimName": "other"}}),
-    "a token of the API server": (
-        f"{POD}/volumes/-",
-        {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
-    ),
-    "root": (f"{POD}/securityContext/runAsUser", 0),
     "root's group": (f"{POD}/securityContext/fsGroup", 0),
-    "more rights": (f"{CONTAINER}/securityContext/allowPrivilegeEscalation", True),
 }
 
 
@@ -66,19 +49,6 @@ def test_nothing_but_the_operators_own_program_writes_to_a_volume(office: Office
     path, value = MISUSE[misuse]
     with refused("operator-handovers", "inheritance"):
         office.operator.create(put(made(office.identity()), path, value))
-
-
-def put(job: Object, path: str, value: Any) -> Object:
-    """The Job with this at a path, as in a JSON patch."""
-    *folders, leaf = path.strip("/").split("/")
-    at: Any = job
-    for folder in folders:
-        at = at[int(folder)] if isinstance(at, list) else at[folder]
-    if leaf == "-":
-        at.append(value)
-    else:
-        at[leaf] = value
-    return job
 
 
 def test_no_other_job_runs_as_what_delivers(office: Office) -> None:

@@ -9,12 +9,13 @@ from aiagent_operator.api.memory import Memory
 from aiagent_operator.core.children import memory
 from aiagent_operator.core.children.memory import Intake, Owner
 from aiagent_operator.core.objects import AgentIdentity
-from support import agents, memories
+from support import agents, memories, volumejobs
 from support.kube import ApiError, Object
 from support.memories import CLAIM
 from support.operator import IMAGE
 from support.runs import JOBS
 from support.tenancy import Office, refused
+from support.volumejobs import CONTAINER, POD, put
 
 pytestmark = pytest.mark.cluster
 
@@ -34,31 +35,13 @@ def test_the_operator_makes_and_removes_all_that_a_memory_needs(office: Office) 
     office.operator.delete(JOBS, "jobs", job["metadata"]["name"], namespace=office.namespace, propagation="Background")
 
 
-CONTAINER = "/spec/template/spec/containers/0"
-POD = "/spec/template/spec"
 MISUSE: dict[str, tuple[str, Any]] = {
-    "another image": (f"{CONTAINER}/image", "registry.example/evil:1"),
-    "another command": (f"{CONTAINER}/command", ["sh", "-c", "cat /memory/*"]),
-    "arguments": (f"{CONTAINER}/args", ["-c", "import os"]),
-    "a variable that is not the program's": (f"{CONTAINER}/env/-", {"name": "PYTHONPATH", "value": "/memory"}),
-    "a variable from a Secret": (
-        f"{CONTAINER}/env/-",
-        {"name": "WORKFORCE_X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
-    ),
+    **volumejobs.MISUSE,
     "all of a Secret's": (f"{CONTAINER}/envFrom", [{"secretRef": {"name": "s"}}]),
-    "a container beside it": (f"{POD}/containers/-", {"name": "b", "image": IMAGE}),
-    "one before it": (f"{POD}/initContainers", [{"name": "b", "image": IMAGE}]),
     "a hook": (f"{CONTAINER}/lifecycle", {"preStop": {"exec": {"command": ["sh"]}}}),
-    "a Secret as files": (f"{POD}/volumes/-", {"name": "s", "secret": {"secretName": "s"}}),
-    "a token of the API server": (
-        f"{POD}/volumes/-",
-        {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
-    ),
     "a volume to write to": (f"{CONTAINER}/volumeMounts/0/readOnly", False),
-    "root": (f"{POD}/securityContext/runAsUser", 0),
     "root in the container": (f"{CONTAINER}/securityContext/runAsUser", 0),
     "a group for all files": (f"{POD}/securityContext/fsGroup", 1),
-    "more rights": (f"{CONTAINER}/securityContext/allowPrivilegeEscalation", True),
 }
 
 
@@ -67,19 +50,6 @@ def test_nothing_but_the_operators_own_program_reads_a_volume(office: Office, mi
     path, value = MISUSE[misuse]
     with refused("operator-memories", "memory"):
         office.operator.create(put(made(office.identity()), path, value))
-
-
-def put(job: Object, path: str, value: Any) -> Object:
-    """The Job with this at a path, as in a JSON patch."""
-    *folders, leaf = path.strip("/").split("/")
-    at: Any = job
-    for folder in folders:
-        at = at[int(folder)] if isinstance(at, list) else at[folder]
-    if leaf == "-":
-        at.append(value)
-    else:
-        at[leaf] = value
-    return job
 
 
 def test_no_other_job_runs_as_what_reads_memories(office: Office) -> None:

@@ -1,7 +1,5 @@
 """An agent that leaves is archived, read back and certified before it goes; and what happens where that is not so."""
 
-import time
-
 import orjson
 import pytest
 
@@ -11,7 +9,7 @@ from support import agents, archives
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
 from support.committee import here, new_policy
-from support.kube import Kube, Object
+from support.kube import Kube, Object, wait_for
 from support.operator import Installation
 from support.workplace import Workplace
 
@@ -168,7 +166,9 @@ def test_an_order_that_is_over_waits_for_the_store_before_it_is_removed(
         with archive.away():
             order = place.order("Resume", "go-on", "triage", ttlSecondsAfterFinished=1)["metadata"]["uid"]
             place.until_ordered("go-on", "Complete", "CarriedOut")
-            time.sleep(3)
+            said = f"AgentAction {place.namespace}/go-on is not kept for the archive"
+            # Once when it was over, and once when it would have been removed for its age.
+            wait_for(lambda: operator.log.read_text().count(said) > 1, what="the order to be tried to be kept")
             assert place.is_ordered("go-on", "Complete"), "it is not kept yet"
         place.admin.wait_gone(agents.API, "agentactions", "go-on", namespace=place.namespace)
         kept = orjson.loads((archive.path / "records" / uid / "actions" / order / "go-on.json").read_bytes())

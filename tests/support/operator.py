@@ -268,6 +268,7 @@ class Installation:
         self._folder = tempfile.TemporaryDirectory(prefix="aiagent-operators-")
         self.archive = ArchiveFolder(Path(self._folder.name) / "archive")
         self._shared: OperatorProcess | None = None
+        self._own: list[OperatorProcess] = []
         self._probe = "default"
         self.vacated: set[str] = set()
         """Namespaces of tests that are over. What is left in them is nothing to an operator of a test's own."""
@@ -324,7 +325,12 @@ class Installation:
         return OperatorProcess(own, admin=self.admin, folder=folder, settings=chosen, forked=self._forked)
 
     def operator(self) -> OperatorProcess:
-        """The shared operator, started where it does not run."""
+        """The shared operator, started where it does not run; never beside one of a test's own."""
+        if own := next((each for each in self._own if each.running()), None):
+            raise AssertionError(
+                f"an operator of the test's own runs (process {own.pid}), and only one can lead: wait for what that "
+                "one does, by its until_idle, and ask for the shared one after its end"
+            )
         if self._shared is None or not self._shared.running():
             died = self._shared
             self._shared = self.process()
@@ -338,7 +344,9 @@ class Installation:
         """An operator of the caller's own, not started yet; the shared one is ended, and starts again when wanted."""
         self._sweep()
         self.end_shared()
-        return self.process(kubeconfig, **settings)
+        own = self.process(kubeconfig, **settings)
+        self._own.append(own)
+        return own
 
     def _sweep(self) -> None:
         """Have the agents of earlier tests gone, by the shared operator, and then the records of their archives."""

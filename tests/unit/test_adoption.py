@@ -16,7 +16,7 @@ from aiagent_operator.core import injection
 from aiagent_operator.core.children import deployment, observe
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest
-from aiagent_operator.core.targets import adoption, disputes, release
+from aiagent_operator.core.targets import adoption, contents, disputes, release
 
 AGENT = AgentIdentity("support", "triage", "11111111-1111-1111-1111-111111111111")
 OTHER = AgentIdentity("support", "other", "22222222-2222-2222-2222-222222222222")
@@ -59,7 +59,7 @@ names = st.lists(st.sampled_from(["app", "log", "cache", "proxy"]), min_size=1, 
 @given(containers=names)
 def test_the_digest_does_not_depend_on_the_containers(containers: list[str]) -> None:
     live = adopted(target(*containers))
-    assert adoption.owned(live) == adoption.desired_digest(AGENT, PODS)
+    assert contents.owned(live) == contents.desired_digest(AGENT, PODS)
     assert adoption.plan(live, AGENT, PODS, OnConflict.REFUSE) == adoption.Converged()
 
 
@@ -68,7 +68,7 @@ def test_a_container_without_the_mounts_is_drift(containers: list[str], data: st
     live = adopted(target(*containers))
     chosen = data.draw(st.sampled_from(live["spec"]["template"]["spec"]["containers"]))
     chosen["volumeMounts"].pop(data.draw(st.integers(0, len(chosen["volumeMounts"]) - 1)))
-    assert adoption.owned(live) != adoption.desired_digest(AGENT, PODS)
+    assert contents.owned(live) != contents.desired_digest(AGENT, PODS)
     assert isinstance(adoption.plan(live, AGENT, PODS, OnConflict.REFUSE), adoption.Apply)
 
 
@@ -81,7 +81,7 @@ def test_what_the_owner_does_elsewhere_is_no_drift() -> None:
     spec["volumes"].insert(0, {"name": "data", "emptyDir": {}})
     spec["containers"][0]["volumeMounts"].insert(0, {"name": "data", "mountPath": "/data"})
     spec["initContainers"] = [{"name": "migrate", "image": "migrate"}]
-    assert adoption.owned(live) == adoption.desired_digest(AGENT, PODS)
+    assert contents.owned(live) == contents.desired_digest(AGENT, PODS)
 
 
 @pytest.mark.parametrize("kind", list(OnConflict))

@@ -10,6 +10,7 @@ from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.children.run_job import Run
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Failure, Finalizer, Observed, Plan, Proof, Room, Verb, create
+from aiagent_operator.core.rights import holdings
 from aiagent_operator.core.rights.ledger import MOST_RIGHTS
 from support.agents import permission, rule
 from support.decisions import HOME, IDENTITY, after, kinds, observed, said
@@ -225,7 +226,7 @@ def test_rights_that_are_asked_about_are_those_it_can_have_had() -> None:
             }
         ]
     }
-    held = offboarding.rights_held(leaving({}, status=status))
+    held = holdings.rights_held(leaving({}, status=status))
 
     found = {(namespace, right.resource, right.verb) for namespace, each in held for right in each.rights()}
     assert found == {
@@ -242,7 +243,7 @@ def test_a_spec_beyond_the_bound_costs_no_more_questions_than_the_bound() -> Non
     for missing in (False, True):
         o = observed(*asked, permission("refund"), deleting=True, missing_role=missing)
 
-        held = offboarding.rights_held(o)
+        held = holdings.rights_held(o)
 
         assert sum(1 for _, each in held for _ in each.rights()) <= MOST_RIGHTS
 

@@ -14,13 +14,14 @@ from aiagent_operator.core.journal import book, chain
 from aiagent_operator.core.journal.pending import MOST
 from aiagent_operator.core.journal.record import read
 from aiagent_operator.runtime import metrics
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.archive.described import Described
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive
 from aiagent_operator.runtime.archive.store import Put
 from aiagent_operator.runtime.journal import Journal, NoRoomError
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+from aiagent_operator.runtime.store import AgentKey, Key, Store
 from support.archive import directory_config, listed
 
 KEY, UID = AgentKey("crm", "triage"), "2f1c4b0e-7c1d-4b7a-9f63-0d1a2b3c4d5e"

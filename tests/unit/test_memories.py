@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from aiagent_operator.api import capture
+from aiagent_operator.api import capture, meta
 from aiagent_operator.api.agentaction import AgentActionSpec
 from aiagent_operator.api.archive import GapReason
 from aiagent_operator.api.memory import Memory
@@ -306,7 +306,7 @@ def test_the_job_can_do_nothing_but_read_the_volume_and_reach_the_operator() -> 
 def test_names_of_jobs_fit_and_accounts_are_told_apart() -> None:
     longest = memory.job(replace(IDENTITY, name="a" * 40), ASKED, Owner(), INTAKE)
     assert len(longest.key.name) <= 63
-    assert capture.agent_of(capture.account_name("triage")) == "triage"
+    assert meta.agent_of_run(capture.account_name("triage"), capture.RUN) == "triage"
     for other in (
         "aiagent.triage",
         "aiagent.triage.training",
@@ -315,7 +315,7 @@ def test_names_of_jobs_fit_and_accounts_are_told_apart() -> None:
         "aiagent.memory",
         "",
     ):
-        assert capture.agent_of(other) is None
+        assert meta.agent_of_run(other, capture.RUN) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from aiagent_operator.runtime import logs, metrics, settings, settings_reference
-from aiagent_operator.runtime.settings import LogFormat, LogLevel, Settings
+from aiagent_operator.runtime.settings import Settings
+from aiagent_operator.runtime.settings_process import LogFormat, LogLevel
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJl"

@@ -28,12 +28,5 @@ COMMAND: Final = ("python3", "-m", "aiagent_operator.capture")
 
 
 def account_name(agent: str) -> str:
-    """Name of the account as which an agent's memory is archived: it holds no right. Agents' names have no dot."""
-    return f"{meta.account_name(agent)}.{RUN}"
-
-
-def agent_of(account: str) -> str | None:
-    """The agent as whose memory's account this would be named; None where it is no such account."""
-    prefix, suffix = meta.account_name(""), f".{RUN}"
-    name = account.removeprefix(prefix).removesuffix(suffix)
-    return name if name and account == account_name(name) else None
+    """Name of the account as which an agent's memory is archived: it holds no right."""
+    return meta.run_account(agent, RUN)

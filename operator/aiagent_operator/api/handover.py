@@ -24,12 +24,5 @@ COMMAND: Final = ("python3", "-m", "aiagent_operator.capture.inherit")
 
 
 def account_name(agent: str) -> str:
-    """Name of the account as which an agent's inheritance is fetched: it holds no right. Agents' names have no dot."""
-    return f"{meta.account_name(agent)}.{RUN}"
-
-
-def agent_of(account: str) -> str | None:
-    """The agent as whose account this would be named; None where it is no such account."""
-    prefix, suffix = meta.account_name(""), f".{RUN}"
-    name = account.removeprefix(prefix).removesuffix(suffix)
-    return name if name and account == account_name(name) else None
+    """Name of the account as which an agent's inheritance is fetched: it holds no right."""
+    return meta.run_account(agent, RUN)

@@ -45,6 +45,17 @@ def account_name(agent: str) -> str:
     return f"{ACCOUNT_PREFIX}{agent}"
 
 
+def run_account(agent: str, run: str) -> str:
+    """Name of the account of an agent's Jobs of a kind. Agents' names have no dot, so it is no other agent's."""
+    return f"{account_name(agent)}.{run}"
+
+
+def agent_of_run(account: str, run: str) -> str | None:
+    """The agent as the account of whose Jobs of that kind this would be named; None where it is no such account."""
+    name = account.removeprefix(ACCOUNT_PREFIX).removesuffix(f".{run}")
+    return name if name and account == run_account(name, run) else None
+
+
 def foreign_name(agent: str, uid: str) -> str:
     """Name of the agent's Role and RoleBinding in a namespace that is not its own.
 

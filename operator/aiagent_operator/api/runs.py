@@ -91,8 +91,8 @@ ArtifactLocations = Annotated[
 
 
 def account_name(agent: str, kind: RunKind) -> str:
-    """Name of the account of the agent's runs of a kind. Agents' names have no dot, so it is no other agent's."""
-    return f"{meta.account_name(agent)}.{_ACCOUNTS[kind]}"
+    """Name of the account of the agent's runs of a kind."""
+    return meta.run_account(agent, _ACCOUNTS[kind])
 
 
 def network_name(agent: str) -> str:

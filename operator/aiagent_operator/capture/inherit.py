@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self, cast
 
 from aiagent_operator.api import capture, handover
-from aiagent_operator.capture.job import UntoldError, leave
+from aiagent_operator.capture.job import UntoldError, leave, told
 from aiagent_operator.capture.receive import Receiving
 from aiagent_operator.capture.send import SendError
 from aiagent_operator.capture.tree import ROOT, SKIPPED
@@ -43,10 +43,7 @@ class Task:
     @classmethod
     def told(cls, env: Mapping[str, str]) -> Self:
         """The task as the Job's environment tells it. Raises UntoldError."""
-        names = (handover.ENV_DIGEST, capture.ENV_URL, capture.ENV_CERTIFICATE)
-        if missing := [name for name in names if not env.get(name)]:
-            raise UntoldError(f"{', '.join(missing)} missing: this program is run by a Job that the operator makes")
-        digest, url, certificate = (env[name] for name in names)
+        digest, url, certificate = told(env, handover.ENV_DIGEST, capture.ENV_URL, capture.ENV_CERTIFICATE)
         volume = Path(env.get(capture.ENV_VOLUME, capture.VOLUME_MOUNT))
         return cls(volume, digest, url, certificate, Path(env.get(capture.ENV_TOKEN, capture.TOKEN_FILE)))
 

@@ -27,6 +27,13 @@ class UntoldError(Exception):
     """A variable is missing: the message names it."""
 
 
+def told(env: Mapping[str, str], *names: str) -> tuple[str, ...]:
+    """The variables of these names, which the Job has to tell. Raises UntoldError."""
+    if missing := [name for name in names if not env.get(name)]:
+        raise UntoldError(f"{', '.join(missing)} missing: this program is run by a Job that the operator makes")
+    return tuple(env[name] for name in names)
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What is packed, to which public key it is encrypted, and where it is sent to."""
@@ -40,10 +47,7 @@ class Task:
     @classmethod
     def told(cls, env: Mapping[str, str]) -> Self:
         """The task as the Job's environment tells it. Raises UntoldError."""
-        names = (capture.ENV_KEY, capture.ENV_URL, capture.ENV_CERTIFICATE)
-        if missing := [name for name in names if not env.get(name)]:
-            raise UntoldError(f"{', '.join(missing)} missing: this program is run by a Job that the operator makes")
-        key, url, certificate = (env[name] for name in names)
+        key, url, certificate = told(env, capture.ENV_KEY, capture.ENV_URL, capture.ENV_CERTIFICATE)
         volume = env.get(capture.ENV_VOLUME, capture.VOLUME_MOUNT)
         return cls(volume, key, url, certificate, Path(env.get(capture.ENV_TOKEN, capture.TOKEN_FILE)))
 

@@ -16,6 +16,7 @@ from aiagent_operator.cli.errors import CliError, ExitCode
 from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.output import Format, plain
 from aiagent_operator.cli.revisions import Standing
+from aiagent_operator.cli.rights import Right, Step
 from aiagent_operator.cli.sections import details, heading
 from aiagent_operator.core import succession
 from aiagent_operator.core.status import TRANSIENT
@@ -186,7 +187,7 @@ def _print_warnings(agent: Object) -> None:
             )
 
 
-def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]:
+def _todo(agent: Object, troubles: list[Trouble]) -> dict[Step, list[str]]:
     """The steps for all that is wrong, each once, with what it is for."""
     causes = [(trouble.subject, trouble.reason) for trouble in troubles]
     about = (
@@ -199,7 +200,7 @@ def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]
     )
     for subject, kind in about:
         causes.append((subject, view.condition(agent, kind).get("reason", "")))
-    todo: dict[steps.Step, list[str]] = {}
+    todo: dict[Step, list[str]] = {}
     for subject, reason in dict.fromkeys(causes):
         for step in steps.of(reason):
             todo.setdefault(step, []).append(subject)
@@ -209,14 +210,14 @@ def _todo(agent: Object, troubles: list[Trouble]) -> dict[steps.Step, list[str]]
     return todo
 
 
-def _mine(cluster: Cluster, agent: Object, todo: Mapping[steps.Step, Any]) -> dict[Question, bool | None]:
+def _mine(cluster: Cluster, agent: Object, todo: Mapping[Step, Any]) -> dict[Question, bool | None]:
     """What the one who asks may do: the steps' rights, and to edit and delete the agent."""
     ask = _asker(agent)
-    rights = {ask(step.right) for step in todo} | {ask(steps.Right.EDIT_AGENT), _delete(agent)}
+    rights = {ask(step.right) for step in todo} | {ask(Right.EDIT_AGENT), _delete(agent)}
     return {question: authorizer.of_myself(cluster, question) for question in sorted(rights, key=str)}
 
 
-def _asker(agent: Object) -> Callable[[steps.Right], Question]:
+def _asker(agent: Object) -> Callable[[Right], Question]:
     metadata = agent["metadata"]
     role = (agent["spec"].get("roleRef") or {}).get("name", "")
     return lambda right: right.question(metadata["namespace"], metadata["name"], role)
@@ -229,7 +230,7 @@ def _delete(agent: Object) -> Question:
 _WORDS = {True: "you", False: "not you", None: "unknown"}
 
 
-def _print_todo(agent: Object, todo: Mapping[steps.Step, list[str]], mine: Mapping[Question, bool | None]) -> None:
+def _print_todo(agent: Object, todo: Mapping[Step, list[str]], mine: Mapping[Question, bool | None]) -> None:
     ask = _asker(agent)
     heading("Who can do what next")
     rows = [
@@ -238,12 +239,12 @@ def _print_todo(agent: Object, todo: Mapping[steps.Step, list[str]], mine: Mappi
     ]
     if rows:
         output.table(("WHO", "WHAT", "FOR", "NEEDS"), rows, indent=2)
-    edit, delete = (_WORDS[mine[q]] for q in (ask(steps.Right.EDIT_AGENT), _delete(agent)))
+    edit, delete = (_WORDS[mine[q]] for q in (ask(Right.EDIT_AGENT), _delete(agent)))
     output.say(f"  May edit the agent: {edit}. May delete it, which ends its employment: {delete}.")
 
 
 def _report(
-    agent: Object, troubles: list[Trouble], todo: Mapping[steps.Step, list[str]], mine: Mapping[Question, bool | None]
+    agent: Object, troubles: list[Trouble], todo: Mapping[Step, list[str]], mine: Mapping[Question, bool | None]
 ) -> Object:
     """The same for programs, with the object itself."""
     ask = _asker(agent)
@@ -264,5 +265,5 @@ def _report(
             }
             for step, subjects in todo.items()
         ],
-        "youMay": {"edit": mine[ask(steps.Right.EDIT_AGENT)], "delete": mine[_delete(agent)]},
+        "youMay": {"edit": mine[ask(Right.EDIT_AGENT)], "delete": mine[_delete(agent)]},
     }

@@ -46,7 +46,7 @@ def hold(
     """Keep archives of an agent from being destroyed, those to come too, until they are released."""
     about = _about(name, archive) | {"ground": ground.value}
     cluster = Cluster.connect(kubeconfig, context)
-    give(cluster, Action.HOLD, about, reason, namespace or cluster.namespace, wait=wait, timeout=timeout)
+    give(cluster, Action.HOLD, about, reason, namespace, wait=wait, timeout=timeout)
 
 
 def release(
@@ -63,7 +63,7 @@ def release(
     """End the orders that hold archives. With --archive also those whose namespace has gone."""
     about = _about(name, archive)
     cluster = Cluster.connect(kubeconfig, context)
-    give(cluster, Action.RELEASE, about, reason, namespace or cluster.namespace, wait=wait, timeout=timeout)
+    give(cluster, Action.RELEASE, about, reason, namespace, wait=wait, timeout=timeout)
 
 
 def erase(
@@ -82,7 +82,7 @@ def erase(
     """
     cluster = Cluster.connect(kubeconfig, context)
     about: Object = {"archiveRef": {"name": archive}}
-    give(cluster, Action.ERASE, about, reason, namespace or cluster.namespace, wait=wait, timeout=timeout)
+    give(cluster, Action.ERASE, about, reason, namespace, wait=wait, timeout=timeout)
 
 
 def _about(name: str | None, archive: str | None) -> Object:

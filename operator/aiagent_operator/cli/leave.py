@@ -63,15 +63,7 @@ def rehire(
 ) -> None:
     """End the orders that keep an agent out. It is hired anew once its AIAgent is applied anew, as another identity."""
     cluster = Cluster.connect(kubeconfig, context)
-    give(
-        cluster,
-        Action.REHIRE,
-        agents_of(name, selector),
-        reason,
-        namespace or cluster.namespace,
-        wait=wait,
-        timeout=timeout,
-    )
+    give(cluster, Action.REHIRE, agents_of(name, selector), reason, namespace, wait=wait, timeout=timeout)
 
 
 def abandon(

@@ -63,15 +63,7 @@ def suspend(
 ) -> None:
     """Take an agent's rights away, then stop its pods, until it is resumed. Its spec is not changed."""
     cluster = Cluster.connect(kubeconfig, context)
-    give(
-        cluster,
-        Action.SUSPEND,
-        agents_of(name, selector),
-        reason,
-        namespace or cluster.namespace,
-        wait=wait,
-        timeout=timeout,
-    )
+    give(cluster, Action.SUSPEND, agents_of(name, selector), reason, namespace, wait=wait, timeout=timeout)
 
 
 def resume(
@@ -87,15 +79,7 @@ def resume(
 ) -> None:
     """End the orders that suspend an agent. Where its spec suspends it too, that is said, and left to its author."""
     cluster = Cluster.connect(kubeconfig, context)
-    give(
-        cluster,
-        Action.RESUME,
-        agents_of(name, selector),
-        reason,
-        namespace or cluster.namespace,
-        wait=wait,
-        timeout=timeout,
-    )
+    give(cluster, Action.RESUME, agents_of(name, selector), reason, namespace, wait=wait, timeout=timeout)
 
 
 def rollback(
@@ -111,15 +95,8 @@ def rollback(
 ) -> None:
     """Let an earlier revision of an agent serve again. What its spec asks for is then held back, and not changed."""
     cluster = Cluster.connect(kubeconfig, context)
-    give(
-        cluster,
-        Action.ROLLBACK,
-        {"agentRef": {"name": name}} | ({"revision": to_revision} if to_revision else {}),
-        reason,
-        namespace or cluster.namespace,
-        wait=wait,
-        timeout=timeout,
-    )
+    about = {"agentRef": {"name": name}} | ({"revision": to_revision} if to_revision else {})
+    give(cluster, Action.ROLLBACK, about, reason, namespace, wait=wait, timeout=timeout)
 
 
 def promote(
@@ -138,15 +115,8 @@ def promote(
     """End the pause at which the rollout of a revision stands, pass over evaluations that are Inconclusive, or let
     revisions take over in spite of what a review has found. `rollout status` says how it goes on."""
     cluster = Cluster.connect(kubeconfig, context)
-    give(
-        cluster,
-        Action.PROMOTE,
-        {"agentRef": {"name": name}} | ({"full": True} if full else {}),
-        reason,
-        namespace or cluster.namespace,
-        wait=wait,
-        timeout=timeout,
-    )
+    about = {"agentRef": {"name": name}} | ({"full": True} if full else {})
+    give(cluster, Action.PROMOTE, about, reason, namespace, wait=wait, timeout=timeout)
 
 
 def abort(
@@ -161,15 +131,7 @@ def abort(
 ) -> None:
     """End the rollout of a revision: what serves gets everything back, and the revision is rejected."""
     cluster = Cluster.connect(kubeconfig, context)
-    give(
-        cluster,
-        Action.ABORT,
-        {"agentRef": {"name": name}},
-        reason,
-        namespace or cluster.namespace,
-        wait=wait,
-        timeout=timeout,
-    )
+    give(cluster, Action.ABORT, {"agentRef": {"name": name}}, reason, namespace, wait=wait, timeout=timeout)
 
 
 def retrain(
@@ -185,15 +147,7 @@ def retrain(
 ) -> None:
     """Train an agent anew without waiting for its plan. Windows and limits of its policies hold all the same."""
     cluster = Cluster.connect(kubeconfig, context)
-    give(
-        cluster,
-        Action.RETRAIN,
-        agents_of(name, selector),
-        reason,
-        namespace or cluster.namespace,
-        wait=wait,
-        timeout=timeout,
-    )
+    give(cluster, Action.RETRAIN, agents_of(name, selector), reason, namespace, wait=wait, timeout=timeout)
 
 
 def agents_of(name: str | None, selector: str) -> Object:
@@ -212,22 +166,23 @@ def agents_of(name: str | None, selector: str) -> Object:
 
 
 def give(
-    cluster: Cluster, action: Action, about: Object, reason: str, namespace: str, *, wait: bool, timeout: float
+    cluster: Cluster, action: Action, about: Object, reason: str, namespace: str | None, *, wait: bool, timeout: float
 ) -> str:
     """Creates the order, whose spec says `about` what it is, and, with `wait`, follows it; NEGATIVE where it fails or
-    takes longer than `timeout` seconds. Returns its name."""
+    takes longer than `timeout` seconds. Without `namespace` it is in that of the context. Returns its name."""
+    home = namespace or cluster.namespace
     which = (about.get("agentRef") or about.get("archiveRef") or {}).get("name", "agents")
     body: Object = {
         "apiVersion": meta.API_VERSION,
         "kind": "AgentAction",
-        "metadata": {"generateName": f"{action.value.lower()}-{which}-"[:_LONGEST_NAME], "namespace": namespace},
+        "metadata": {"generateName": f"{action.value.lower()}-{which}-"[:_LONGEST_NAME], "namespace": home},
         "spec": {"action": action.value, "requestedBy": _myself(cluster), "reason": reason, **about},
     }
-    order = cluster.create(path("agentactions", namespace), body, what=f"{action.value} of {namespace}/{which}")
+    order = cluster.create(path("agentactions", home), body, what=f"{action.value} of {home}/{which}")
     its = str(order["metadata"]["name"])
     output.say(f"agentaction.{meta.GROUP}/{its} created")
     if wait:
-        _follow(cluster, namespace, its, timeout)
+        _follow(cluster, home, its, timeout)
     return its
 
 

@@ -6,62 +6,10 @@ The same advice as in docs/troubleshooting.md; a test keeps every reason in both
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
-from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.cli.authorizer import Question
-
-_RBAC: Final = "rbac.authorization.k8s.io"
-
-
-class Right(Enum):
-    """What a step takes: verb, resource, group, and whether it is in the agent's namespace."""
-
-    EDIT_AGENT = ("patch", "aiagents", meta.GROUP, True)
-    RESUME = ("resume", "aiagents", meta.GROUP, True)
-    OFFBOARD = ("offboard", "aiagents", meta.GROUP, True)
-    REHIRE = ("rehire", "aiagents", meta.GROUP, True)
-    RETRAIN = ("retrain", "aiagents", meta.GROUP, True)
-    ROLLBACK = ("rollback", "aiagents", meta.GROUP, True)
-    PROMOTE = ("promote", "aiagents", meta.GROUP, True)
-    ABORT = ("abort", "aiagents", meta.GROUP, True)
-    ABANDON = ("abandon", "aiagents", meta.GROUP, True)
-    EDIT_ROLE = ("patch", "agentroles", meta.GROUP, False)
-    CREATE_ROLE = ("create", "agentroles", meta.GROUP, False)
-    EDIT_POLICY = ("patch", "agentpolicies", meta.GROUP, False)
-    LABEL_CLUSTER_ROLE = ("patch", "clusterroles", _RBAC, False)
-    CREATE_NAMESPACE = ("create", "namespaces", "", False)
-    REMOVE_BINDING = ("delete", "rolebindings", _RBAC, True)
-    REMOVE_CLUSTER_BINDING = ("delete", "clusterrolebindings", _RBAC, False)
-    CREATE_CONFIG_MAP = ("create", "configmaps", "", True)
-    CREATE_DEPLOYMENT = ("create", "deployments", "apps", True)
-    EDIT_DEPLOYMENT = ("patch", "deployments", "apps", True)
-    EDIT_STATEFUL_SET = ("patch", "statefulsets", "apps", True)
-    EDIT_SERVICE = ("patch", "services", "", True)
-    EDIT_ROUTE = ("patch", "httproutes", "gateway.networking.k8s.io", True)
-    CREATE_CRD = ("create", "customresourcedefinitions", "apiextensions.k8s.io", False)
-    EDIT_NETWORK_POLICY = ("patch", "networkpolicies", "networking.k8s.io", True)
-    READ_OPERATOR = ("get", "pods", "", False)
-    READ_PODS = ("get", "pods", "", True)
-
-    def question(self, namespace: str, agent: str, role: str) -> Question:
-        """The right as a question about one agent and its role."""
-        verb, resource, group, inside = self.value
-        names = {"aiagents": agent, "agentroles": role}
-        name = "" if verb == "create" else names.get(resource, "")
-        return Question(verb, resource, group, namespace if inside else "", name)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that can be done, in words, and the right it takes."""
-
-    text: str
-    right: Right
-
+from aiagent_operator.cli.rights import Right, Step
 
 _EDIT = Right.EDIT_AGENT
 _OTHER_ROLE = Step("name another role in spec.roleRef.name", _EDIT)
@@ -87,6 +35,24 @@ _FINDING = (
     ),
     Step("go back to an earlier revision: kubectl aiagent rollback NAME --to-revision N --reason WHY", Right.ROLLBACK),
 )
+
+# Orders speak for themselves; describe shows agents.
+_OF_ORDERS = (
+    Reason.IN_FORCE, Reason.CARRIED_OUT, Reason.WAITING_FOR_AGENTS, Reason.RESUMING, Reason.NO_AGENT,
+    Reason.STILL_SUSPENDED, Reason.NOTICE, Reason.PREVIEWED, Reason.REHIRING, Reason.STILL_OFFBOARDED,
+    Reason.ROLLING_BACK, Reason.OVERTAKEN, Reason.NO_REVISION, Reason.RETRAINING, Reason.NO_RETRAINING,
+    Reason.TRAINING_FAILED, Reason.NO_ROLLOUT,
+)  # fmt: skip
+# Of orders about archives, which the command does not show.
+_OF_ORDERS_ABOUT_ARCHIVES = (
+    Reason.WAITING_FOR_ARCHIVES, Reason.RELEASING, Reason.NO_ARCHIVE, Reason.STILL_HELD, Reason.NOT_LEAVING,
+    Reason.TOO_EARLY, Reason.ARCHIVED, Reason.ABANDONING, Reason.NOTHING_TO_ERASE, Reason.EXPIRED,
+)  # fmt: skip
+# Of an AgentArchive, which the command does not show.
+_OF_ARCHIVES = (
+    Reason.READ_BACK, Reason.CERTIFIED, Reason.NO_SIGNING_KEY, Reason.ALTERED, Reason.PURGING, Reason.PURGED,
+    Reason.ABANDONED, Reason.ERASING, Reason.ERASED, Reason.HELD,
+)  # fmt: skip
 
 STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.PENDING: (
@@ -246,35 +212,8 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     ),
     Reason.NOT_REVIEWED: (),
     Reason.REVIEWED: (),
-    # Orders speak for themselves; describe shows agents.
-    Reason.IN_FORCE: (),
-    Reason.CARRIED_OUT: (),
-    Reason.WAITING_FOR_AGENTS: (),
-    Reason.RESUMING: (),
-    Reason.NO_AGENT: (),
-    Reason.STILL_SUSPENDED: (),
-    Reason.NOTICE: (),
-    Reason.PREVIEWED: (),
-    Reason.REHIRING: (),
-    Reason.STILL_OFFBOARDED: (),
-    Reason.ROLLING_BACK: (),
-    Reason.OVERTAKEN: (),
-    Reason.NO_REVISION: (),
-    Reason.RETRAINING: (),
-    Reason.NO_RETRAINING: (),
-    Reason.TRAINING_FAILED: (),
-    Reason.NO_ROLLOUT: (),
-    # Of orders about archives, which the command does not show.
-    Reason.WAITING_FOR_ARCHIVES: (),
-    Reason.RELEASING: (),
-    Reason.NO_ARCHIVE: (),
-    Reason.STILL_HELD: (),
-    Reason.NOT_LEAVING: (),
-    Reason.TOO_EARLY: (),
-    Reason.ARCHIVED: (),
-    Reason.ABANDONING: (),
-    Reason.NOTHING_TO_ERASE: (),
-    Reason.EXPIRED: (),
+    **dict.fromkeys(_OF_ORDERS, ()),
+    **dict.fromkeys(_OF_ORDERS_ABOUT_ARCHIVES, ()),
     Reason.POLICY_UNREADABLE: (Step("correct the field of the AgentPolicy that the message names", Right.EDIT_POLICY),),
     Reason.UP_TO_DATE: (),
     Reason.OVERDUE: _TOO_OLD,
@@ -302,17 +241,7 @@ STEPS: Final[Mapping[Reason, tuple[Step, ...]]] = {
     Reason.STORE_DISPUTED: (Step("let the AgentPolicies agree on one archive store", Right.EDIT_POLICY),),
     **dict.fromkeys((Reason.STORE_UNAVAILABLE, Reason.STORE_NOT_FOUND, Reason.JOURNAL_STUCK), _STORE),
     Reason.JOURNAL_UNREADABLE: _STORE,
-    # Of an AgentArchive, which the command does not show.
-    Reason.READ_BACK: (),
-    Reason.CERTIFIED: (),
-    Reason.NO_SIGNING_KEY: (),
-    Reason.ALTERED: (),
-    Reason.PURGING: (),
-    Reason.PURGED: (),
-    Reason.ABANDONED: (),
-    Reason.ERASING: (),
-    Reason.ERASED: (),
-    Reason.HELD: (),
+    **dict.fromkeys(_OF_ARCHIVES, ()),
 }  # fmt: skip
 
 HELD_BACK: Final = (

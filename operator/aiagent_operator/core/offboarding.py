@@ -9,7 +9,7 @@ is terminating, so that it ends. Who is offboarded by order stays as an object t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,18 +26,17 @@ from aiagent_operator.core import (
     leaving,
     memories,
     retired,
+    strays,
     succession,
     texts,
     workload,
 )
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.archive.steps import Step
-from aiagent_operator.core.children import role
 from aiagent_operator.core.leaving import Leave
 from aiagent_operator.core.objects import AgentIdentity, Child, ChildKind, Manifest, ObjectKey
-from aiagent_operator.core.plan import Finalizer, Held, Observed, Plan, Verb, Write, delete
-from aiagent_operator.core.rights.ledger import MOST_RIGHTS, Ledger
-from aiagent_operator.core.rights.rules import Rule, count
+from aiagent_operator.core.plan import Finalizer, Observed, Plan, delete
+from aiagent_operator.core.rights import holdings
 from aiagent_operator.core.workload import traffic
 
 _WORK = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
@@ -134,10 +133,10 @@ class _Departure:
             return self._step(rest, f"removing: waiting for {what} to be gone")
         if due:
             return self._rest(due)
-        lost = {key: uid for key, uid in _lost(o).items() if key not in kept}
+        lost = {key: uid for key, uid in strays.find(o).items() if key not in kept}
         if unread := frozenset(lost) - o.live.keys():
             return Plan(needs=unread)
-        found = [write for key, uid in lost.items() if (write := _found(o, key, uid))]
+        found = [write for key, uid in lost.items() if (write := strays.removal(o, key, uid))]
         if found:
             return self._waiting("removing what lost its labels", plan=Plan(writes=tuple(found)), requeue=1.0)
         return self._handed_over() if _archived(o) else self._proved()
@@ -159,7 +158,7 @@ class _Departure:
         """What comes once nothing of the agent's is left but its records."""
         o = self.o
         if o.proof is None:
-            return replace(self._waiting("Proving that no right remains"), needs_proof=rights_held(o))
+            return replace(self._waiting("Proving that no right remains"), needs_proof=holdings.rights_held(o))
         if o.proof.remaining:
             return self._waiting(f"Still in force, asking again: {'; '.join(o.proof.remaining)}", requeue=1.0)
         if o.journal is None:
@@ -265,44 +264,6 @@ def _records(o: Observed) -> frozenset[ObjectKey]:
     return frozenset(_of(o, ChildKind.AGENT_REVISION, ChildKind.AGENT_EVALUATION))
 
 
-def rights_held(o: Observed) -> tuple[Held, ...]:
-    """Every (namespace, rule) the agent was granted or can have been: a superset of what it has held.
-
-    The status names what was granted. Where a crash came before the status, the spec names what can have been.
-    """
-    held: dict[Held, None] = {}
-    for entry in o.agent.status.get("permissions") or ():
-        for namespace in entry.get("namespaces") or (o.identity.namespace,):
-            held.update(((namespace, Rule.from_wire(rule)), None) for rule in entry.get("rules") or ())
-    for namespaces, rules in _asked(o):
-        held.update(((namespace, rule), None) for namespace in namespaces or (o.identity.namespace,) for rule in rules)
-    return tuple(held)
-
-
-def _asked(o: Observed) -> Iterator[tuple[tuple[str, ...], tuple[Rule, ...]]]:
-    """What the spec asks for and may have been granted. What is beyond the bound on rights never was, and to ask about
-    tens of thousands of rights would hold up the agent's end."""
-    if o.role is not None:
-        ledger = Ledger(o.role)
-        for ask in o.role.asks(o.agent.spec.permissions):
-            if ask.bundle and not ledger.enter(ask, ask.bundle, len(ask.namespaces) or 1):
-                yield ask.namespaces, ask.bundle.rules
-        return
-    size = 0
-    for permission in o.agent.spec.permissions:
-        rules = tuple(map(Rule.of, permission.rules))
-        size += count(rules) * (len(permission.namespaces) or 1)
-        if size <= MOST_RIGHTS:
-            yield permission.namespaces, rules
-
-
-def namespaces_held(o: Observed) -> frozenset[str]:
-    """Namespaces in which the agent can have had bindings."""
-    named = {o.identity.namespace, *(namespace for namespace, _ in rights_held(o))}
-    named.update(entry["namespace"] for entry in o.agent.status.get("inventory") or ())
-    return frozenset(named)
-
-
 def sweep(agent: AgentIdentity, children: Mapping[ObjectKey, Child], live: Mapping[ObjectKey, Manifest | None]) -> Plan:
     """The plan for children whose agent is gone: bindings, then Roles, work and runs, then the rest."""
     bindings = [child for key, child in children.items() if key.kind is ChildKind.ROLE_BINDING]
@@ -311,35 +272,6 @@ def sweep(agent: AgentIdentity, children: Mapping[ObjectKey, Child], live: Mappi
     released = workload.release(agent, [c for c in due if c.claimed_by], live)
     deleted = tuple(delete(child) for child in due if not child.claimed_by and not child.deleting)
     return Plan(writes=(*deleted, *released.writes), needs=released.needs)
-
-
-def _lost(o: Observed) -> dict[ObjectKey, str]:
-    """Where objects of the agent may be that no label tells of any more, with the UIDs that the inventory knows.
-
-    Those whose deletion was answered are gone. Bindings are looked for by name as well: their names follow from the
-    agent's, and rights are what must not remain.
-    """
-    lost = {
-        ObjectKey(ChildKind.ROLE_BINDING, namespace, role.name_in(o.identity, namespace)): ""
-        for namespace in namespaces_held(o)
-    }
-    known = {kind.value for kind in ChildKind}
-    for entry in o.agent.status.get("inventory") or ():
-        adopted = entry["kind"] in _WORK and "generation" not in entry
-        if entry["kind"] in known and not adopted and entry["uid"] not in o.ended:
-            lost[ObjectKey(ChildKind(entry["kind"]), entry["namespace"], entry["name"])] = entry["uid"]
-    return lost
-
-
-def _found(o: Observed, key: ObjectKey, uid: str) -> Write | None:
-    """The write that removes a lost object; None where it is gone, or something else bears its name."""
-    live = o.live.get(key)
-    if live is None:
-        return None
-    own = live["metadata"]["uid"] == uid
-    subject = {"kind": "ServiceAccount", "name": meta.account_name(o.identity.name), "namespace": o.identity.namespace}
-    bound = key.kind is ChildKind.ROLE_BINDING and live.get("subjects") == [subject]
-    return Write(Verb.DELETE, key, uid=live["metadata"]["uid"]) if own or bound else None
 
 
 def _of(o: Observed, *kinds: ChildKind) -> list[ObjectKey]:

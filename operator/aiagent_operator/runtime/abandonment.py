@@ -27,13 +27,14 @@ from aiagent_operator.core.leaving import look
 from aiagent_operator.core.objects import Manifest
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.runtime import leavings, paths, report
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import DisputedError
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.gather import NotYetSeenError
 from aiagent_operator.runtime.onrecord import on_record
 from aiagent_operator.runtime.prove import certify
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
+from aiagent_operator.runtime.store import AgentKey, Store
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,8 +16,9 @@ from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
 from aiagent_operator.core.retraining import facts
-from aiagent_operator.core.rights import bindings
+from aiagent_operator.core.rights import holdings
 from aiagent_operator.runtime import finalizer, repairs
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.captures import Captures
 from aiagent_operator.runtime.client import Api
@@ -36,7 +38,8 @@ from aiagent_operator.runtime.memory import PODS_MOST, Memory
 from aiagent_operator.runtime.prove import account_uid, certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.runs import PodsOfRuns
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+from aiagent_operator.runtime.store import AgentKey, Key, Store
+from aiagent_operator.runtime.withdrawals import Withdrawals
 
 log = logging.getLogger(__name__)
 
@@ -68,16 +71,14 @@ class AgentReconciler:
         self._api, self._store, self._queue = api, store, queue
         self._gather, self._execute, self._measuring = gatherer, executor, measuring
         self._fleet = gatherer.fleet
+        self._withdrawals = Withdrawals(store, queue, functools.partial(self._send, urgent=True))
         self._memory: dict[AgentKey, Memory] = {}
 
     async def reconcile(self, key: AgentKey) -> None:
         """One pass. Raises ApiError and the like where it is to be made again later."""
         memory = self._memory.setdefault(key, Memory())
-        if await self._withdraw(key, memory) and len(self._queue):
-            # A thousand agents may be waiting to be stopped: their rights go before this one's pods and status.
-            self._queue.add(key)
-            return
-        await self._rounds(key, memory)
+        if not await self._withdrawals.first(key, memory):
+            await self._rounds(key, memory)
 
     async def _rounds(self, key: AgentKey, memory: Memory) -> None:
         live: dict[ObjectKey, Manifest | None] = {}
@@ -155,21 +156,6 @@ class AgentReconciler:
         self._measuring.want(key, ())
         self._captures.want(key, None, ())
         self._statuses.journal.forget(key)
-
-    async def _withdraw(self, key: AgentKey, memory: Memory) -> bool:
-        """Takes the rights of a suspended agent before anything about it is read or decided: True where it had some.
-
-        So a thousand are stopped in the time of their deletions, and one whose spec cannot be read is stopped too.
-        """
-        record = self._store.agents.get(key)
-        if record is None or record.leaving:
-            return False
-        if not record.suspended_by_spec and not self._store.orders.over(*key, dict(record.labels)):
-            return False
-        refused = memory.current()
-        writes = [w for w in bindings.withdrawn(self._store.children(record.uid)) if w.key not in refused]
-        await self._send(AgentIdentity(*key, record.uid), record, writes, memory, urgent=True)
-        return bool(writes)
 
     def _look_again(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
         if memory.failures:
@@ -253,7 +239,7 @@ class AgentReconciler:
         """What only the API server can say: whether a right remains, and which pods run. What is known stays."""
         proof, running = o.proof, o.running
         if plan.needs_proof is not None:
-            held = offboarding.namespaces_held(o)
+            held = holdings.namespaces_held(o)
             proof = await prove(self._api, o.identity, plan.needs_proof, held, account_uid(o))
         if plan.needs_running:
             running = await running_pods(self._api, o.identity)

@@ -13,12 +13,13 @@ from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.core.objects import Manifest
 from aiagent_operator.core.plan import Plan
 from aiagent_operator.runtime import paths, report
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.gather import NotYetSeenError
 from aiagent_operator.runtime.journal import Journal, NoRoomError, Told
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.slots import Slots
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, JournalKey, Key, Store
+from aiagent_operator.runtime.store import AgentKey, JournalKey, Key, Store
 
 log = logging.getLogger(__name__)
 

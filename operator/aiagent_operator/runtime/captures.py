@@ -23,6 +23,7 @@ from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.capturing import Missed
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Observed, Plan
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
@@ -32,7 +33,7 @@ from aiagent_operator.runtime.kpis import Kpis
 from aiagent_operator.runtime.prometheus import Prometheus
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.settings import Settings
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.erasures import Erasures
 from aiagent_operator.runtime.holds import Holds
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.settings import Purge as Purges
 from aiagent_operator.runtime.settings import Settings
+from aiagent_operator.runtime.settings_archive import Purge as Purges
 from aiagent_operator.runtime.store import Key, Store
 
 log = logging.getLogger(__name__)

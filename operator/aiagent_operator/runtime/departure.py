@@ -19,7 +19,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.archivestatus import MOST_MANIFESTS
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.api.decommission import MOST_RIGHTS, Removed
-from aiagent_operator.core import abandoning, offboarding
+from aiagent_operator.core import abandoning
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Layout
@@ -27,8 +27,10 @@ from aiagent_operator.core.children import role
 from aiagent_operator.core.journal import book
 from aiagent_operator.core.objects import ChildKind, Manifest
 from aiagent_operator.core.plan import Held, Observed, Proof
+from aiagent_operator.core.rights import holdings
 from aiagent_operator.runtime import leavings, paths, report
 from aiagent_operator.runtime.abandonment import Abandonments
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter, Ended
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
@@ -39,7 +41,7 @@ from aiagent_operator.runtime.leavings import Leavings
 from aiagent_operator.runtime.onrecord import on_record
 from aiagent_operator.runtime.prove import account_uid, certify, prove
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Key, Store
+from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 if TYPE_CHECKING:
     from aiagent_operator.runtime.archive.sealing import Sealed
@@ -201,12 +203,12 @@ class Departures:
 
     async def _proof(self, o: Observed, rights: tuple[Held, ...]) -> Proof:
         """That nothing is left of all that it ever held, as far as one certificate says it."""
-        held = dict.fromkeys((*offboarding.rights_held(o), *rights))
+        held = dict.fromkeys((*holdings.rights_held(o), *rights))
         count = itertools.accumulate(len(tuple(rule.rights())) for _, rule in held)
         asked = [each for each, so_far in zip(held, count, strict=True) if so_far <= MOST_RIGHTS]
         if o.proof is not None and _covers(o.proof, asked):
             return o.proof
-        namespaces = offboarding.namespaces_held(o) | {namespace for namespace, _ in asked}
+        namespaces = holdings.namespaces_held(o) | {namespace for namespace, _ in asked}
         proof = await prove(self._api, o.identity, asked, namespaces, account_uid(o))
         if proof.remaining:
             raise WaitsError(f"still in force: {'; '.join(proof.remaining)}: it is asked again")
@@ -261,7 +263,7 @@ def _removed(o: Observed, proof: Proof) -> tuple[Removed, ...]:
             name=role.name_in(agent, namespace),
             gone_at=proof.ended_at,
         )
-        for namespace in sorted(offboarding.namespaces_held(o) | {asking.namespace for asking in proof.answers})
+        for namespace in sorted(holdings.namespaces_held(o) | {asking.namespace for asking in proof.answers})
     )
     account = Removed(
         kind=ChildKind.SERVICE_ACCOUNT.value,

@@ -27,11 +27,12 @@ from aiagent_operator.core.rights.exposure import Exposure
 from aiagent_operator.core.rights.grants import CompiledRole
 from aiagent_operator.core.runs.facts import PodFacts
 from aiagent_operator.runtime import kinship, paths
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.reflector import METADATA_ONLY
 from aiagent_operator.runtime.report import now
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
+from aiagent_operator.runtime.store import AgentKey, Store
 
 # What was read of the pods of Jobs, as far as the Jobs are still as they were then.
 ReadPods = Callable[[Mapping[ObjectKey, Child]], Mapping[ObjectKey, tuple[PodFacts, ...]]]

@@ -36,11 +36,11 @@ class Handovers:
 
     def waits(self, account: Account) -> bool:
         """Whether a Job of the agent whose account this is fetches its inheritance."""
-        return pods.waited_for(self._store, account, handover.agent_of(account.name), handover.RUN) is not None
+        return pods.waited_for(self._store, account, handover.RUN) is not None
 
     async def gift(self, caller: Caller) -> Gift:
         """What it gets. Raises RefusedError, StoreError, DisputedError, ArchiveError and ApiError."""
-        found = pods.waited_for(self._store, caller.account, handover.agent_of(caller.account.name), handover.RUN)
+        found = pods.waited_for(self._store, caller.account, handover.RUN)
         if found is None:
             raise RefusedError(403, "nothing is waited for from this account")
         agent, job = found

@@ -30,13 +30,14 @@ from aiagent_operator.core.journal.stored import StoredError
 from aiagent_operator.core.objects import AgentIdentity, ObjectKey
 from aiagent_operator.core.plan import Room
 from aiagent_operator.runtime import metrics
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.archive import errors
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
 from aiagent_operator.runtime.archive.records import settle
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, JournalKey, Key, Store
+from aiagent_operator.runtime.store import AgentKey, JournalKey, Key, Store
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from aiagent_operator.core.journal.stored import StoredError
 from aiagent_operator.core.order_facts import Order
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.archive import ordered
 from aiagent_operator.runtime.archive.errors import StoreError
 from aiagent_operator.runtime.journal import Journal
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
+from aiagent_operator.runtime.store import AgentKey, Store
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from typing import Any
 from aiagent_operator.api.offboarding import MOST_DEPENDENTS, Kinship
 from aiagent_operator.core import leaving, succession
 from aiagent_operator.core.succession import NOBODY, Family, Kin
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.archives import ArchiveRecord
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
+from aiagent_operator.runtime.store import AgentKey, Store
 
 # Agents that are followed to find a circle: longer ones wait as well, and are not named.
 _FOLLOWED = 32

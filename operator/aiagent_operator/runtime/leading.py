@@ -6,22 +6,20 @@ import asyncio
 import gc
 import logging
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from aiagent_operator.api import meta
-from aiagent_operator.api.agentstatus import PermissionState, Phase
 from aiagent_operator.api.objectmeta import ObjectMeta
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.retraining.due import View
 from aiagent_operator.core.rights.exposure import Exposure
-from aiagent_operator.runtime import metrics, paths
+from aiagent_operator.runtime import gauges, metrics
 from aiagent_operator.runtime.archive.described import Described
 from aiagent_operator.runtime.archive.keeper import Archive
-from aiagent_operator.runtime.client import Api, ApiError, pages
+from aiagent_operator.runtime.census import Census
+from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.controller import Controller
 from aiagent_operator.runtime.custody import Custodian
 from aiagent_operator.runtime.execute import Executor
@@ -32,10 +30,8 @@ from aiagent_operator.runtime.leavings import Leavings
 from aiagent_operator.runtime.lookback import LookBack
 from aiagent_operator.runtime.measuring import Measuring
 from aiagent_operator.runtime.memories import Memories
-from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.prometheus import Prometheus
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.reflector import METADATA_LIST
 from aiagent_operator.runtime.scan import Scanner
 from aiagent_operator.runtime.settings import Settings
 from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, Store
@@ -52,10 +48,6 @@ _PROOFS = 5.0
 
 T = TypeVar("T")
 
-# What is counted of archives, by the status of the condition Verified, or that they were purged.
-_FOUND = {"Whole": "True", "Altered": "False", "Unknown": "Unknown", "Purged": "Purged"}
-_PHASES = (*(phase.value for phase in Phase), "Unknown")
-
 
 class Leading:
     """The working part of the operator. `run` ends only by cancellation or by an error that nothing can mend."""
@@ -70,6 +62,7 @@ class Leading:
         self._open = False
         self.store = Store(self._notify, self._hurry)
         self._world = World(settings, self.store, self._notify)
+        self._census = Census(api, settings, self.store)
         self._watches = reflectors(api, settings, self.store, self._world)
         self._executor = Executor(api, self.store, in_flight=settings.writes_in_flight, lease=lease)
         self._scanner = Scanner(api, settings, lambda: {key.namespace for key in list(self.store.agents)})
@@ -161,7 +154,7 @@ class Leading:
             group.create_task(self._memories.run(), name="memories")
             group.create_task(self._controller.run(self._settings.workers), name="workers")
             group.create_task(self._scanner.run(self._rescanned), name="scan")
-            group.create_task(self._census(), name="census")
+            group.create_task(self._count_heads(), name="census")
             group.create_task(self._measure(), name="gauges")
             if self._journal.archive is not None:
                 look = LookBack(self.store, self._journal, interval=self._settings.journal_look_interval)
@@ -181,19 +174,19 @@ class Leading:
             self._waiting = f"lists of {', '.join(missing)}"
             await asyncio.sleep(_LOOK_EVERY)
         self._waiting = "the number of agents, roles, policies, orders and archives"
-        expected = await self._retried(self._number)
+        expected = await self._retried(self._census.number)
         grown = time.monotonic()
-        known = self._known()
+        known = self._census.known()
         while known < expected:
             self._waiting = (
                 f"{expected - known} of {expected} agents, roles, policies, orders and archives to be listed"
             )
             await asyncio.sleep(_LOOK_EVERY)
-            if self._known() > known:
-                known, grown = self._known(), time.monotonic()
+            if self._census.known() > known:
+                known, grown = self._census.known(), time.monotonic()
             elif time.monotonic() - grown > _STILL:
                 # Some may have gone since they were counted: then name by name.
-                missing = await self._retried(self._undelivered)
+                missing = await self._retried(self._census.undelivered)
                 if not missing:
                     break
                 self._waiting = f"{len(missing)} agents, roles, policies, orders and archives, {missing[0]} among them"
@@ -208,19 +201,6 @@ class Leading:
             self._waiting = f"the first proof of archive stores {', '.join(unproved)}"
             await asyncio.sleep(_LOOK_EVERY)
 
-    def _known(self) -> int:
-        store = self.store
-        records = (store.policies.records, store.orders.records, store.archives.records)
-        return len(store.agents) + len(store.roles) + sum(len(each) for each in records)
-
-    async def _number(self) -> int:
-        """How many objects of our kinds there are, by a page of one each: the rest is counted, not sent."""
-        total = 0
-        for path in self._paths():
-            page = await self._api.request("GET", path, params={"limit": "1"}, accept=METADATA_LIST)
-            total += len(page.get("items") or ()) + int(page["metadata"].get("remainingItemCount") or 0)
-        return total
-
     async def _retried(self, ask: Callable[[], Awaitable[T]]) -> T:
         """The answer, however long the API server takes to give one: before it, nothing can be decided."""
         delay = self._settings.backoff_initial
@@ -232,41 +212,6 @@ class Leading:
                 await asyncio.sleep(error.retry_after or delay)
                 delay = min(2 * delay, self._settings.backoff_max)
 
-    async def _undelivered(self) -> list[str]:
-        agents = await self._listed("aiagents")
-        missing = [f"AIAgent {ns}/{name}" for ns, name in agents if AgentKey(ns, name) not in self.store.agents]
-        roles = await self._listed("agentroles")
-        missing += [f"AgentRole {name}" for _, name in roles if name not in self.store.roles]
-        policies = await self._listed("agentpolicies")
-        missing += [f"AgentPolicy {name}" for _, name in policies if name not in self.store.policies.records]
-        actions, known = await self._listed("agentactions"), self.store.orders.records
-        missing += [f"AgentAction {ns}/{name}" for ns, name in actions if ActionKey(ns, name) not in known]
-        archives = await self._listed("agentarchives")
-        return missing + [f"AgentArchive {name}" for _, name in archives if name not in self.store.archives.records]
-
-    def _paths(self, *plurals: str) -> list[str]:
-        """Collections of our kinds, in the namespaces that are watched."""
-        root = f"/apis/{meta.API_VERSION}"
-        scopes = [f"{root}/namespaces/{name}" for name in self._settings.watch_namespaces] or [root]
-        found = {
-            "aiagents": [f"{scope}/aiagents" for scope in scopes],
-            "agentroles": [f"{root}/agentroles"],
-            "agentpolicies": [f"{root}/agentpolicies"],
-            "agentactions": [f"{scope}/agentactions" for scope in scopes],
-            "agentarchives": [f"{root}/agentarchives"],
-        }
-        return [path for plural in plurals or found for path in found[plural]]
-
-    async def _listed(self, plural: str) -> dict[tuple[str, str], str]:
-        """(namespace, name) of all objects of a kind of ours, with their UIDs."""
-        found: dict[tuple[str, str], str] = {}
-        for path in self._paths(plural):
-            async for page in pages(self._api, path, {}, size=self._settings.page_size, accept=METADATA_LIST):
-                for item in page.get("items") or ():
-                    metadata = item["metadata"]
-                    found[metadata.get("namespace", ""), metadata["name"]] = metadata["uid"]
-        return found
-
     def _enqueue_all(self) -> None:
         self.store.orders.recall()
         for key in self.store.all_keys():
@@ -277,60 +222,18 @@ class Leading:
             for key in self.store.dependents.of(("namespace", namespace)):
                 self.queue.add(key)
 
-    async def _census(self) -> None:
+    async def _count_heads(self) -> None:
         """From time to time: what of our kinds vanished while no watch saw it, and children that nobody owns."""
         while True:
             await asyncio.sleep(self._settings.scan_interval)
             try:
-                await self._count_heads()
+                await self._census.compare()
+                for uid in self.store.orphans():
+                    self.queue.add(OrphanKey(uid))
             except ApiError as error:
                 log.info("census of agents put off: %s", error)
 
-    async def _count_heads(self) -> None:
-        present = await self._listed("aiagents")
-        for key, record in list(self.store.agents.items()):
-            if present.get(key) == record.uid:
-                continue
-            # Newer than the list, or gone.
-            live = await self._api.find(paths.agent(*key))
-            if live is None or live["metadata"]["uid"] != record.uid:
-                self.store.forget_agent(*key, record.uid)
-            if live is not None:
-                self.store.observe_agent(live)
-        # What was known before the list and is not on it has gone.
-        known = list(self.store.orders.records.items())
-        orders = await self._listed("agentactions")
-        for action, order in known:
-            if orders.get((action.namespace, action.name)) != order.uid:
-                self.store.orders.forget(action.namespace, action.name, order.uid)
-        rules = list(self.store.policies.records.items())
-        policies = await self._listed("agentpolicies")
-        for name, policy in rules:
-            if policies.get(("", name)) != policy.uid:
-                self.store.policies.forget(name, policy.uid)
-        kept = list(self.store.archives.records.items())
-        archives = await self._listed("agentarchives")
-        for name, archive in kept:
-            if archives.get(("", name)) != archive.uid:
-                self.store.archives.forget(name, archive.uid)
-        for uid in self.store.orphans():
-            self.queue.add(OrphanKey(uid))
-
     async def _measure(self) -> None:
         while True:
-            self._set_gauges()
+            gauges.update(self.store)
             await asyncio.sleep(_GAUGES_EVERY)
-
-    def _set_gauges(self) -> None:
-        phases = Counter(record.phase or "Unknown" for record in self.store.agents.values())
-        metrics.set_counts(metrics.AGENTS, phases, _PHASES)
-        # Agents of one role have the same few states, so that counting these first is counting little.
-        states: Counter[str] = Counter()
-        for some, agents in Counter(record.permissions for record in self.store.agents.values()).items():
-            for state in some:
-                states[state] += agents
-        metrics.set_counts(metrics.PERMISSIONS, states, tuple(PermissionState))
-        verified = Counter(record.verified for record in self.store.archives.records.values())
-        found = {name: verified[status] for name, status in _FOUND.items()}
-        metrics.set_counts(metrics.ARCHIVES, found, tuple(_FOUND))
-        metrics.IDENTITY_EXPOSED.set(sum(record.exposed for record in self.store.agents.values()))

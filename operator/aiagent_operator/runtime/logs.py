@@ -9,7 +9,8 @@ from typing import Final
 
 from pythonjsonlogger.json import JsonFormatter
 
-from aiagent_operator.runtime.settings import LogFormat, LogLevel, Settings
+from aiagent_operator.runtime.settings import Settings
+from aiagent_operator.runtime.settings_process import LogFormat, LogLevel
 
 _REDACTED: Final = "[redacted]"
 # JSON Web Tokens (RFC 7519: three base64url parts, the first of which starts as '{"' does) and Authorization headers.

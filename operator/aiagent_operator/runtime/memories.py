@@ -229,7 +229,7 @@ class Memories:
         return found
 
     def _job(self, account: Account) -> tuple[AgentIdentity, Child] | None:
-        return pods.waited_for(self._store, account, capture.agent_of(account.name), capture.RUN)
+        return pods.waited_for(self._store, account, capture.RUN)
 
     def _usable(self, agent: AgentIdentity) -> Keeper:
         keeper = self._keeper(AgentKey(agent.namespace, agent.name), agent.uid)

@@ -7,19 +7,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiagent_operator.api.offboarding import Dependent, OffboardingPreview
-from aiagent_operator.core import offboarding, texts
+from aiagent_operator.core import texts
 from aiagent_operator.core.archive import retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.journal import book
 from aiagent_operator.core.plan import Observed
+from aiagent_operator.core.rights import holdings
 from aiagent_operator.runtime import kinship
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError
 from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.leavings import Leavings, Told
 from aiagent_operator.runtime.leavings import told as told_in
-from aiagent_operator.runtime.store import AgentKey, AgentRecord, Store
+from aiagent_operator.runtime.store import AgentKey, Store
 
 
 class Previews:
@@ -36,7 +38,7 @@ class Previews:
         if record is None:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has gone")
         o = await self._observed(key, record)
-        held = dict.fromkeys(offboarding.rights_held(o))
+        held = dict.fromkeys(holdings.rights_held(o))
         files, size, kept = 0, 0, None
         if self._journal.archive is not None:
             told, parcel = await self._parcel(record, o)

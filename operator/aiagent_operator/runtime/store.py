@@ -9,27 +9,22 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from sys import intern
 from typing import Any, NamedTuple
 
-import orjson
-
 from aiagent_operator.api.agentaction import Action
-from aiagent_operator.api.agentstatus import Phase
-from aiagent_operator.api.conditions import Reason
-from aiagent_operator.core import succession
 from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged
 from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
+from aiagent_operator.runtime import agentrecord
+from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.archives import ArchiveBook, ArchiveKey, ArchiveRecord, CareKey
 from aiagent_operator.runtime.index import Index, dependencies
 from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from aiagent_operator.runtime.policies import PolicyBook, PolicyKey
 
 _REMEMBERED = 20_000
-_ALONE: dict[tuple[object, ...], tuple[object, ...]] = {}
 
 
 class AgentKey(NamedTuple):
@@ -60,51 +55,6 @@ class OrphanKey(NamedTuple):
 
 
 Key = AgentKey | JournalKey | RoleKey | PolicyKey | ActionKey | ArchiveKey | CareKey | OrphanKey
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRecord:
-    """An agent as it was last seen. `archived`: UID of the order that has abandoned it, and whether it may go."""
-
-    uid: str
-    resource_version: int
-    raw: bytes
-    ready: bool
-    phase: str
-    permissions: tuple[str, ...] = ()
-    exposed: bool = False
-    labels: tuple[tuple[str, str], ...] = ()
-    suspended: bool = False
-    suspended_by_spec: bool = False
-    role: str = ""
-    suspended_by_policy: bool = False
-    carried: tuple[str, ...] = ()
-    leaving: bool = False
-    out: bool = False
-    archived: tuple[str, bool] = ("", False)
-    reason: str = ""
-    kin: tuple[object, ...] = ()
-
-    @property
-    def standing(self) -> tuple[object, ...]:
-        """What orders about the agent go by."""
-        by = (self.suspended, self.suspended_by_spec, self.suspended_by_policy)
-        return self.uid, self.labels, *by, self.carried, self.out, self.retired, self.archived
-
-    @property
-    def to_kin(self) -> tuple[object, ...]:
-        """What agents go by that come before or after it."""
-        return self.uid, self.leaving, self.reason, self.kin
-
-    @property
-    def retired(self) -> bool:
-        """Whether its identity has ended, and its object says so."""
-        return self.phase == Phase.RETIRED
-
-    def load(self) -> Manifest:
-        """The object itself."""
-        value: Manifest = orjson.loads(self.raw)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,36 +98,10 @@ class Store:
         known = self.agents.get(key)
         if known and known.uid == metadata["uid"] and known.resource_version >= version:
             return False
-        status = body.get("status") or {}
-        true = {c["type"] for c in status.get("conditions", ()) if c["status"] == "True"}
-        permissions = tuple(intern(p.get("state", "")) for p in status.get("permissions", ()))
-        ready: Mapping[str, Any] = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
-        spec, archive = body.get("spec") or {}, status.get("archive") or {}
-        slim = {k: v for k, v in metadata.items() if k != "managedFields"}
-        raw = orjson.dumps({"metadata": slim, "spec": spec, "status": status})
-        record = AgentRecord(
-            metadata["uid"],
-            version,
-            raw,
-            ready="Ready" in true,
-            phase=intern(status.get("phase") or ""),
-            permissions=permissions,
-            exposed="IdentityExposed" in true,
-            labels=tuple((intern(k), intern(v)) for k, v in (metadata.get("labels") or {}).items()),
-            suspended=ready.get("reason") == "Suspended",
-            suspended_by_spec=spec.get("suspended") is True,
-            suspended_by_policy=bool((status.get("training") or {}).get("suspendedBy")),
-            role=intern((spec.get("roleRef") or {}).get("name") or ""),
-            carried=tuple(order.get("uid", "") for order in (status.get("rollout") or {}).get("orders") or ()),
-            leaving="deletionTimestamp" in metadata,
-            out=ready.get("reason") == Reason.RETIRED,
-            archived=((archive.get("abandoned") or {}).get("uid", ""), "completed" in archive),
-            reason=intern(ready.get("reason") or ""),
-            kin=_kin(spec, status),
-        )
+        record = agentrecord.read(body)
         self.agents[key] = record
         self._agent_of[metadata["uid"]] = key
-        self.dependents.set(key, dependencies(key.namespace, spec))
+        self.dependents.set(key, dependencies(key.namespace, body.get("spec") or {}))
         if known is None or record.standing != known.standing:
             self.orders.agent_changed(key.namespace, key.name)
         if known is None or record.to_kin != known.to_kin:
@@ -377,12 +301,3 @@ class Store:
         self.notify(key or OrphanKey(uid))
         if key:
             self.orders.agent_changed(key.namespace, key.name)
-
-
-def _kin(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[object, ...]:
-    """Of an agent that names another, or perhaps is named by one: whom it names, and how far it is."""
-    archived = bool((status.get("archive") or {}).get("completed"))
-    taken = ((status.get("succession") or {}).get("predecessor") or {}).get("uid")
-    found = succession.named(spec), "offboarding" in status, archived, bool(status.get("hiredAs")), taken
-    # Nearly all agents have one of these few.
-    return found if any(found[0]) or taken else _ALONE.setdefault(found, found)

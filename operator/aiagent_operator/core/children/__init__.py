@@ -20,7 +20,7 @@ from aiagent_operator.core.children import (
 )
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, Rollout
 from aiagent_operator.core.runs import facts as runs
-from aiagent_operator.core.targets import adoption, seen
+from aiagent_operator.core.targets import contents, seen
 
 _WORKLOADS = frozenset({ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET})
 
@@ -75,7 +75,7 @@ def _claimed_by(live: Mapping[str, Any], owner: str) -> str:
 
 
 def _deployment_owned(live: Mapping[str, Any]) -> str:
-    return deployment.owned(live) if seen.is_template_made(live) else adoption.owned(live)
+    return deployment.owned(live) if seen.is_template_made(live) else contents.owned(live)
 
 
 _OWNED: Mapping[ChildKind, Callable[[Mapping[str, Any]], str]] = {
@@ -85,7 +85,7 @@ _OWNED: Mapping[ChildKind, Callable[[Mapping[str, Any]], str]] = {
     ChildKind.NETWORK_POLICY: network_policy.owned,
     ChildKind.CONFIG_MAP: handbook.owned,
     ChildKind.DEPLOYMENT: _deployment_owned,
-    ChildKind.STATEFUL_SET: adoption.owned,
+    ChildKind.STATEFUL_SET: contents.owned,
     ChildKind.AGENT_REVISION: revision.owned,
     ChildKind.AGENT_EVALUATION: evaluation.owned,
     ChildKind.JOB: run_job.owned,

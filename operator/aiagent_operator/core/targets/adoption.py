@@ -4,23 +4,21 @@ All goes in by server-side apply, so that the API server keeps apart what is the
 Then the operator disowns what it has put into the containers: an item of a list stays in the object as long as anybody
 owns a part of it, so that an owner who applies the list without a container would be left with one that has no image,
 and be refused (422). What nobody owns stays where it is, and goes with its container.
-The way back and suspension are in release.py.
+What a target has of it is in contents.py, the way back and suspension are in release.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.workload import OnConflict
 from aiagent_operator.core.injection import Injection
-from aiagent_operator.core.objects import AgentIdentity, Manifest, digest
-from aiagent_operator.core.targets import managed_fields, partition, target_image
+from aiagent_operator.core.objects import AgentIdentity, Manifest
+from aiagent_operator.core.targets import contents, managed_fields, partition, target_image
 from aiagent_operator.core.targets.seen import (
-    LABELS,
-    POD_LABELS,
     PRIOR_ACCOUNT,
     PRIOR_IMAGE,
     Conflict,
@@ -35,13 +33,12 @@ from aiagent_operator.core.targets.seen import (
     notes,
     own_mounts,
     own_volumes,
-    pod_labels,
 )
 from aiagent_operator.core.targets.target_image import Image, Take
 
 __all__ = [
     "Adoption", "Apply", "Claimed", "Conflict", "Converged", "Disown", "NoContainer", "Patch", "PatchType", "claim",
-    "desired_digest", "is_ours", "owned", "plan",
+    "is_ours", "plan",
 ]  # fmt: skip
 
 ACCOUNT_FIELD: Final = ".spec.template.spec.serviceAccountName"
@@ -95,54 +92,6 @@ class NoContainer:
 Adoption = Converged | Claimed | Conflict | NoContainer | Apply | Disown
 
 
-def desired_digest(agent: AgentIdentity, injection: Injection, container: str = "", staged: int | None = None) -> str:
-    """What `owned` of a target is that has all that the agent needs. The image of the container is the operator's, and
-    so is the partition, where one is given."""
-    return digest([_wanted(agent, injection), False, [container] if container else [], staged])
-
-
-def owned(live: Mapping[str, Any]) -> str:
-    """Digest of all that adoption puts into a target, whoever put it there, with the containers disowned or not, and
-    of which images, and whether the partition, are the operator's. What the images are is not part of it."""
-    images = sorted(managed_fields.held_images(live))
-    return digest([_present(live), managed_fields.holds_containers(live), images, partition.held(live)])
-
-
-def _wanted(agent: AgentIdentity, injection: Injection) -> list[Any]:
-    labels = meta.child_labels(agent.name, agent.namespace, agent.uid)
-    mounts = own_mounts({"volumeMounts": injection.mounts})
-    return _comparable((labels, injection.labels), agent.uid, (injection.account,) * 2, injection.volumes, [mounts])
-
-
-def _present(live: Mapping[str, Any]) -> list[Any]:
-    """The mounts are taken as the set of lists that occur, so that names and number of the containers do not matter."""
-    metadata, spec = live["metadata"], live["spec"]["template"]["spec"]
-    mounts = [own_mounts(container) for container in spec["containers"]]
-    return _comparable(
-        (metadata.get("labels") or {}, pod_labels(live)),
-        claim(live),
-        (spec.get("serviceAccountName"), spec.get("serviceAccount")),
-        own_volumes(live),
-        [own for index, own in enumerate(mounts) if own not in mounts[:index]],
-    )
-
-
-def _comparable(
-    labels: tuple[Mapping[str, str], Mapping[str, str]],
-    claimed_by: str,
-    accounts: tuple[str | None, ...],
-    volumes: Iterable[Manifest],
-    mounts: list[list[Manifest]],
-) -> list[Any]:
-    return [
-        [[some.get(label) for label in names] for some, names in zip(labels, (LABELS, POD_LABELS), strict=True)],
-        claimed_by,
-        list(accounts),
-        sorted(volumes, key=lambda volume: str(volume["name"])),
-        mounts,
-    ]
-
-
 def plan(
     live: Mapping[str, Any],
     agent: AgentIdentity,
@@ -164,7 +113,11 @@ def plan(
         return NoContainer(target_image.missing(live, container))
     if back := target_image.give_back(live, container):
         return Disown(back)
-    if _present(live) == _wanted(agent, injection) and _has(live, image) and partition.held(live) == staged:
+    if (
+        contents.present(live) == contents.wanted(agent, injection)
+        and _has(live, image)
+        and partition.held(live) == staged
+    ):
         more = managed_fields.holds_containers(live)
         return Disown(target_image.disown(live, container)) if more else Converged()
     return _collision(live, injection) or _put_in(live, agent, injection, on_conflict, image, staged)
@@ -189,7 +142,7 @@ def _put_in(  # noqa: PLR0917 - what goes in, each thing of its own type
     if isinstance(taken, Conflict):
         return taken
     # It is taken over with the work, and not a second time: then all pods would have the work already.
-    begun = _present(live) == _wanted(agent, injection) and _has(live, image)
+    begun = contents.present(live) == contents.wanted(agent, injection) and _has(live, image)
     may = on_conflict is OnConflict.TAKE_OVER and not begun
     if contested := partition.conflict(live, agent, staged, force=may):
         return contested

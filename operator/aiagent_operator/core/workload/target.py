@@ -16,7 +16,7 @@ from aiagent_operator.core import injection as injections
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, RevisionFacts, digest
 from aiagent_operator.core.plan import Observed, Verb, Write
-from aiagent_operator.core.targets import adoption
+from aiagent_operator.core.targets import adoption, contents
 from aiagent_operator.core.targets import release as releasing
 from aiagent_operator.core.targets.target_image import Image
 from aiagent_operator.core.versions.revisions import image_of
@@ -39,7 +39,7 @@ def of_revision(
 def has(o: Observed, child: Child, its: RevisionFacts) -> bool:
     """Whether the target has all that the revision says, whatever pods it has."""
     given, image = _given(o, its)
-    return child.digest == adoption.desired_digest(o.identity, given, image[0] if image else "") and _runs(child, image)
+    return child.digest == contents.desired_digest(o.identity, given, image[0] if image else "") and _runs(child, image)
 
 
 def _given(o: Observed, its: RevisionFacts) -> tuple[Injection, Image | None]:
@@ -72,7 +72,7 @@ def plan(
     if child is not None and not child.claimed_by and child.agent_uid == o.identity.uid and key not in o.live:
         return WorkloadPlan(needs=frozenset({key}))
     stopped = child is not None and child.rollout is not None and child.rollout.wanted == 0
-    wanted = adoption.desired_digest(o.identity, injection, image[0] if image else "", staged)
+    wanted = contents.desired_digest(o.identity, injection, image[0] if image else "", staged)
     if child is not None and child.digest == wanted and _runs(child, image) and stopped == down:
         return observed(o, child)
     if key not in o.live:
@@ -107,7 +107,7 @@ def _adopt(  # noqa: PLR0917 - what goes in, each thing of its own type
             return WorkloadPlan(verdict=not_ready(Reason.FIELD_CONFLICT, message))
         case adoption.Apply(body=body, force=force):
             # What was refused is refused again only where it is the same in all that was asked for.
-            asked = digest([adoption.desired_digest(o.identity, injection), image, staged])
+            asked = digest([contents.desired_digest(o.identity, injection), image, staged])
             write = Write(Verb.APPLY, key, body, digest=asked, force=force, grants=True)
             return WorkloadPlan((write,), verdict=waiting(key, "to be adopted"))
         case adoption.Disown(patch=patch):

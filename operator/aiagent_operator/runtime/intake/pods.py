@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiagent_operator.api import meta
 from aiagent_operator.core.objects import AgentIdentity, Child
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.intake.callers import Account, Caller
@@ -9,8 +10,9 @@ from aiagent_operator.runtime.intake.endpoint import RefusedError
 from aiagent_operator.runtime.store import AgentKey, Store
 
 
-def waited_for(store: Store, account: Account, agent: str | None, run: str) -> tuple[AgentIdentity, Child] | None:
-    """The agent of that name in the account's namespace, and its Job of that kind that runs as the account, if any."""
+def waited_for(store: Store, account: Account, run: str) -> tuple[AgentIdentity, Child] | None:
+    """The agent whose account for Jobs of that kind this is, and its Job that runs as the account, if any."""
+    agent = meta.agent_of_run(account.name, run)
     record = store.agents.get(AgentKey(account.namespace, agent)) if agent else None
     if record is None or agent is None:
         return None
