@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +22,29 @@ from bench.load import Client, Request
 from bench.process import cpu_seconds
 from bench.stats import Figure, Run
 from bench.watcher import Agent, Watcher, say
+from support import chart
 from support.archive import directory
 from support.kube import Object
+from support.localcluster.audit import MUTATING
 
 MANY = int(os.environ.get("BENCH_LEAVING", "1000"))
 CONNECTIONS = 64
 # Agents whose files are put at once, each file after the one before: as many as the operator's writes.
 _AT_ONCE = 64
+# Written, and a question.
+_ASKED = "create subjectaccessreviews"
 _RECORDS = f"/apis/{meta.API_VERSION}/agentarchives"
 
 
 @dataclass(frozen=True)
 class Left:
-    """What it took the operator: seconds, and CPU of its process; and for each agent the files in the store."""
+    """What it took the operator: seconds, CPU of its process and of the API server, and requests by what they ask for;
+    and for each agent the files in the store."""
 
     seconds: float
     cpu: float
+    server: float
+    requests: Counter[str]
     files: list[list[tuple[str, bytes]]]
     records: list[Object]
 
@@ -46,6 +54,10 @@ def offboarded(runs: int, *, count: int = MANY, namespaces: int = 100) -> Figure
     measured: list[Run] = []
     beside: dict[str, list[float]] = {
         "cpu_ms_per_agent": [],
+        "server_cpu_ms_per_agent": [],
+        "straight_server_cpu_ms_per_agent": [],
+        "writes_per_agent": [],
+        "reads_per_agent": [],
         "files_per_agent": [],
         "straight_api_s": [],
         "store_s": [],
@@ -55,13 +67,20 @@ def offboarded(runs: int, *, count: int = MANY, namespaces: int = 100) -> Figure
         with Fleet(controllers=f"{PLAIN},garbage-collector-controller") as fleet:
             template = straight.model(fleet)
             left = _operator(fleet, count, namespaces)
-            api, store = _straight(fleet, template, left, count, namespaces)
+            api, server, store = _straight(fleet, template, left, count, namespaces)
         measured.append(Run(left.seconds, api + store))
         beside["cpu_ms_per_agent"].append(round(left.cpu / count * 1000, 1))
+        beside["server_cpu_ms_per_agent"].append(round(left.server / count * 1000, 1))
+        beside["straight_server_cpu_ms_per_agent"].append(round(server / count * 1000, 1))
+        writes = sum(number for what, number in left.requests.items() if what.split()[0] in MUTATING and what != _ASKED)
+        beside["writes_per_agent"].append(round(writes / count, 1))
+        beside["reads_per_agent"].append(round((left.requests.total() - writes) / count, 1))
         beside["files_per_agent"].append(round(sum(map(len, left.files)) / count, 1))
         beside["straight_api_s"].append(round(api, 1))
         beside["store_s"].append(round(store, 1))
         say(f"  {left.seconds:.1f} s, straight {api:.1f} s and {store:.1f} s of files")
+        most = ", ".join(f"{what} {number / count:.1f}" for what, number in left.requests.most_common(24))
+        say(f"  for each agent: {most}")
     return Figure(
         "offboarding_1000",
         "s",
@@ -79,12 +98,15 @@ def _operator(fleet: Fleet, count: int, namespaces: int) -> Left:
     operator = fleet.operator()
     fleet.onboard(operator, wanted)
     before = _files(fleet)
-    used = cpu_seconds(operator.pid)
+    server = fleet.plane.components["kube-apiserver"].pid
+    used, served, mark = cpu_seconds(operator.pid), cpu_seconds(server), fleet.plane.audit_mark()
     with _Gone(fleet) as gone:
         began = time.monotonic()
         fleet.load.send(_dismissals(fleet, wanted), connections=CONNECTIONS)
         seconds = gone.wait(wanted, what="gone", operator=operator) - began
-    cpu = cpu_seconds(operator.pid) - used
+    cpu, served = cpu_seconds(operator.pid) - used, cpu_seconds(server) - served
+    asked = fleet.plane.audit(mark, user=chart.USERNAME)
+    requests = Counter(f"{each.verb} {each.resource}{'/' * bool(each.subresource)}{each.subresource}" for each in asked)
     records = fleet.admin.list(meta.API_VERSION, "agentarchives")
     operator.terminate()
     if len(records) < count:
@@ -93,7 +115,7 @@ def _operator(fleet: Fleet, count: int, namespaces: int) -> Left:
     by_agent: dict[str, list[tuple[str, bytes]]] = {}
     for name, data in sorted(fresh.items()):
         by_agent.setdefault(name.split("/")[1], []).append((name, data))
-    return Left(seconds, cpu, list(by_agent.values()), records)
+    return Left(seconds, cpu, served, requests, list(by_agent.values()), records)
 
 
 class _Gone(Watcher):
@@ -121,8 +143,8 @@ def _files(fleet: Fleet) -> dict[str, bytes]:
 
 def _straight(
     fleet: Fleet, template: straight.Template, left: Left, count: int, namespaces: int
-) -> tuple[float, float]:
-    """Seconds at the API server, and at the store."""
+) -> tuple[float, float, float]:
+    """Seconds at the API server, its CPU meanwhile, and seconds at the store."""
     client = Client(fleet.account())
     wanted = agents.spread(count, namespaces, "straight")
     homes = sorted({where for _, where in wanted})
@@ -131,10 +153,11 @@ def _straight(
     fleet.apply(wanted)
     requests = _deletions(fleet, client, homes) + _ends(client, wanted)
     requests += [_recorded(client, record, number) for number, record in enumerate(left.records[:count])]
-    began = time.perf_counter()
+    server = fleet.plane.components["kube-apiserver"].pid
+    began, used = time.perf_counter(), cpu_seconds(server)
     fleet.load.send(_dismissals(fleet, wanted), connections=CONNECTIONS)
     client.send(requests, connections=CONNECTIONS)
-    return time.perf_counter() - began, _put(left.files)
+    return time.perf_counter() - began, cpu_seconds(server) - used, _put(left.files)
 
 
 def _deletions(fleet: Fleet, client: Client, homes: Sequence[str]) -> list[Request]:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagent_operator.api.archive import Encryption, Gap, GapReason
-from aiagent_operator.core.archive import layout, manifest, noted, payload
+from aiagent_operator.core.archive import index, layout, manifest, noted, payload
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Kept, Layout
 from aiagent_operator.core.archive.manifest import Stored
-from aiagent_operator.runtime.archive import captured
+from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.runtime.archive import captured, personal
 from aiagent_operator.runtime.archive.errors import DisputedError
 from support.archive import directory, listed
 
@@ -108,3 +109,30 @@ async def test_only_what_is_still_there_is_sealed(tmp_path: Path) -> None:
         (layout.log("triage-1", "gone"), GapReason.NOT_FOUND),
     }
     assert "1 bytes" in next(each.message for each in gaps if "short" in each.path)
+
+
+async def test_a_small_file_is_stored_encrypted_under_a_name_of_its_own_and_found_by_its_digest(tmp_path: Path) -> None:
+    store, agent, identity = directory(tmp_path), AgentIdentity("crm", "triage", UID), payload.new_identity()
+    how = payload.encryption(identity)
+    first, second = [await personal.put(store, agent, layout.handbook("book"), b"Answer Ada", how) for _ in range(2)]
+    assert first.path != second.path, "no attempt takes another one's for its own"
+    assert layout.item(first.path) == layout.item(second.path) == layout.handbook("book")
+    assert (first.personal, first.encrypted) == (True, how)
+    for each in (first, second):
+        data = await store.read(Layout(UID, index.name(agent)).key(each.path), 10_000)
+        assert (each.digest, each.size) == (hashlib.sha256(data).hexdigest(), len(data))
+        assert b"Ada" not in data
+        clear = bytearray()
+        payload.decrypt((data,), clear.extend, identity, how)
+        assert clear == b"Answer Ada"
+
+
+async def test_what_somebody_else_has_put_in_its_place_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, agent = directory(tmp_path), AgentIdentity("crm", "triage", UID)
+    monkeypatch.setattr(personal, "blob_name", lambda _, folder, leaf: f"{folder}/{ATTEMPT}/{leaf}")
+    folder = Layout(UID, index.name(agent)).key("handbook")
+    await store.create(f"{folder}/{ATTEMPT}/book.json.age", b"planted")
+    with pytest.raises(DisputedError, match="find out who wrote it"):
+        await personal.put(store, agent, layout.handbook("book"), b"Answer Ada", KEY)

@@ -53,6 +53,14 @@ def test_each_is_read_again_within_the_interval_and_they_are_spread(uid: Any, in
     assert due == upkeep.due(str(uid), CREATED, status(), interval)
 
 
+def test_whoever_makes_a_record_says_first_how_it_is_with_it_and_is_not_waited_for_for_ever() -> None:
+    assert upkeep.unsaid(CREATED, {}, CREATED)
+    assert upkeep.unsaid(CREATED, status(None), CREATED + upkeep.UNREAD - timedelta(seconds=1))
+    assert not upkeep.unsaid(CREATED, {}, CREATED + upkeep.UNREAD), "it was cut off"
+    for said in ("True", "False", "Unknown"):
+        assert not upkeep.unsaid(CREATED, status(said), CREATED)
+
+
 def test_those_that_were_sealed_in_one_night_are_read_in_different_hours() -> None:
     hours = {upkeep.due(f"uid-{n}", CREATED, status(), WEEK).replace(minute=0, second=0) for n in range(1000)}
     assert len(hours) > 35

@@ -51,11 +51,26 @@ def test_logs_are_read_after_the_bindings_are_gone_and_before_anything_else_goes
     children = after(children, bindings)
 
     plan = leaving(children)
-    assert (plan.capture, plan.writes, plan.archive) == (frozenset({Capture.LOGS}), (), False)
+    assert (plan.capture, plan.writes, plan.archive) == (frozenset({Capture.LOGS, Capture.HANDBOOK}), (), False)
     assert said(plan, "Ready")[:2] == (False, Reason.OFFBOARDING.value)
 
     assert ChildKind.DEPLOYMENT in {write.key.kind for write in leaving(children, "Logs").writes}
     assert ChildKind.DEPLOYMENT in {write.key.kind for write in leaving(children, archived=False).writes}
+
+
+def test_the_handbook_of_one_that_nobody_calls_back_comes_with_its_logs_and_keeps_no_pod() -> None:
+    children = {key: child for key, child in at_work().items() if key.kind is not ChildKind.ROLE_BINDING}
+    assert leaving(children).capture == {Capture.LOGS, Capture.HANDBOOK}
+    called = observed(permission("refund"), children=children.values(), journal=Room(True))
+    assert capturing.due(called) == {Capture.LOGS}, "an order to offboard may be taken back"
+    ended = leaving(children, "Logs")
+    assert not ended.capture, "what the store did not take with the logs is waited for when the pods are gone"
+    assert ChildKind.DEPLOYMENT in {write.key.kind for write in ended.writes}
+
+    gone = {key: child for key, child in children.items() if key.kind is not ChildKind.DEPLOYMENT}
+    for _ in range(2):
+        gone = after(gone, leaving(gone, "Logs", "Handbook"))
+    assert {key.kind for key in gone} == {ChildKind.AGENT_REVISION}, "once is enough, and nothing waits for it"
 
 
 def test_its_handbook_is_captured_once_its_pods_are_gone_and_before_it_goes() -> None:

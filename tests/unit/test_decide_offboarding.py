@@ -5,7 +5,7 @@ from dataclasses import replace
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.core import offboarding, onboarding
-from aiagent_operator.core.children import run_account, run_job, run_network
+from aiagent_operator.core.children import role, run_account, run_job, run_network
 from aiagent_operator.core.children.network_policy import DnsPeers
 from aiagent_operator.core.children.run_job import Run
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
@@ -171,6 +171,7 @@ def test_a_refusal_is_said_and_the_others_go_on() -> None:
     plan = offboarding.decide(leaving(children, failures={stuck: failure}))
 
     assert kinds(plan) == [("delete", "RoleBinding", HOME)]
+    assert plan.patience == 0.0, "a refusal is said at once"
     assert said(plan, "Ready")[1:] == ("RefusedByApiServer", f"Refused, and tried again: {failure.message}")
     assert plan.requeue_after == 30.0
 
@@ -182,6 +183,8 @@ def test_what_is_being_deleted_is_waited_for_and_not_deleted_again() -> None:
 
     assert plan.writes == ()
     assert "waiting for the bindings" in said(plan, "Ready")[2]
+    assert plan.requeue_after is not None
+    assert 0 < plan.patience < plan.requeue_after, "what goes in a moment nobody reads of, and what stays everybody"
 
 
 def test_a_child_without_labels_is_found_by_its_uid_and_a_stranger_of_its_name_is_not_touched() -> None:
@@ -196,6 +199,18 @@ def test_a_child_without_labels_is_found_by_its_uid_and_a_stranger_of_its_name_i
     assert [(w.verb, w.key, w.uid) for w in own.writes] == [(Verb.DELETE, key, "u1")]
     assert other.writes == ()
     assert other.needs_proof is not None
+
+
+def test_what_the_api_server_has_said_to_be_gone_is_not_looked_for_again_but_bindings_always_are() -> None:
+    kinds_of = (ChildKind.SERVICE_ACCOUNT, ChildKind.DEPLOYMENT, ChildKind.ROLE_BINDING)
+    entry = {"apiVersion": "v1", "namespace": HOME, "name": role.name_in(IDENTITY, HOME), "generation": 1}
+    inventory = [{**entry, "kind": kind.value, "uid": f"u-{kind}"} for kind in kinds_of]
+    o = leaving({}, status={"inventory": inventory})
+    assert {key.kind for key in offboarding.decide(o).needs} == set(kinds_of)
+    answered = replace(o, ended={f"u-{ChildKind.SERVICE_ACCOUNT}", f"u-{ChildKind.ROLE_BINDING}"})
+    found = offboarding.decide(answered).needs
+    assert {key.kind for key in found} == {ChildKind.DEPLOYMENT, ChildKind.ROLE_BINDING}
+    assert {key.namespace for key in found if key.kind is ChildKind.ROLE_BINDING} == {HOME, "crm"}
 
 
 def test_rights_that_are_asked_about_are_those_it_can_have_had() -> None:

@@ -112,6 +112,29 @@ def test_a_late_answer_does_not_bring_back_what_is_gone(store: Store) -> None:
     assert store.children("u1")[KEY].uid == "c2"
 
 
+def test_whose_deletion_was_answered_is_known_to_be_gone_and_nobody_hears_of_it(store: Store, told: list[Key]) -> None:
+    store.observe_agent(agent())
+    store.observe_child(child(version=5))
+    told.clear()
+    store.end_child(KEY, "c1")
+    store.observe_child(child(version=5))
+    assert store.children("u1") == {}
+    assert (list(store.ended), told) == (["c1"], [])
+    store.observe_child(child(version=9, uid="c2"), notify=False)
+    store.end_child(KEY, "c1")
+    assert store.children("u1")[KEY].uid == "c2", "another one has come under its name"
+    store.observe_child(child(version=9, uid="c2", digest="e"), notify=False)
+    store.observe_child(child(version=10, uid="c2", digest="e"), notify=False)
+    assert store.children("u1")[KEY].digest == "e"
+
+
+def test_a_watch_that_tells_of_an_end_proves_none(store: Store) -> None:
+    """It tells the same of an object that lost its label."""
+    store.observe_child(child(version=5))
+    store.forget_child(KEY, "c1", version="6")
+    assert "c1" not in store.ended
+
+
 def test_an_object_that_lost_its_label_can_be_seen_again_at_the_same_version(store: Store) -> None:
     store.observe_child(child(version=5))
     store.forget_child(KEY, "c1", version="6")

@@ -42,10 +42,27 @@ _CONTAINERS: Final = (
 )
 
 
-def due(o: Observed) -> frozenset[Capture]:
-    """What is to be captured of an agent whose pods are about to go: nothing where there is no archive, or it is
-    done."""
-    return frozenset() if o.journal is None else frozenset({Capture.LOGS} - _done(o))
+def due(o: Observed, more: Set[Capture] = frozenset()) -> frozenset[Capture]:
+    """What is to be captured of an agent whose pods are about to go: nothing where there is no archive, or it is done.
+
+    Of one that is deleted the handbook comes with the logs, where there is nothing else of it: nobody calls it back,
+    and once is less than twice. What the store does not take then comes later: pods are kept for logs only. `more`: as
+    of `rest`.
+    """
+    if o.journal is None or Capture.LOGS in (done := _done(o)):
+        return frozenset()
+    retirement, beside = o.agent.spec.retirement, rest(o, more)
+    at_once = (
+        o.agent.metadata.deletion_timestamp
+        and beside == {Capture.HANDBOOK}
+        and not (retirement and retirement.memory)
+    )  # fmt: skip
+    return frozenset({Capture.LOGS, *(beside if at_once else ())} - done)
+
+
+def last(done: Set[Capture]) -> bool:
+    """Whether nothing is captured of an agent after this: what comes with its logs is all that there is beside them."""
+    return Capture.LOGS not in done or Capture.HANDBOOK in done
 
 
 def rest(o: Observed, more: Set[Capture]) -> frozenset[Capture]:
@@ -60,7 +77,7 @@ def given_up(o: Observed, more: Set[Capture]) -> tuple[Gap, ...]:
     """What an order Abandon has kept from being captured, where there is an archive in the end all the same."""
     worked = bool((o.agent.status.get("revision") or {}).get("latest"))
     text = "it was given up by an order Abandon before it was captured"
-    lost = rest(o, more) | (due(o) if worked else frozenset())
+    lost = rest(o, more) | (due(o, more) if worked else frozenset())
     return tuple(manifest.gap(PATHS[what], GapReason.ABANDONED, text) for what in sorted(lost))
 
 

@@ -46,6 +46,8 @@ _PODS = (*_WORK, ChildKind.JOB)
 _POLL: Final = 3.0
 # Seconds until the next pass, where one has said what it is about to do.
 _SOON: Final = 0.01
+# Seconds in which what is told to go mostly goes, its pods aside: nobody has to read of that.
+_PATIENCE: Final = 5.0
 _READING: Final = "reading what its pods have logged before they go"
 _ARCHIVING: Final = "putting its handbook and what else is known of it into the archive"
 
@@ -107,7 +109,7 @@ class _Departure:
 
     def _capture(self) -> Plan | None:
         """What is to be read of its pods before they are told to end; None where that is done, or there are none."""
-        due = capturing.due(self.o) if set(_of(self.o, *_PODS)) - memories.jobs(self.o) else None
+        due = capturing.due(self.o, _more(self.o)) if set(_of(self.o, *_PODS)) - memories.jobs(self.o) else None
         return Plan(capture=due) if due else None
 
     def _terminate(self) -> Plan:
@@ -203,7 +205,8 @@ class _Departure:
         if plan is None:
             own = self.o.children
             plan = Plan(writes=tuple(delete(own[key]) for key in waited if not own[key].deleting))
-        return self._waiting(f"{waiting}: {', '.join(map(str, waited[:16]))}", plan=plan, requeue=30.0)
+        said = self._waiting(f"{waiting}: {', '.join(map(str, waited[:16]))}", plan=plan, requeue=30.0)
+        return replace(said, patience=_PATIENCE)
 
     def _waiting(
         self, text: str, *, reason: Reason = Reason.OFFBOARDING, plan: Plan | None = None, requeue: float | None = None
@@ -282,7 +285,7 @@ def _without_refused(o: Observed, plan: Plan) -> Plan:
         return plan
     text = f"Refused, and tried again: {'; '.join(failure.message for failure in refused[:4])}"
     writes = tuple(write for write in plan.writes if o.failures.get(write.key) not in refused)
-    return replace(plan, writes=writes, verdicts=_verdicts(refused[0].reason, text), requeue_after=30.0)
+    return replace(plan, writes=writes, verdicts=_verdicts(refused[0].reason, text), requeue_after=30.0, patience=0.0)
 
 
 def _verdicts(reason: Reason, text: str) -> tuple[Verdict, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -170,7 +170,8 @@ class Observed:
     none. `offboards`: orders to offboard it, those too whose notice is not over. `abandon`: one that was accepted, to
     release it without an archive. `running`: names of its pods that have not ended; None where nobody has looked.
     `intake`: where its memory is sent to, or what it inherits comes from, once a plan has needed it. `family`: whom it
-    comes after, and who comes after it.
+    comes after, and who comes after it. `ended`: UIDs of objects of which the API server has answered that they are
+    gone, some of them.
     """
 
     agent: AIAgent
@@ -209,6 +210,7 @@ class Observed:
     running: tuple[str, ...] | None = None
     intake: Intake | None = None
     family: Family = NOBODY
+    ended: Container[str] = ()
 
     @property
     def suspended(self) -> bool:
@@ -259,7 +261,8 @@ class Plan:
     what it inherits is to be had. `missing`: the capture of its memory is over, and
     it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it has
     handed over, before anything else.
-    `requeue_after` is in seconds.
+    `requeue_after` is in seconds, and so is `patience`: what this very pass has begun mostly ends within it, so it is
+    said only of what has not.
     """
 
     writes: tuple[Write, ...] = ()
@@ -282,6 +285,7 @@ class Plan:
     handover: Mapping[str, Any] | None = None
     training: View | None = None
     requeue_after: float | None = None
+    patience: float = 0.0
 
     @property
     def remembers(self) -> bool:

@@ -17,7 +17,8 @@ _ADOPTABLE: Final = (ChildKind.DEPLOYMENT, ChildKind.STATEFUL_SET)
 def find(o: Observed) -> dict[ObjectKey, str]:
     """Where objects of the agent may be that no label tells of any more, with the UIDs that the inventory knows.
 
-    Bindings are looked for by name as well: their names follow from the agent's, and rights are what must not remain.
+    Those whose deletion was answered are gone. Bindings are looked for by name as well: their names follow from the
+    agent's, and rights are what must not remain.
     """
     lost = {
         ObjectKey(ChildKind.ROLE_BINDING, namespace, role.name_in(o.identity, namespace)): ""
@@ -26,7 +27,7 @@ def find(o: Observed) -> dict[ObjectKey, str]:
     known = {kind.value for kind in ChildKind}
     for entry in o.agent.status.get("inventory") or ():
         adopted = entry["kind"] in _ADOPTABLE and "generation" not in entry
-        if entry["kind"] in known and not adopted:
+        if entry["kind"] in known and not adopted and entry["uid"] not in o.ended:
             lost[ObjectKey(ChildKind(entry["kind"]), entry["namespace"], entry["name"])] = entry["uid"]
     return lost
 

@@ -120,9 +120,9 @@ def _constant(text: str) -> NoReturn:
 
 
 def _check(found: dict[str, Any], what: str) -> None:
-    for path, depth, value in _nodes(found):
+    for trail, depth, value in _nodes(found):
         if depth > DEEPEST:
-            raise StrictJsonError(f"{what} is nested deeper than {DEEPEST} levels at {path}: write it flatter")
+            raise StrictJsonError(f"{what} is nested deeper than {DEEPEST} levels at {_path(trail)}: write it flatter")
         if isinstance(value, dict):
             for name in value:
                 if character := unfit(name):
@@ -130,18 +130,31 @@ def _check(found: dict[str, Any], what: str) -> None:
                         f"{what} has the name {quoted(name)} with the character {character}: write it without"
                     )
         elif isinstance(value, str) and (character := unfit(value, lines=True)):
-            raise StrictJsonError(f"{what} has the character {character} in {path}: write it without")
+            raise StrictJsonError(f"{what} has the character {character} in {_path(trail)}: write it without")
 
 
-def _nodes(root: Any) -> Iterator[tuple[str, int, Any]]:
-    """All values, parents first, with their paths; without recursion, since the depth is the author's."""
-    waiting: list[tuple[str, int, Any]] = [("", 1, root)]
+# The way to a value: the one to what it is in, and its name or index there.
+_Trail = tuple["_Trail", str | int] | None
+
+
+def _nodes(root: Any) -> Iterator[tuple[_Trail, int, Any]]:
+    """All values, parents first, with the ways to them; without recursion, since the depth is the author's."""
+    waiting: list[tuple[_Trail, int, Any]] = [(None, 1, root)]
     while waiting:
-        path, depth, value = waiting.pop()
-        yield path, depth, value
+        trail, depth, value = waiting.pop()
+        yield trail, depth, value
         if depth > DEEPEST:
             continue
         if isinstance(value, dict):
-            waiting += [(f"{path}.{quoted(name)[1:-1]}".lstrip("."), depth + 1, child) for name, child in value.items()]
+            waiting += [((trail, name), depth + 1, child) for name, child in value.items()]
         elif isinstance(value, list):
-            waiting += [(f"{path}[{index}]", depth + 1, child) for index, child in enumerate(value)]
+            waiting += [((trail, index), depth + 1, child) for index, child in enumerate(value)]
+
+
+def _path(trail: _Trail) -> str:
+    """The way as messages show it. Nobody has to see that of a value that is fit."""
+    steps: list[str] = []
+    while trail is not None:
+        trail, step = trail
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{quoted(step)[1:-1]}")
+    return "".join(reversed(steps)).lstrip(".")

@@ -88,14 +88,11 @@ class AgentReconciler:
         pods = PodsOfRuns(self._api)
         began = time.monotonic()
         sent: set[ObjectKey] = set()
+        wrote = False
         for _ in range(ROUNDS):
             record = self._store.agents.get(key)
             if record is None:
-                self._memory.pop(key, None)
-                self._fleet.forget(key)
-                self._measuring.want(key, ())
-                self._captures.want(key, None, ())
-                self._statuses.journal.forget(key)
+                self._forget(key)
                 return
             try:
                 observed = await self._gather.observe(
@@ -135,6 +132,7 @@ class AgentReconciler:
                 continue
             await self._send(observed.identity, record, plan.writes, memory, urgent=plan.revokes)
             repairs.count(observed, plan.writes, sent)
+            wrote = True
             live = _untouched(live, plan.writes)
             proof = running = None
             if plan.revokes and len(self._queue):
@@ -143,11 +141,21 @@ class AgentReconciler:
         else:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
         self._measuring.want(key, plan.measure)
-        plan = self._captures.asked(key, observed, plan)
+        plan = self._captures.told(key, plan)
         await self._look_at_pods(key, observed, plan, memory)
-        await self._statuses.report(key, record, plan)
+        await self._statuses.report(key, record, plan, wrote=wrote)
+        # Not before: what is captured is said in the same status.
+        self._captures.want(key, observed, plan.capture)
         self._fleet.finished(key)
         self._look_again(key, plan, memory)
+
+    def _forget(self, key: AgentKey) -> None:
+        """The agent is gone, and what was remembered of it with it."""
+        self._memory.pop(key, None)
+        self._fleet.forget(key)
+        self._measuring.want(key, ())
+        self._captures.want(key, None, ())
+        self._statuses.journal.forget(key)
 
     def _look_again(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
         if memory.failures:
@@ -204,10 +212,13 @@ class AgentReconciler:
             await self._statuses.waits(key, record.uid, plan.verdicts)
             self._fleet.finished(key)
             return False
+        if plan.archive and not abandoning.given_up(observed.agent.status):
+            # What its status must say first is said with the end of its journal.
+            return await self._departures.archived(key, record, observed, plan.first)
         if await self._statuses.first(key, record, observed.agent.status, plan.first):
             return True
         if plan.archive:
-            return await self._departures.archived(key, record, observed)
+            return await self._departures.archived(key, record, observed, {})
         metadata = observed.agent.metadata
         if plan.finalizer is Finalizer.REMOVE:
             # Of one that was abandoned it is on record how far its journal went.
@@ -215,7 +226,7 @@ class AgentReconciler:
                 ended = await self._statuses.end(key, record, metadata)
                 if ended is None:
                     return False
-                metadata = ended
+                metadata = ended.metadata
             if observed.proof is not None and observed.journal is None:
                 await certify(self._api, observed, observed.proof)
         answer = await finalizer.write(self._api, key, record.uid, metadata, plan.finalizer)

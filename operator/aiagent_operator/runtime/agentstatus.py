@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiagent_operator.api.agentstatus import Phase
@@ -24,12 +25,31 @@ log = logging.getLogger(__name__)
 
 # Seconds after which an agent is looked at again that somebody else has written meanwhile; a watch tells sooner.
 _CONFLICT_AGAIN: Final = 0.5
-# Seconds after which events are recorded that were noted: until then more come, and all go together.
+# Seconds after which events are recorded that were noted: until then more come, and all go together. Those of an agent
+# that leaves mostly go with its end, which is a write of its status less.
 _RECORDED_AFTER: Final = 1.0
+_RECORDED_LEAVING: Final = 20.0
 # Fields that are written only to the status from which they were decided.
 _VERSIONED: Final = frozenset({"journal", "archive"})
 # Seconds after which the end of a journal is tried again; sooner where the archive store is back.
 _END_AGAIN: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A journal that is told to its end, and recorded: `journal` as the status is to tell it, `before` as it does."""
+
+    metadata: ObjectMeta
+    journal: Mapping[str, Any] | None
+    before: Mapping[str, Any] | None
+
+    def unsaid(self, status: Mapping[str, Any]) -> dict[str, Any]:
+        """The patch by which this status tells it. Raises NotYetSeenError where it has become another journal."""
+        if self.journal is None or status.get("journal") == self.journal:
+            return {}
+        if status.get("journal") != self.before:
+            raise NotYetSeenError("its journal has changed while it was archived")
+        return report.differences(status, {"journal": self.journal})
 
 
 class AgentStatusWriter:
@@ -104,8 +124,12 @@ class AgentStatusWriter:
             # It has gone meanwhile, and what was remembered of it then.
             self.journal.forget(key)
 
-    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan) -> None:
-        """What is true after a pass that has nothing left to write."""
+    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan, *, wrote: bool = False) -> None:
+        """What is true after a pass that has nothing left to write; of what it has begun where it `wrote`, only once
+        that has not ended in time."""
+        if wrote and plan.patience:
+            self._queue.add_after(key, plan.patience)
+            return
         if not plan.verdicts:
             return
         current = self._store.agents.get(key)
@@ -121,13 +145,23 @@ class AgentStatusWriter:
         )
         await self._write(key, record, record.load(), {}, verdicts)
 
-    async def end(self, key: AgentKey, record: AgentRecord, known: ObjectMeta, *, hint: str = "") -> ObjectMeta | None:
+    async def end(
+        self,
+        key: AgentKey,
+        record: AgentRecord,
+        known: ObjectMeta,
+        *,
+        first: Mapping[str, Any] | None = None,
+        hint: str = "",
+        later: bool = False,
+    ) -> Ended | None:
         """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait,
         which the status says then, and `hint` with it.
 
-        First it is noted, then recorded: the agent may go once nothing waits any more.
+        First it is noted, with the fields `first`, then recorded: the agent may go once nothing waits any more. With
+        `later` it is left to the caller's next write to say that all is recorded.
         """
-        last = {"permissions": [], "phase": Phase.OFFBOARDING.value}
+        last = {**(first or {}), "permissions": [], "phase": Phase.OFFBOARDING.value}
         current, metadata = record, known
         while True:
             # Somebody else may have recorded its events meanwhile.
@@ -135,8 +169,10 @@ class AgentStatusWriter:
             current = newest if newest is not None and newest.uid == record.uid else current
             old = current.load().get("status") or {}
             told = await self.journal.tell(key, current, old, {**old, **last}, end=True)
-            fields = {} if told.held or told.journal is None else {**last, "journal": told.journal}
-            patch = report.differences(old, fields)
+            fields: dict[str, Any] = {} if told.held or told.journal is None else {**last, "journal": told.journal}
+            patch = report.differences(old, fields or ({} if told.held else (first or {})))
+            if later and patch.keys() == {"journal"} and not told.waits and not told.verdict:
+                return Ended(metadata, fields["journal"], old.get("journal"))
             if told.verdict:
                 patch |= report.withheld({**old, **fields}, self._waiting(told.verdict, hint), known.generation)
             if patch:
@@ -149,15 +185,19 @@ class AgentStatusWriter:
                 self._queue.add_after(key, _END_AGAIN)
                 return None
             if not told.waits:
-                return metadata
+                journal = (current.load().get("status") or {}).get("journal")
+                return Ended(metadata, journal, journal)
 
-    async def waits(self, key: AgentKey, uid: str, verdicts: tuple[Verdict, ...]) -> None:
-        """Says for what an agent that leaves waits, and nothing else that its journal would tell."""
+    async def waits(self, key: AgentKey, uid: str, verdicts: tuple[Verdict, ...], ended: Ended | None = None) -> None:
+        """Says for what an agent that leaves waits, where its journal has `ended`, and nothing else that this would
+        tell."""
         record = self._store.agents.get(key)
         if record is None or record.uid != uid:
             return
         raw = record.load()
-        patch = report.withheld(raw.get("status") or {}, verdicts, raw["metadata"].get("generation", 0))
+        status = raw.get("status") or {}
+        patch = report.withheld(status, verdicts, raw["metadata"].get("generation", 0))
+        patch |= ended.unsaid(status) if ended else {}
         if patch:
             await self.write(key, record, patch)
 
@@ -196,7 +236,8 @@ class AgentStatusWriter:
     ) -> None:
         """What comes after a status is written; not before, or what is noted in it would not be found there."""
         if told.waits and not told.verdict:
-            self._queue.add_after(JournalKey(*key), _RECORDED_AFTER)
+            leaves = record.leaving and not told.finding
+            self._queue.add_after(JournalKey(*key), _RECORDED_LEAVING if leaves else _RECORDED_AFTER)
         news = [(verdict.reason.value, verdict.message) for verdict in report.worth_an_event(old, verdicts)]
         regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
         for reason, message in (*news, *((told.finding,) if told.finding else ())):

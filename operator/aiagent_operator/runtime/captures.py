@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.archivestatus import MOST_GAPS, Capture
@@ -38,14 +38,25 @@ from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 64
 """Agents of which something is captured at the same time; the others wait for their turn, and their rights are gone."""
 
 READ: Final = 4
-"""Logs that are on their way into a store at the same time: each has some parts of an upload in memory."""
+"""Logs that are on their way into a store at the same time, and decision logs: each has some parts of an upload in
+memory."""
+
+# Agents whose KPI series are in memory at the same time: each has a few MB of them.
+_MEASURED: Final = 8
 
 # Seconds until another try, doubled with each.
 _FIRST, _LONGEST = 1.0, 15.0
+# Times that it is said what was captured, where others write to the status meanwhile.
+_SAID: Final = 5
+_SOON: Final = 0.1
+
+
+# What is done with for good, and what of it is missing.
+_Taken = tuple[frozenset[Capture], tuple[Missed, ...]]
 
 
 class _AwayError(Exception):
@@ -92,7 +103,9 @@ class Captures:
         )
         self._wanted: dict[AgentKey, _Wanted] = {}
         self._ready: asyncio.Queue[_Wanted] = asyncio.Queue()
-        self._reading = asyncio.Semaphore(READ)
+        # Each of its own, so that none of them holds up the others.
+        self._reading, self._copying = asyncio.Semaphore(READ), asyncio.Semaphore(READ)
+        self._measuring = asyncio.Semaphore(_MEASURED)
 
     def want(self, key: AgentKey, o: Observed | None, what: Iterable[Capture]) -> None:
         """From now on this is due of the agent, and nothing else."""
@@ -113,11 +126,10 @@ class Captures:
         else:
             known.terminating = o.terminating
 
-    def asked(self, key: AgentKey, o: Observed, plan: Plan) -> Plan:
-        """The plan, of which what is due is wanted from now on; it says what that waits for, where it is known."""
-        self.want(key, o, plan.capture)
+    def told(self, key: AgentKey, plan: Plan) -> Plan:
+        """The plan, which says what that waits for which is due, where it is known."""
         known = self._wanted.get(key)
-        if known is None or not known.waits:
+        if known is None or not known.waits or known.what != plan.capture:
             return plan
         said = (replace(verdict, message=f"{verdict.message}. It waits: {known.waits}") for verdict in plan.verdicts)
         return replace(plan, verdicts=tuple(said))
@@ -150,13 +162,14 @@ class Captures:
         if record is None:
             return None
         try:
-            missed = await self._take(wanted, record)
+            done, missed = await self._take(wanted, record)
         except _AwayError as error:
             return self._held_up(wanted, error)
         except Exception as error:
             # A bug must not keep the agent for ever.
             log.exception("capturing of AIAgent %s/%s failed", *wanted.key)
-            missed = _all(wanted, GapReason.UNREADABLE, f"the operator failed ({type(error).__name__}): see its log")
+            text = f"the operator failed ({type(error).__name__}): see its log"
+            done, missed = wanted.what, _all(wanted.what, GapReason.UNREADABLE, text)
         left = wanted.ends - time.monotonic()
         if left > 0 and not wanted.terminating and any(each.again for each in missed):
             return min(wanted.pause, left)
@@ -167,7 +180,7 @@ class Captures:
         for gap in gaps:
             log.warning("AIAgent %s/%s: not archived: %s: %s", *wanted.key, gap.path, gap.message)
         try:
-            await self._say(wanted, gaps, await self._snapshot(wanted, record, gaps))
+            await self._say(wanted, done, gaps)
         except _AwayError as error:
             return self._held_up(wanted, error)
         return None
@@ -179,17 +192,18 @@ class Captures:
             self._queue.add(wanted.key)
         return wanted.pause
 
-    async def _take(self, wanted: _Wanted, record: AgentRecord) -> tuple[Missed, ...]:
+    async def _take(self, wanted: _Wanted, record: AgentRecord) -> _Taken:
         keeper = self._statuses.journal.keeper(wanted.key, record)
         if isinstance(keeper, str) or not keeper.usable:
             return _away(wanted, keeper if isinstance(keeper, str) else keeper.problem)
         try:
             logs = await self._taken(wanted, keeper.store) if Capture.LOGS in wanted.what else ()
             told = await self._told(wanted, keeper.store)
-            return (*logs, *told, *(await self._measured(wanted, keeper.store) if Capture.KPIS in wanted.what else ()))
+            measured = await self._measured(wanted, keeper.store) if Capture.KPIS in wanted.what else ()
         except StoreError as error:
             keeper.failed(error)
             return _away(wanted, str(error))
+        return wanted.what, (*logs, *told, *measured)
 
     async def _taken(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
         if not self._logs:
@@ -227,13 +241,15 @@ class Captures:
             return (Missed(layout.DECISIONS, GapReason.NOT_FOUND, text),)
         reader = decisions.Decisions(self._api, self._namespace, store, wanted.agent)
         # It may be large, and keeps nobody from anything: its rights and its pods are gone.
-        return await reader.take(source.store, max(self._left(wanted), self._seconds))
+        async with self._copying:
+            return await reader.take(source.store, max(self._left(wanted), self._seconds))
 
     async def _measured(self, wanted: _Wanted, store: ArchiveStore) -> tuple[Missed, ...]:
         # The last try is this one, where its time may be over with it.
         last = wanted.terminating or wanted.ends - time.monotonic() <= capturing.LEAST
         try:
-            return await wanted.series.take(self._prometheus, store, capturing.LEAST, last=last)
+            async with self._measuring:
+                return await wanted.series.take(self._prometheus, store, capturing.LEAST, last=last)
         except (ArchiveError, DisputedError) as error:
             return (Missed(layout.KPIS, GapReason.UNREADABLE, str(error)),)
 
@@ -241,10 +257,10 @@ class Captures:
         return max(capturing.LEAST, 0.0 if wanted.terminating else wanted.ends - time.monotonic())
 
     async def _snapshot(
-        self, wanted: _Wanted, record: AgentRecord, gaps: tuple[Gap, ...]
+        self, wanted: _Wanted, record: AgentRecord, done: frozenset[Capture], gaps: tuple[Gap, ...]
     ) -> Mapping[str, int | str] | None:
-        """What the journal tells of all that was captured; None for logs, which are not the last of it."""
-        if Capture.LOGS in wanted.what:
+        """What the journal tells of all that was captured; None where more is to come."""
+        if not capturing.last(done):
             return None
         keeper = self._statuses.journal.keeper(wanted.key, record)
         if isinstance(keeper, str):
@@ -259,37 +275,48 @@ class Captures:
         said = ((record.load().get("status") or {}).get("archive") or {}).get("notCaptured") or ()
         return capturing.snapshot(stored, {gap["path"] for gap in said} | {gap.path for gap in (*noted, *gaps)})
 
-    async def _say(self, wanted: _Wanted, gaps: tuple[Gap, ...], snapshot: Mapping[str, int | str] | None) -> None:
-        record = self._current(wanted)
-        if record is None:
-            return
-        status = record.load().get("status") or {}
-        old = status.get("archive") or {}
-        known = {gap["path"]: gap for gap in old.get("notCaptured") or ()}
-        known |= {gap.path: gap.model_dump(mode="json", by_alias=True) for gap in gaps}
-        said = {
-            "name": index.name(wanted.agent),
-            **old,
-            "captured": sorted({*(old.get("captured") or ()), *(each.value for each in wanted.what)}),
-        }
-        if known:
-            said["notCaptured"] = [known[path] for path in sorted(known)][:MOST_GAPS]
-        if snapshot is not None:
-            await self._statuses.first(wanted.key, record, status, {"archive": said}, snapshot=snapshot)
-        elif await self._statuses.write(wanted.key, record, {"archive": said}) is None:
-            raise NotYetSeenError("it has changed meanwhile")
+    async def _say(self, wanted: _Wanted, done: frozenset[Capture], gaps: tuple[Gap, ...]) -> None:
+        why = NotYetSeenError("it has changed meanwhile")
+        for _ in range(_SAID):
+            record = self._current(wanted)
+            if record is None:
+                return
+            snapshot = await self._snapshot(wanted, record, done, gaps)
+            status = record.load().get("status") or {}
+            fields = {"archive": _said(wanted.agent, status.get("archive") or {}, done, gaps)}
+            try:
+                if snapshot is not None:
+                    await self._statuses.first(wanted.key, record, status, fields, snapshot=snapshot)
+                    return
+                if await self._statuses.write(wanted.key, record, fields) is not None:
+                    return
+            except NotYetSeenError as error:
+                why = error
+            # Its journal was told, say: nothing of that makes what is captured another.
+            await asyncio.sleep(_SOON)
+        raise why
 
     def _current(self, wanted: _Wanted) -> AgentRecord | None:
         record = self._store.agents.get(wanted.key)
         return record if record is not None and record.uid == wanted.agent.uid else None
 
 
-def _away(wanted: _Wanted, text: str) -> tuple[Missed, ...]:
+def _said(agent: AgentIdentity, old: Mapping[str, Any], done: Iterable[Capture], gaps: Iterable[Gap]) -> dict[str, Any]:
+    """`status.archive` with what is captured now, and what is missing of it."""
+    captured = sorted({*(old.get("captured") or ()), *(each.value for each in done)})
+    known = {gap["path"]: gap for gap in old.get("notCaptured") or ()}
+    known |= {gap.path: gap.model_dump(mode="json", by_alias=True) for gap in gaps}
+    said = {"name": index.name(agent), **old, "captured": captured}
+    return said | ({"notCaptured": [known[path] for path in sorted(known)][:MOST_GAPS]} if known else {})
+
+
+def _away(wanted: _Wanted, text: str) -> _Taken:
     if Capture.LOGS not in wanted.what:
         raise _AwayError(text)
-    # Its pods wait for a while only.
-    return _all(wanted, GapReason.UNREACHABLE, text)
+    # Its pods wait for a while only, and what else is due for as long as it takes, once they are gone.
+    logs = frozenset({Capture.LOGS})
+    return logs, _all(logs, GapReason.UNREACHABLE, text)
 
 
-def _all(wanted: _Wanted, reason: GapReason, text: str) -> tuple[Missed, ...]:
-    return tuple(Missed(capturing.PATHS[each], reason, text, again=True) for each in sorted(wanted.what))
+def _all(what: Iterable[Capture], reason: GapReason, text: str) -> tuple[Missed, ...]:
+    return tuple(Missed(capturing.PATHS[each], reason, text, again=True) for each in sorted(what))

@@ -146,10 +146,10 @@ class Api:
         self.last_answer = time.monotonic()
         return _decoded(method, path, code, raw, wait)
 
-    async def find(self, path: str) -> dict[str, Any] | None:
+    async def find(self, path: str, *, accept: str = JSON) -> dict[str, Any] | None:
         """The object at the path, or None where there is none. Raises as `request` does otherwise."""
         try:
-            return await self.request("GET", path)
+            return await self.request("GET", path, accept=accept)
         except ApiError as error:
             if error.status == 404:
                 return None

@@ -65,7 +65,8 @@ class Custodian:
             self._resting.pop(key.name, None)
             return
         await self._hold(record)
-        await self._retained(record)
+        if not upkeep.unsaid(record.created, record.status, datetime.now(UTC)):
+            await self._retained(record)
         if not await self.erasures.carry_on(record):
             self._queue.add_after(key, erasures.AGAIN)
         if record.abandoned:

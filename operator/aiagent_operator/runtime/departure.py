@@ -31,7 +31,7 @@ from aiagent_operator.core.rights import holdings
 from aiagent_operator.runtime import leavings, paths, report
 from aiagent_operator.runtime.abandonment import Abandonments
 from aiagent_operator.runtime.agentrecord import AgentRecord
-from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.agentstatus import AgentStatusWriter, Ended
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
 from aiagent_operator.runtime.archive.putting import put
@@ -63,6 +63,7 @@ class _ReadBack:
     sealed: Sealed
     told: leavings.Told
     at: datetime
+    ended: Ended
 
 
 class WaitsError(Exception):
@@ -77,8 +78,9 @@ class Departures:
         self._leavings = Leavings(api, store)
         self._abandonments = Abandonments(api, store, statuses)
 
-    async def archived(self, key: AgentKey, record: AgentRecord, o: Observed) -> bool:
-        """Brings the archive to its end; False where it waits, and the status says for what.
+    async def archived(self, key: AgentKey, record: AgentRecord, o: Observed, first: Mapping[str, Any]) -> bool:
+        """Brings the archive to its end; False where it waits, and the status says for what. `first`: fields that the
+        status has to say before.
 
         Where that fails and an order lets the agent go all the same, it is put on record that there is no archive.
         """
@@ -87,7 +89,7 @@ class Departures:
             return False
         try:
             if not abandoning.given_up(o.agent.status):
-                why = await self._problem(key, record, o, archive)
+                why = await self._problem(key, record, o, archive, first)
                 if why is None:
                     return True
                 if not (why and abandoning.granted(o)):
@@ -100,14 +102,19 @@ class Departures:
             return False
         return True
 
-    async def _problem(self, key: AgentKey, record: AgentRecord, o: Observed, archive: Archive) -> str | None:
+    async def _problem(
+        self, key: AgentKey, record: AgentRecord, o: Observed, archive: Archive, first: Mapping[str, Any]
+    ) -> str | None:
         """Why it cannot be archived now, which its status says; None where it is archived, empty where that is tried
         again whatever was ordered."""
-        if await self._statuses.end(key, record, o.agent.metadata, hint=abandoning.hint(o)) is None:
+        ended = await self._statuses.end(
+            key, record, o.agent.metadata, first=first, hint=abandoning.hint(o), later=True
+        )
+        if ended is None:
             return self._abandonments.silent(key, o)
         why, readable = "", False
         try:
-            sealed = await self._sealed(key, archive, o)
+            sealed = await self._sealed(key, archive, o, ended)
             readable = True
             await self._certified(key, archive, o, sealed)
         except (StoreError, DisputedError, ArchiveError, WaitsError, ApiError) as error:
@@ -115,24 +122,25 @@ class Departures:
                 raise
             why = str(error)
             hint = "It is sealed and can be read, so it is not abandoned" if readable else abandoning.hint(o)
-            await self._waits(key, o, f"{why}. {hint}" if hint else why)
+            await self._waits(key, o, f"{why}. {hint}" if hint else why, ended)
             return "" if readable else why
         return None
 
-    async def _waits(self, key: AgentKey, o: Observed, why: str) -> None:
+    async def _waits(self, key: AgentKey, o: Observed, why: str, ended: Ended | None = None) -> None:
         text = f"Its rights have ended, and its archive waits: {why}"
         log.warning("AIAgent %s/%s: %s", key.namespace, key.name, text)
         ready = Verdict(Type.READY, False, Reason.OFFBOARDING, text)
-        await self._statuses.waits(key, o.identity.uid, (ready, Verdict(Type.RECONCILING, True, ready.reason, text)))
+        said = (ready, Verdict(Type.RECONCILING, True, ready.reason, text))
+        await self._statuses.waits(key, o.identity.uid, said, ended)
         self._queue.add_after(key, _AGAIN)
 
-    async def _sealed(self, key: AgentKey, archive: Archive, o: Observed) -> _ReadBack:
+    async def _sealed(self, key: AgentKey, archive: Archive, o: Observed, ended: Ended) -> _ReadBack:
         """Its archive, sealed and read back."""
         # The libraries that sign take 10 MB, which an operator from which nobody leaves does without.
         from aiagent_operator.runtime.archive import sealing  # noqa: PLC0415
 
         raw = self._current(key, o.identity.uid).load()
-        known = book.read(raw.get("status") or {})
+        known = book.read({"journal": ended.journal})
         keeper = keeper_of(archive, known.store)
         where = Layout(o.identity.uid, index.name(o.identity))
         try:
@@ -143,14 +151,14 @@ class Departures:
                 files = (*await put(keeper.store, where, parcel.files), *parcel.stored)
                 left = await sealing.left(keeper.store, where, files)
                 sealed = sealing.made(where, parcel, files, datetime.now(UTC), left)
-                await self._note(key, o.identity.uid, where.archive, sealed.digest)
+                await self._note(key, ended, where, sealed.digest)
                 await sealing.seal(keeper.store, where, sealed)
             await sealing.sums(keeper.store, where, sealed)
             await sealing.read_back(keeper.store, where, sealed)
         except StoreError as error:
             keeper.failed(error)
             raise
-        return _ReadBack(keeper, where, sealed, told, datetime.now(UTC))
+        return _ReadBack(keeper, where, sealed, told, datetime.now(UTC), ended)
 
     async def _certified(self, key: AgentKey, archive: Archive, o: Observed, found: _ReadBack) -> None:
         """Has it certified where there is a key, and put on record."""
@@ -168,7 +176,7 @@ class Departures:
                 raise
         body = index.build(sealed.manifest, sealed.digest, store=keeper.name, path=where.prefix)
         await self._on_record(body, index.status(sealed.manifest, verified_at, certificate, datetime.now(UTC)))
-        await self._write(key, o.identity.uid, {"name": where.archive, "completed": report.now()})
+        await self._write(key, where, found.ended, {"completed": report.now()})
         await certify(self._api, o, proof)
 
     async def handed_over(self, o: Observed, record: Mapping[str, Any]) -> None:
@@ -180,16 +188,18 @@ class Departures:
             raise NotYetSeenError(f"AgentArchive {name} has gone while {o.agent.metadata.name} was let go")
         self._store.archives.observe(there)
 
-    async def _note(self, key: AgentKey, uid: str, name: str, digest: str) -> None:
+    async def _note(self, key: AgentKey, ended: Ended, where: Layout, digest: str) -> None:
         """Says in the status which manifest is about to be written: only such a one is the operator's own."""
-        before = _noted(self._current(key, uid).load())
+        before = _noted(self._current(key, where.agent_uid).load())
         if digest not in before:
-            await self._write(key, uid, {"name": name, "manifests": [*before, digest][-MOST_MANIFESTS:]})
+            await self._write(key, where, ended, {"manifests": [*before, digest][-MOST_MANIFESTS:]})
 
-    async def _write(self, key: AgentKey, uid: str, fields: Manifest) -> None:
-        record = self._current(key, uid)
-        archive = {**((record.load().get("status") or {}).get("archive") or {}), **fields}
-        if await self._statuses.write(key, record, {"archive": archive}) is None:
+    async def _write(self, key: AgentKey, where: Layout, ended: Ended, fields: Manifest) -> None:
+        """Says it of the archive, and where its journal has ended, unless that is said already."""
+        record = self._current(key, where.agent_uid)
+        status = record.load().get("status") or {}
+        archive = {**(status.get("archive") or {}), "name": where.archive, **fields}
+        if await self._statuses.write(key, record, {**ended.unsaid(status), "archive": archive}) is None:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} has changed while it was archived")
 
     async def _proof(self, o: Observed, rights: tuple[Held, ...]) -> Proof:
@@ -207,7 +217,8 @@ class Departures:
 
     async def _on_record(self, body: Manifest, status: Manifest) -> None:
         try:
-            there = await on_record(self._api, body, status)
+            known = body["metadata"]["name"] in self._store.archives.records
+            there = await on_record(self._api, body, status, expected=known)
         except ApiError as error:
             if error.status in _REFUSED:
                 raise WaitsError(f"AgentArchive {body['metadata']['name']} cannot be made: {error}") from error

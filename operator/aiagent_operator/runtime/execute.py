@@ -93,10 +93,7 @@ class Executor:
         if write.verb is Verb.DELETE:
             self.generations.pop(write.uid, None)
         if write.verb is Verb.DELETE and not metadata.get("deletionTimestamp"):
-            # One more than the last version known: what a late event still tells of it is older than its end.
-            known = self._store.child(write.key)
-            ended = str(int(known.resource_version) + 1) if known else "0"
-            self._store.forget_child(write.key, write.uid, version=ended, notify=False)
+            self._store.end_child(write.key, write.uid)
             return
         self.see(write.key, answer)
         if write.key.kind is ChildKind.DEPLOYMENT and write.verb in (Verb.CREATE, Verb.REPLACE):

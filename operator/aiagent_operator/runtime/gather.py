@@ -30,6 +30,7 @@ from aiagent_operator.runtime import kinship, paths
 from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.fleet import Fleet
+from aiagent_operator.runtime.reflector import METADATA_ONLY
 from aiagent_operator.runtime.report import now
 from aiagent_operator.runtime.store import AgentKey, Store
 
@@ -141,6 +142,7 @@ class Gatherer:
             proof=proof,
             intake=intake,
             family=kinship.family(self._store, key, raw["spec"]),
+            ended=self._store.ended,
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
             policies=demands,
@@ -188,7 +190,8 @@ class Gatherer:
         async with self._definition_lock:
             if self._definition[0] < since:
                 began = time.monotonic()
-                live = await self._api.find(_DEFINITION)
+                # Without its schema, which is 200 KB: it is asked for all the time while many leave.
+                live = await self._api.find(_DEFINITION, accept=METADATA_ONLY)
                 terminating = live is None or "deletionTimestamp" in live["metadata"]
                 self._definition = (began, terminating)
             return self._definition[1]

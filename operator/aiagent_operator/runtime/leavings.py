@@ -112,12 +112,15 @@ class Leavings:
         agent = o.identity
         status = raw.get("status") or {}
         latest = (status.get("revision") or {}).get("latest", 0)
-        revisions = await self._children(o, ChildKind.AGENT_REVISION)
-        evaluations = await self._children(o, ChildKind.AGENT_EVALUATION)
-        kept = await _kept(store, Kept(agent.uid))
+        revisions, evaluations, kept, standing, (stored, missed) = await asyncio.gather(
+            self._children(o, ChildKind.AGENT_REVISION),
+            self._children(o, ChildKind.AGENT_EVALUATION),
+            _kept(store, Kept(agent.uid)),
+            self._actions(raw, o, frozenset(journal.ordered)),
+            captured.sealable(store, Layout(agent.uid, index.name(agent))),
+        )
         files, gaps = contents.revisions(revisions, kept, latest, terminating=o.terminating)
         judged, unknown = contents.evaluations(evaluations, kept, journal.evaluated, terminating=o.terminating)
-        standing = await self._actions(raw, o, frozenset(journal.ordered))
         given, forgotten = contents.actions(standing, kept, journal.ordered, terminating=o.terminating)
         files += [contents.spec(raw), *judged, *given]
         gaps += [*unknown, *forgotten, *journal.gaps]
@@ -128,7 +131,6 @@ class Leavings:
                 f"{number} rights were held over time: of {MOST_RIGHTS} of them, the last ones, the answer is certified"
             )
             gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
-        stored, missed = await captured.sealable(store, Layout(agent.uid, index.name(agent)))
         known = (*offboarding.given_up(o), *capturing.known(status, terminating=o.terminating), *missed)
         gaps += contents.missing(known, stored)
         head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None

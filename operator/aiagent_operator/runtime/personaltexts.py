@@ -63,7 +63,7 @@ class PersonalTexts:
 
     async def _put(self, path: str, data: bytes) -> None:
         self._how = self._how or await archivekeys.encryption(self._api, self._namespace, self._agent)
-        item = await personal.upload(self._store, self._agent, path, personal.whole(data), self._how)
+        item = await personal.put(self._store, self._agent, path, data, self._how)
         await captured.note(self._store, self._agent.uid, item)
 
 

@@ -82,9 +82,10 @@ class Store:
         self._children: dict[str, dict[ObjectKey, Child]] = {}
         self._owner: dict[ObjectKey, str] = {}
         self._agent_of: dict[str, AgentKey] = {}
-        # Versions at which children went, so that a late answer to a write cannot bring one back. Bounded: answers
-        # are late by a request's time at most.
+        # Versions at which children went, so that no late answer to a write brings one back: of some time, so bounded.
         self._gone: OrderedDict[ObjectKey, int] = OrderedDict()
+        # UIDs of the last children that were answered to be gone.
+        self.ended: OrderedDict[str, None] = OrderedDict()
 
     # Agents
 
@@ -253,6 +254,14 @@ class Store:
         self._drop(key, owner)
         if notify:
             self._concern(owner)
+
+    def end_child(self, key: ObjectKey, uid: str) -> None:
+        """The API server has answered to its deletion that it is gone. What a late event tells of it is older."""
+        last = int(known.resource_version) + 1 if (known := self.child(key)) and known.uid == uid else 0
+        self.forget_child(key, uid, version=str(last), notify=False)
+        self.ended[uid] = None
+        if len(self.ended) > _REMEMBERED:
+            self.ended.popitem(last=False)
 
     def known_children(self, kind: ChildKind) -> list[ObjectKey]:
         """Keys of all children of the kind, for a relist to compare with."""

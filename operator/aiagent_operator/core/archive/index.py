@@ -114,6 +114,8 @@ def status(
         phase=ArchivePhase.CERTIFIED if certificate else ArchivePhase.SEALED,
         verification=Verification(last_time=verified_at, files=len(manifest.items), size=_size(manifest)),
         certificate=certificate,
+        # By the rules with which it was sealed, until somebody looks whether others hold by now.
+        retained_until=manifest.retention.until,
     )
     # Who holds it, and its end, are not said here.
     said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds", "purge", "erasure"})

@@ -57,6 +57,12 @@ def due(uid: str, created: datetime, status: Mapping[str, Any], interval: timede
     return datetime.fromisoformat(last) + interval - offset(uid, interval / 4)
 
 
+def unsaid(created: datetime, status: Mapping[str, Any], now: datetime) -> bool:
+    """Whether its maker is about to say how it is with it: until then nothing else is said, which would be one write
+    more and in its way."""
+    return condition(status, Type.VERIFIED) is None and now < created + UNREAD
+
+
 def verdicts(found: Found, status: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """What follows from a look at it.
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from aiagent_operator.core.journal.head import START, Head, HeadError, digest, path
 from aiagent_operator.core.journal.record import RecordError, attributes, safe
+from aiagent_operator.core.journal.shapes import Shapes
 
 Entry = tuple[str, bytes]
 """Where a record is, and its bytes."""
@@ -75,21 +76,23 @@ def verify(entries: Iterable[Entry], uid: str, *, start: Head = START, told: Hea
     _comparable(start, told)
     tells = told.sequence if told else 0
     number, last, before, there = start.sequence, start.digest, start.digest, ""
-    stream = iter(entries)
+    stream, shapes = iter(entries), Shapes(uid)
     for where, raw in stream:
-        try:
-            found = attributes(raw, where)
-        except RecordError as error:
-            return _end(start, number, last, Flaw(Fault.UNREADABLE, where, str(error)))
-        if found["subject"] != uid:
-            says = f"{safe(where)}: the record is of the agent {found['subject']}, and this is the journal of {uid}"
-            return _end(start, number, last, Flaw(Fault.FOREIGN, where, says))
-        if int(found["sequence"]) != number + 1:
-            return _end(start, number, last, _misplaced(where, int(found["sequence"]), number, start))
-        if found.get("previous", "") != last:
-            step = _Step(uid, number + 1, last, there, where, raw, found["previous"])
-            flaw = _unlinked(step, next(stream, None), start, told)
-            return _end(start, number, last, flaw) if flaw.path == where else _end(start, number - 1, before, flaw)
+        if not shapes.fits(raw, number + 1, last):
+            try:
+                found = attributes(raw, where)
+            except RecordError as error:
+                return _end(start, number, last, Flaw(Fault.UNREADABLE, where, str(error)))
+            if found["subject"] != uid:
+                says = f"{safe(where)}: the record is of the agent {found['subject']}, and this is the journal of {uid}"
+                return _end(start, number, last, Flaw(Fault.FOREIGN, where, says))
+            if int(found["sequence"]) != number + 1:
+                return _end(start, number, last, _misplaced(where, int(found["sequence"]), number, start))
+            if found.get("previous", "") != last:
+                step = _Step(uid, number + 1, last, there, where, raw, found["previous"])
+                flaw = _unlinked(step, next(stream, None), start, told)
+                return _end(start, number, last, flaw) if flaw.path == where else _end(start, number - 1, before, flaw)
+            shapes.learn(raw, found)
         number, last, before, there = number + 1, f"sha256:{sha256(raw).hexdigest()}", last, where
         if number == tells and told and last != told.digest:
             says = f"{safe(where)}: the record has {last}, and the head that is told has {told.digest}: it was altered"

@@ -105,7 +105,9 @@ class DirectoryStore:
         top = await self._inside(below, os.dup)
         try:
             found = walk.ordered(top, below, after)
-            while page := await self._run(below, lambda: list(itertools.islice(found, PAGE))):
+            page = [""] * PAGE
+            # Whatever is shorter was the last one: each look at the disk is a turn of a thread.
+            while len(page) == PAGE and (page := await self._run(below, lambda: list(itertools.islice(found, PAGE)))):
                 yield page
         finally:
             os.close(top)
@@ -113,8 +115,11 @@ class DirectoryStore:
     async def chunks(self, name: str) -> AsyncIterator[bytes]:
         file = await self._inside(names.checked(self.name, name), lambda top: _file(top, name))
         try:
-            while chunk := await self._run(name, lambda: _filled(file, CHUNK)):
+            chunk = await self._run(name, lambda: _filled(file, CHUNK))
+            while chunk:
                 yield chunk
+                # Fewer bytes come only at the end.
+                chunk = await self._run(name, lambda: _filled(file, CHUNK)) if len(chunk) == CHUNK else b""
         finally:
             file.close()
 
