@@ -73,6 +73,30 @@ def test_the_handbook_of_one_that_nobody_calls_back_comes_with_its_logs_and_keep
     assert {key.kind for key in gone} == {ChildKind.AGENT_REVISION}, "once is enough, and nothing waits for it"
 
 
+@pytest.mark.parametrize(
+    ("retirement", "more", "wanted", "last"),
+    [
+        ({}, set(), {Capture.LOGS, Capture.HANDBOOK}, True),
+        ({"memory": {"claimName": "facts"}}, set(), {Capture.LOGS}, False),
+        ({}, {Capture.KPIS}, {Capture.LOGS}, False),
+    ],
+    ids=["nothing else", "a memory", "series"],
+)
+def test_the_handbook_comes_with_the_logs_only_where_all_is_captured_with_it(
+    retirement: dict[str, Any], more: set[Capture], wanted: set[Capture], last: bool
+) -> None:
+    o = observed(
+        permission("refund"),
+        children=at_work().values(),
+        deleting=True,
+        journal=Room(True),
+        spec={"retirement": retirement} if retirement else None,
+    )
+    assert capturing.due(o, more) == wanted
+    assert capturing.last(wanted) is last
+    assert capturing.last(capturing.rest(o, more))
+
+
 def test_its_handbook_is_captured_once_its_pods_are_gone_and_before_it_goes() -> None:
     children = {key: child for key, child in at_work().items() if key.kind is not ChildKind.ROLE_BINDING}
     children = after(children, leaving(children, "Logs"))
