@@ -1,4 +1,4 @@
-"""On kind: an agent with a memory of a gibibyte leaves, and what it remembered is in its archive, byte for byte.
+"""On kind: an agent with a memory of a gibibyte leaves: it is in its archive, byte for byte, and with its successor.
 
 Once in the directory that the chart makes, once in a bucket of a real S3-compatible store.
 """
@@ -19,8 +19,8 @@ import pytest
 from aiagent_operator.api.archive import Encryption
 from aiagent_operator.core.archive import archivekey, layout, payload
 from e2e import objectstore
-from e2e.conftest import ARCHIVE, IMAGE, agent, condition, say, wait_ready
-from e2e.test_install import GRANTABLE, NAMESPACE, ROLE, SLEEP, clerk
+from e2e.conftest import ARCHIVE, IMAGE, agent, condition, running_pod, say, wait_ready
+from e2e.test_install import GRANTABLE, NAMESPACE, ROLE, SLEEP, clerk, maps
 from support import chart
 from support.kindcluster import NAME, on_node
 from support.kube import Kube, Object, wait_for
@@ -32,6 +32,23 @@ WHOSE = 65532
 POLL_SECONDS = 0.5
 
 
+def volume(kube: Kube, name: str, path: str) -> None:
+    """A claim of this name, of a folder of the node."""
+    kind = f"e2e-{name}"
+    common: Object = {"accessModes": ["ReadWriteOnce"], "storageClassName": kind}
+    where = {"hostPath": {"path": path, "type": "Directory"}, "persistentVolumeReclaimPolicy": "Retain"}
+    wanted = common | {"resources": {"requests": {"storage": "2Gi"}}}
+    for obj in (
+        {
+            "kind": "PersistentVolume",
+            "metadata": {"name": kind},
+            "spec": {"capacity": {"storage": "2Gi"}, **common, **where},
+        },
+        {"kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": wanted},
+    ):
+        kube.apply({"apiVersion": "v1", **obj})
+
+
 @pytest.fixture(scope="module", autouse=True)
 def ground(kube: Kube, release: None) -> Iterator[None]:
     """A namespace, a role, and a volume with much in it."""
@@ -41,28 +58,7 @@ def ground(kube: Kube, release: None) -> Iterator[None]:
     on_node("sh", "-c", f"mkdir -p {MEMORY}/cases && echo 'Ada prefers mail' > {MEMORY}/cases/4711")
     on_node("dd", "if=/dev/urandom", f"of={MEMORY}/index", "bs=1M", f"count={MEBIBYTES}", "status=none")
     on_node("sh", "-c", f"chown -R {WHOSE}:{WHOSE} {MEMORY} && chmod 600 {MEMORY}/index")
-    spec: Object = {
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "e2e-memory",
-        "capacity": {"storage": "2Gi"},
-    }
-    where = {"hostPath": {"path": MEMORY, "type": "Directory"}, "persistentVolumeReclaimPolicy": "Retain"}
-    kube.apply(
-        {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "e2e-memory"}, "spec": spec | where}
-    )
-    claim = {
-        "accessModes": spec["accessModes"],
-        "storageClassName": "e2e-memory",
-        "resources": {"requests": {"storage": "2Gi"}},
-    }
-    kube.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "memory", "namespace": NAMESPACE},
-            "spec": claim,
-        }
-    )
+    volume(kube, "memory", MEMORY)
     yield
     on_node("rm", "-rf", MEMORY)
 
@@ -96,17 +92,55 @@ def store(kube: Kube, install: Callable[..., str], tmp_path: Path, request: pyte
 FILES = {"local": ARCHIVE, objectstore.STORE: f"{objectstore.DATA}/data/{objectstore.BUCKET}/{objectstore.PREFIX}"}
 
 
-def remembering(name: str) -> Object:
-    """An agent that works on the volume, and has it archived."""
-    made = clerk(name, retirement={"memory": {"claimName": "memory"}})
+# What has to be where an agent works, or it does not.
+READ = "print(open('/memory/{}cases/4711').read(), flush=True); "
+JUDGE = """
+import hashlib, json
+known = open("/memory/inherited/memory/cases/4711").read() == "Ada prefers mail\\n"
+told = [json.loads(line)["type"] for line in open("/memory/inherited/bundle/journal.jsonl")]
+right = known and told[0].endswith(".Created") and told[-1].endswith(".Terminated")
+print(json.dumps({"measurements": [{"name": "answers-right", "value": "1" if right else "0"}]}),
+      file=open("/dev/termination-log", "w"))
+"""
+
+
+def working(made: Object, claim: str, below: str = "") -> Object:
+    """Has its pods read what is in the volume, and work on."""
     pods = made["spec"]["workload"]["template"]["spec"]
-    pods["securityContext"] = {"runAsUser": WHOSE, "runAsNonRoot": True}
-    pods["volumes"] = [{"name": "memory", "persistentVolumeClaim": {"claimName": "memory"}}]
+    pods |= on_volume(claim)
     pods["containers"][0] |= {
-        "command": ["python3", "-c", f"print(open('/memory/cases/4711').read(), flush=True); {SLEEP}"],
+        "command": ["python3", "-c", READ.format(below) + SLEEP],
         "volumeMounts": [{"name": "memory", "mountPath": "/memory"}],
     }
     return made
+
+
+def on_volume(claim: str) -> Object:
+    """For the spec of a pod."""
+    return {
+        "securityContext": {"runAsUser": WHOSE, "runAsNonRoot": True},
+        "volumes": [{"name": "memory", "persistentVolumeClaim": {"claimName": claim}}],
+    }
+
+
+def elder(name: str, heir: str) -> Object:
+    """An agent that works on the volume, has it archived, and names its successor."""
+    retirement = {"memory": {"claimName": "memory"}, "successorRef": {"name": heir}}
+    return working(clerk(name, retirement=retirement), "memory")
+
+
+def successor(name: str, before: str) -> Object:
+    """Who comes after it, with a volume of its own, and is measured on what is in there then."""
+    mounts = [{"name": "memory", "mountPath": "/memory", "readOnly": True}]
+    measures = {"name": "measure", "image": IMAGE, "command": ["python3", "-c", JUDGE], "volumeMounts": mounts}
+    job = {"spec": {"template": {"spec": {"containers": [measures], **on_volume(name)}}}}
+    handover = {"name": "handover", "job": job, "metrics": [{"name": "answers-right", "min": "1"}]}
+    made = clerk(
+        name,
+        succession={"predecessorRef": {"name": before}, "volume": {"claimName": name}},
+        retraining={"evaluations": [handover]},
+    )
+    return working(made, name, "inherited/memory/")
 
 
 @contextmanager
@@ -142,14 +176,26 @@ def from_node(path: str) -> Iterator[bytes]:
     assert process.returncode == 0, path
 
 
+@pytest.mark.timeout(900)
 def test_its_memory_is_in_its_archive_and_the_operators_own_does_not_grow(
-    kube: Kube, store: str, tmp_path: Path
+    kube: Kube,
+    kubectl: Callable[..., subprocess.CompletedProcess[str]],
+    inside: Callable[..., tuple[int, str]],
+    store: str,
+    tmp_path: Path,
 ) -> None:
-    name = f"elder-{store}"
-    made = remembering(name)
-    made["metadata"]["labels"] = {"store": store}
-    kube.apply(made)
+    name, heir = f"elder-{store}", f"heir-{store}"
+    on_node("sh", "-c", f"mkdir -p {MEMORY}-{heir} && chown {WHOSE}:{WHOSE} {MEMORY}-{heir}")
+    volume(kube, heir, f"{MEMORY}-{heir}")
+    for made in (elder(name, heir), successor(heir, name)):
+        made["metadata"]["labels"] = {"store": store}
+        kube.apply(made)
     uid = wait_ready(kube, NAMESPACE, name)["metadata"]["uid"]
+    read = "print(open('/var/run/secrets/kubernetes.io/serviceaccount/token').read())"
+    pod = running_pod(kube, agent(kube, NAMESPACE, name))["metadata"]["name"]
+    token = kubectl("exec", "-n", NAMESPACE, pod, "--", "python3", "-c", read).stdout.strip()
+    assert token
+    wait_ready(kube, NAMESPACE, heir, status="False", reason="WaitingForHandover")
     with resident(kube) as most:
         wait_for(most, what="the operator's metrics")
         before = most()
@@ -169,7 +215,7 @@ def test_its_memory_is_in_its_archive_and_the_operators_own_does_not_grow(
         wait_for(
             lambda: agent(kube, NAMESPACE, name)["status"].get("phase") == "Retired",
             what="the agent to have left",
-            timeout=300,
+            timeout=480,
             state=lambda: agent(kube, NAMESPACE, name)["status"],
         )
         grown = most() - before
@@ -202,6 +248,17 @@ def test_its_memory_is_in_its_archive_and_the_operators_own_does_not_grow(
                 found[member.name.rpartition("memory/")[2]] = hashlib.file_digest(content, "sha256").hexdigest()
     assert found["index"] == wanted
     assert found["cases/4711"] == hashlib.sha256(b"Ada prefers mail\n").hexdigest()
-    # Who is Retired stays until its author deletes it; the order and the agent go with the store they are in.
-    kube.delete("workforce.dev/v1alpha1", "aiagents", name, namespace=NAMESPACE)
-    kube.wait_gone("workforce.dev/v1alpha1", "aiagents", name, namespace=NAMESPACE)
+
+    # Its pods run only where they can read what it has left.
+    working_on = running_pod(kube, wait_ready(kube, NAMESPACE, heir))
+    taken = agent(kube, NAMESPACE, heir)["status"]["succession"]
+    assert (taken["predecessor"]["uid"], taken["digest"]) == (uid, record["spec"]["manifest"]["digest"])
+    assert on_node("sha256sum", f"{MEMORY}-{heir}/inherited/memory/index").split()[0] == wanted
+    code, answer = inside(working_on, "GET", maps(), token=token)
+    assert code == 401, f"the token of who has left: {code} {answer}"
+    assert inside(working_on, "GET", maps())[0] == 200
+    # Who is Retired stays until its author deletes it; both go with the store they are in.
+    for each in (name, heir):
+        kube.delete("workforce.dev/v1alpha1", "aiagents", each, namespace=NAMESPACE)
+        kube.wait_gone("workforce.dev/v1alpha1", "aiagents", each, namespace=NAMESPACE)
+    on_node("rm", "-rf", f"{MEMORY}-{heir}")
