@@ -217,8 +217,7 @@ class Departures:
 
     async def _on_record(self, body: Manifest, status: Manifest) -> None:
         try:
-            known = body["metadata"]["name"] in self._store.archives.records
-            there = await on_record(self._api, body, status, expected=known)
+            there = await on_record(self._api, body, status)
         except ApiError as error:
             if error.status in _REFUSED:
                 raise WaitsError(f"AgentArchive {body['metadata']['name']} cannot be made: {error}") from error

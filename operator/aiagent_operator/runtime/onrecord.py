@@ -10,9 +10,8 @@ from aiagent_operator.runtime.archive.errors import DisputedError
 from aiagent_operator.runtime.client import Api, ApiError
 
 
-async def on_record(api: Api, body: Manifest, status: Manifest, *, expected: bool = True) -> Manifest:
+async def on_record(api: Api, body: Manifest, status: Manifest) -> Manifest:
     """The AgentArchive with its status, made where there is none; nothing is written where all is as it should be.
-    `expected`: it may well be there, so that this is asked first.
 
     Where it says already what is known of it, but for when that was read back, it stays: the next look at it will say
     so. Else each try of an end that is cut off after this would begin with the same write.
@@ -20,7 +19,7 @@ async def on_record(api: Api, body: Manifest, status: Manifest, *, expected: boo
     Raises DisputedError where one of that name is of another archive, and ApiError.
     """
     name = body["metadata"]["name"]
-    there = (await api.find(paths.archive(name)) if expected else None) or await _made(api, body)
+    there = await api.find(paths.archive(name)) or await _made(api, body)
     check_same(there, body)
     before = there.get("status") or {}
     if not _says(before, status) and (patch := report.differences(before, status)):
