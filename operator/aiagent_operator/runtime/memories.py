@@ -60,12 +60,14 @@ class Memories:
         self._endpoint: Endpoint | None = None
         # UIDs of agents of whom this process knows that the store had nothing before.
         self._asked: set[str] = set()
-        # Whether it listens, or never will: before that nothing is decided.
-        self._known = asyncio.Event()
+        # Whether anybody has to be listened to, and whether it listens, or never will: before that nothing is decided.
+        self._needed, self._known = asyncio.Event(), asyncio.Event()
         self._problem = "the operator takes no volumes: it was not told its address and image (value archive.memory)"
 
     async def run(self) -> None:
-        """Listens until cancelled, where there is anything to listen for."""
+        """Listens until cancelled, from when a volume is first to be sent or filled: TLS takes 10 MB, which an
+        operator does without from which nobody leaves."""
+        await self._needed.wait()
         endpoint = await self._listening()
         self._endpoint = endpoint
         self._known.set()
@@ -125,18 +127,21 @@ class Memories:
         self._asked.add(agent.uid)
         return found is not None
 
+    async def _listens(self) -> Endpoint | None:
+        self._needed.set()
+        await self._known.wait()
+        return self._endpoint
+
     async def outlet(self) -> Intake:
         """Where an inheritance is to be had."""
-        await self._known.wait()
-        endpoint, chosen = self._endpoint, self._settings
+        endpoint, chosen = await self._listens(), self._settings
         if endpoint is None:
             return Intake(problem=self._problem)
         return Intake(endpoint.gives, endpoint.certificate, chosen.image, deadline=int(chosen.memory_deadline))
 
     async def intake(self, o: Observed) -> Intake:
         """Where the memory of this agent is sent to. Raises ApiError."""
-        await self._known.wait()
-        endpoint, chosen = self._endpoint, self._settings
+        endpoint, chosen = await self._listens(), self._settings
         if endpoint is None:
             return Intake(problem=self._problem)
         keeper = self._keeper(AgentKey(o.identity.namespace, o.identity.name), o.identity.uid)

@@ -22,7 +22,7 @@ from aiagent_operator.core.archive.sending import Received, Receiving
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Store, Uploaded
 from aiagent_operator.runtime.client import ApiError
-from aiagent_operator.runtime.intake import callers, certificate
+from aiagent_operator.runtime.intake import callers
 from aiagent_operator.runtime.intake.callers import Account, Caller
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,9 @@ class Endpoint:
         """`address`: the IP address at which others reach it. `silence`: seconds without a byte after which a request
         is given up. Raises ValueError for what is no IP address."""
         self._desk, self._review, self._silence, self._giver = desk, review, silence, giver
+        # The library that makes it takes 8 MB, which an operator that never listens does without.
+        from aiagent_operator.runtime.intake import certificate  # noqa: PLC0415
+
         self._address, self._port = ipaddress.ip_address(address), port
         self._context, self.certificate = certificate.make(address)
         self._reviews, self._slots = asyncio.Semaphore(_REVIEWS), asyncio.Semaphore(AT_ONCE)
