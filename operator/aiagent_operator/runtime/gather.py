@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from aiagent_operator.api import meta
@@ -27,7 +26,7 @@ from aiagent_operator.core.rights.exposure import Exposure
 from aiagent_operator.core.rights.grants import CompiledRole
 from aiagent_operator.core.runs.facts import PodFacts
 from aiagent_operator.runtime import kinship, paths
-from aiagent_operator.runtime.agentrecord import AgentRecord
+from aiagent_operator.runtime.agentrecord import AgentRecord, unpacked
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.fleet import Fleet
 from aiagent_operator.runtime.reflector import METADATA_ONLY
@@ -45,12 +44,12 @@ class InvalidSpecError(Exception):
 
 
 @lru_cache(maxsize=256)
-def parse(record: bytes) -> tuple[Manifest, AIAgent]:
+def parse(packed: bytes) -> tuple[Manifest, AIAgent]:
     """The agent as it was stored and as a model; the rounds of one pass share it. Neither may be changed.
 
     Raises InvalidSpecError, naming the fields.
     """
-    raw: Manifest = orjson.loads(record)
+    raw = unpacked(packed)
     try:
         return raw, AIAgent.model_validate(raw)
     except ValidationError as error:
@@ -107,7 +106,7 @@ class Gatherer:
         offboards = self._store.orders.offboards(key.namespace, key.name, dict(record.labels))
         goes = bool(in_force(offboards, moment))
         try:
-            raw, agent = parse(record.raw)
+            raw, agent = parse(record.packed)
         except InvalidSpecError:
             raw = record.load()
             if not goes and "deletionTimestamp" not in raw["metadata"]:
