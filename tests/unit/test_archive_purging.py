@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -184,6 +185,29 @@ class Cut:
     async def delete(self, name: str) -> None:
         self._cut()
         await self._store.delete(name)
+
+
+class Slow(Cut):
+    """A store whose deletions take a while, but for the last ones, which fail at once."""
+
+    def __init__(self, store: DirectoryStore, at: int) -> None:
+        super().__init__(store, at)
+        self.under_way = 0
+
+    async def delete(self, name: str) -> None:
+        self._cut()
+        self.under_way += 1
+        await asyncio.sleep(0.01)
+        await self._store.delete(name)
+        self.under_way -= 1
+
+
+async def test_where_a_deletion_fails_the_others_have_ended_before_that_is_said(tmp_path: Path) -> None:
+    put(tmp_path)
+    store = Slow(directory(tmp_path), 2)
+    with pytest.raises(StoreError):
+        await clear(store, WHERE.prefix)  # type: ignore[arg-type]
+    assert store.under_way == 0
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)

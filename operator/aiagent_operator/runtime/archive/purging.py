@@ -10,7 +10,7 @@ from aiagent_operator.core.archive import layout, manifest, tombstone, wire
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Folder
 from aiagent_operator.core.archive.tombstone import Destruction
-from aiagent_operator.runtime.archive.errors import DisputedError
+from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Put, Store
 
 STAYS: Final = frozenset({layout.MANIFEST, layout.CERTIFICATE, layout.TOMBSTONE, layout.ERASURE})
@@ -41,12 +41,20 @@ async def purge(store: Store, where: Folder, digest: str, why: Destruction) -> N
 
 
 async def clear(store: Store, prefix: str, *, but: frozenset[str] = frozenset()) -> None:
-    """Removes everything below a prefix, apart from some names. Raises StoreError."""
-    slots = asyncio.Semaphore(_AT_ONCE)
+    """Removes everything below a prefix, apart from some names. Raises StoreError, once nothing is being removed any
+    more."""
+    slots, failed = asyncio.Semaphore(_AT_ONCE), list[StoreError]()
 
     async def remove(name: str) -> None:
         async with slots:
-            await store.delete(name)
+            if failed:
+                return
+            try:
+                await store.delete(name)
+            except StoreError as error:
+                failed.append(error)
 
     async for page in store.pages(prefix):
         await asyncio.gather(*(remove(name) for name in page if name not in but))
+        if failed:
+            raise failed[0]
