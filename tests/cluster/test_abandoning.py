@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.core.archive import index, layout
+from aiagent_operator.core.archive import abandoned, index, layout
 from aiagent_operator.core.objects import AgentIdentity
-from support import agents, archiverecords, chart
+from support import agents, archiverecords, archives, chart
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
 from support.committee import here, new_policy
@@ -61,6 +61,26 @@ def until_abandonable(place: Workplace, name: str = "triage", *, seconds: float 
     wait_for(lambda: datetime.now(UTC).microsecond < 200_000, what="the next second", timeout=5)
 
 
+def until_said(place: Workplace, name: str, status: str, reason: str, text: str) -> Object:
+    """Wait until the AgentArchive says this of its record in the store."""
+
+    def says(found: Object) -> bool:
+        said = agents.condition(found, "Verified") or {}
+        return (said.get("status"), said.get("reason")) == (status, reason) and text in said["message"]
+
+    return place.admin.wait_object(agents.API, ARCHIVES, name, says, what=f"{name} to say {reason}: {text}")
+
+
+def released_as_said(archive: ArchiveFolder, found: Object) -> None:
+    """The store has the record of it, signed, and the AgentArchive says so."""
+    files = archive.archived(found["spec"]["agent"]["uid"])
+    data, signature = files[layout.ABANDONED], files[layout.ABANDONED_CERTIFICATE]
+    assert data == abandoned.record(found["metadata"]["name"], found["spec"])
+    said = abandoned.signed(signature, data, archives.KEYS).model_dump(mode="json", by_alias=True)
+    assert found["status"]["certificate"] == said
+    assert found["status"]["verification"]["size"] == len(data) + len(signature)
+
+
 @contextmanager
 def planted(archive: ArchiveFolder, place: Workplace, uid: str, name: str = "triage") -> Iterator[None]:
     """A manifest of somebody else's is where that of the agent belongs, so that no archive of it can be sealed."""
@@ -93,9 +113,13 @@ def test_where_the_store_stays_down_it_goes_without_rights_and_what_is_lost_is_o
             place.order("Abandon", "give-up", "triage")
             place.until_gone("triage")
             place.until_ordered("give-up", "Complete", "CarriedOut", "was released without an archive")
+            name = named(place.namespace, "triage", uid)
+            found = until_said(place, name, "Unknown", "ArchiveStoreUnavailable", "is not in the store yet")
         assert place.rights(uid) == set()
         assert place.children(uid) == {}
-        found = record(place, named(place.namespace, "triage", uid))
+        wait_for(lambda: operator.metric("aiagent_archives", found="Abandoned") >= 1, what="the metric")
+        operator.restart()
+        until_said(place, name, "True", "ReadBack", "was read back, and is signed")
         operator.until_idle()
         mark = place.plane.audit_mark()
         operator.restart()
@@ -115,8 +139,11 @@ def test_where_the_store_stays_down_it_goes_without_rights_and_what_is_lost_is_o
     assert {reason for path, reason in reasons.items() if path != "logs"} == {"Abandoned"}
     assert found["status"]["phase"] == "Abandoned"
     assert conditions(found) == {
-        "Ready": ("False", "Abandoned"), "Verified": ("Unknown", "Abandoned"), "Certified": ("False", "Abandoned")
-    }  # fmt: skip
+        "Ready": ("False", "Abandoned"),
+        "Verified": ("Unknown", "ArchiveStoreUnavailable"),
+        "Certified": ("False", "Abandoned"),
+    }
+    released_as_said(archive, record(place, name))
     assert layout.MANIFEST not in archive.archived(uid)
     about = f"involvedObject.name={found['metadata']['name']}"
     events = place.admin.list("v1", "events", namespace="default", fields=about)
@@ -328,7 +355,8 @@ def _outcome(place: Workplace, archive: ArchiveFolder, name: str, uid: str) -> O
     assert place.rights(uid) == set()
     assert place.children(uid) == {}
     archive.whole(uid)
-    found = record(place, named(place.namespace, name, uid))
+    found = until_said(place, named(place.namespace, name, uid), "True", "ReadBack", "and is signed")
+    released_as_said(archive, found)
     spec = json.loads(json.dumps(found["spec"]))
     order = place.admin.get(agents.API, "agentactions", f"give-up-{name}", namespace=place.namespace)
     assert spec["abandoned"]["uid"] == order["metadata"]["uid"]

@@ -1,6 +1,7 @@
 """Archives whose retention is over are purged where that is asked for, and by nobody else."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from support.archivefolder import ArchiveFolder
 from support.committee import here, new_policy
 from support.kube import Object, wait_for
 from support.operator import Installation
+from support.proxy import FaultProxy
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
@@ -92,6 +94,42 @@ def test_by_default_nothing_is_purged(vacant: Workplace, installed: Installation
         until(place, name, lambda a: a["status"]["verification"]["lastTime"] > first, "it to be looked at again")
     assert "purge" not in place.admin.get(meta.API_VERSION, PLURAL, name)["status"]
     archive.verified(uid)
+
+
+def test_a_clock_that_is_ahead_seals_and_destroys_nothing(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    place = vacant
+    with FaultProxy.before(installed.cluster.kubeconfig) as proxy:
+        way = proxy.kubeconfig(installed.token())
+        with installed.alone(way):
+            place.employ("triage", place.new_role("of-triage"), permission("refund"), retirement={"retention": "1s"})
+            uid = place.until_ready("triage")["metadata"]["uid"]
+            proxy.clock = -timedelta(hours=1)
+            place.dismiss("triage")
+            place.until_reason(
+                "triage", "Ready", "Offboarding", "ahead of the API server's", "set the one that is wrong"
+            )
+            proxy.clock = timedelta()
+            place.until_gone("triage")
+        name = index.name(AgentIdentity(place.namespace, "triage", uid))
+        proxy.clock = -timedelta(hours=1)
+        with installed.alone(way, **PURGES) as operator:
+            place.admin.wait_for(lambda: _told(place, name), what="the operator to say that a clock is wrong")
+            assert "set the one that is wrong" in _told(place, name)
+            operator.until_idle()
+            archive.verified(uid)
+            assert "purge" not in place.admin.get(meta.API_VERSION, PLURAL, name)["status"]
+            proxy.clock = timedelta()
+            operator.restart()
+            until(place, name, is_purged, "it to be purged")
+
+
+def _told(place: Workplace, name: str) -> str:
+    """What an Event of the reason Purging says of the AgentArchive."""
+    fields = f"involvedObject.name={name},reason=Purging"
+    found = place.admin.list("v1", "events", namespace="default", fields=fields)
+    return found[0]["message"] if found else ""
 
 
 def test_what_is_held_or_asked_for_longer_by_now_stays(

@@ -8,7 +8,7 @@ import pytest
 
 from aiagent_operator.core.archive import archivekey, index
 from aiagent_operator.core.objects import AgentIdentity
-from support import agents, chart
+from support import agents, chart, kubelets
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
 from support.kube import Kube, Object
@@ -107,14 +107,6 @@ def test_an_agent_that_never_had_a_pod_has_no_key(place: Workplace, archive: Arc
     assert key_of(place.admin, agent) is None
 
 
-def kubelet_port(admin: Kube, node: str, port: int) -> int:
-    """Has the API server ask for the node's logs there; the port of before."""
-    found = admin.get("v1", "nodes", node)["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
-    body = {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}}
-    admin.patch("v1", "nodes", node, body, subresource="status")
-    return int(found)
-
-
 def test_a_kubelet_that_does_not_answer_is_waited_for_a_while(
     vacant: Workplace, installed: Installation, archive: ArchiveFolder
 ) -> None:
@@ -122,17 +114,13 @@ def test_a_kubelet_that_does_not_answer_is_waited_for_a_while(
     with installed.alone(capture_deadline="3"):
         agent, pods = employed(place)
         nodes = {pod["spec"]["nodeName"] for pod in pods_of(place, agent.uid)}
-        ports = {node: kubelet_port(place.admin, node, 1) for node in nodes}
-        try:
+        with kubelets.away(place.admin, nodes):
             place.dismiss("triage")
             place.until_reason("triage", "Ready", "Offboarding", "reading what its pods have logged")
             # Its rights have ended, and its pods are still there.
             place.until_cannot("triage", "create", "refunds")
             assert [pod["metadata"]["name"] for pod in pods_of(place, agent.uid)] == pods
             place.until_gone("triage")
-        finally:
-            for node, port in ports.items():
-                kubelet_port(place.admin, node, port)
     gaps = archive.verified(agent.uid)["notCaptured"]
     assert {(gap["path"], gap["reason"]) for gap in gaps} == {(f"logs/{pod}/app.log", "Unreachable") for pod in pods}
     assert "connection refused" in gaps[0]["message"]
@@ -145,8 +133,7 @@ def test_a_kubelet_that_comes_back_in_time_costs_nothing(
     with installed.alone(capture_deadline="60") as operator:
         agent, pods = employed(place)
         nodes = {pod["spec"]["nodeName"] for pod in pods_of(place, agent.uid)}
-        ports = {node: kubelet_port(place.admin, node, 1) for node in nodes}
-        try:
+        with kubelets.away(place.admin, nodes):
             place.dismiss("triage")
             place.until_reason("triage", "Ready", "Offboarding", "reading what its pods have logged")
             # Who comes after a crash begins with what is noted, and finds the same key.
@@ -154,9 +141,6 @@ def test_a_kubelet_that_comes_back_in_time_costs_nothing(
             operator.forget_lease()
             operator.start()
             place.admin.wait_for(lambda: key_of(place.admin, agent), what="the key of the archive")
-        finally:
-            for node, port in ports.items():
-                kubelet_port(place.admin, node, port)
         place.until_gone("triage")
     manifest, key = archive.verified(agent.uid), key_of(place.admin, agent)
     assert key is not None

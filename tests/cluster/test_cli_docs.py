@@ -71,9 +71,10 @@ def test_commands_print_what_the_page_shows(control_plane: Cluster, operator: Op
 
 
 def steady(text: str) -> list[str]:
-    """The lines without what differs from run to run: also names that the API server gives, and what is waited for in
-    between, which may be over too soon to be seen."""
+    """The lines without what differs from run to run: also names and times that the API server gives, and what is
+    waited for in between, which may be over too soon to be seen."""
     named = re.sub(r"(?<=-triage-)[a-z0-9]{5}\b", "NAME", text)
+    named = re.sub(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", named)
     return [line for line in timeless(named) if not line.lower().startswith("waiting ")]
 
 

@@ -109,13 +109,12 @@ class Rig:
         """Wait until the operator has nothing to do."""
         self.operator.until_idle()
 
-    def untold(self, name: str, uid: str) -> Rights:
-        """Rights in force that neither the agent's journal tells of, nor a note in its status."""
-        held = self.place.rights(uid)
+    def untold(self, name: str, uid: str, held: Rights) -> Rights:
+        """Of the rights that were just in force, those of which neither the agent's journal tells nor its status."""
         agent = self.place.find(name)
-        told = self.place.installed.archive.permitted(uid, agent)
+        missing = held - self.place.installed.archive.permitted(uid, agent)
         # One that was taken away meanwhile is rightly told to be gone.
-        return frozenset((held - told) & self.place.rights(uid))
+        return frozenset(missing & self.place.rights(uid)) if missing else missing
 
     def state(self, name: str, uid: str) -> dict[str, Object]:
         """Everything there is of an agent, without what differs from run to run."""
@@ -609,6 +608,6 @@ def _crashed(rig: Rig, run: Run, number: int, when: When) -> bool:
 
 def _never_too_much(rig: Rig, run: Run) -> None:
     """What Roles and bindings give together is part of the old rights, or part of the new ones: never some of both."""
-    held = rig.place.rights(run.uid)
+    held = frozenset(rig.place.rights(run.uid))
     assert held <= run.old or held <= run.new, f"old {run.old}, new {run.new}, held {held}"
-    assert rig.untold(run.name, run.uid) == set(), "a right was in force before anything told of it"
+    assert rig.untold(run.name, run.uid, held) == set(), "a right was in force before anything told of it"

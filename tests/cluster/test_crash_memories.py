@@ -1,5 +1,5 @@
-"""The operator is killed at write after write while an agent with a memory leaves, and its volume is archived once; and
-while what it leaves is delivered into the volume of the one that comes after it.
+"""The operator is killed at write after write while an agent with a memory and a decision log on its volume leaves, and
+each of them is archived once; and while what it leaves is delivered into the volume of the one that comes after it.
 
 Each operator lives a write longer than the one before it, so that the crashes come at ever other writes, until one
 comes to the end. A volume that was taken, and noted in the store, is not asked for again.
@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from aiagent_operator.api import handover
+from aiagent_operator.api import capture, handover
 from aiagent_operator.core.archive import index, wire
 from aiagent_operator.core.objects import AgentIdentity
 from support import agents
 from support.agents import permission
 from support.kube import wait_for
-from support.memories import MEMORY, Node, claim
+from support.memories import FOLDER, LOG, MEMORY, Node, claim
 from support.operator import Installation, OperatorProcess
 from support.proxy import FaultProxy, When
 from support.workplace import Workplace
@@ -42,23 +42,23 @@ def mortal(operator: OperatorProcess, proxy: FaultProxy, number: int, when: When
 
 
 @pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
-def test_killed_at_every_write_a_memory_is_archived_once(
+def test_killed_at_every_write_each_volume_is_archived_once(
     vacant: Workplace, installed: Installation, tmp_path: Path, when: When
 ) -> None:
     place = vacant
     folder = tmp_path / "facts"
-    folder.mkdir()
+    (folder / FOLDER).mkdir(parents=True)
+    (folder / FOLDER / "22.jsonl").write_text("refunded 4711")
     (folder / "one").write_text("what people said")
     with FaultProxy.before(installed.cluster.kubeconfig) as proxy:
         operator = installed.alone(proxy.kubeconfig(installed.token()))
         try:
             operator.start()
             claim(place.admin, place.namespace)
-            place.employ("triage", place.new_role(), permission("refund"), retirement=MEMORY)
+            place.employ("triage", place.new_role(), permission("refund"), retirement={**LOG, **MEMORY})
             uid = place.until_ready("triage")["metadata"]["uid"]
             operator.until_idle()
-            node = Node(place, uid, folder)
-            with node.at_work():
+            with Node(place, uid, folder, run=capture.DECISIONS).at_work(), Node(place, uid, folder).at_work():
                 lives = _left(place, operator, proxy, when)
         finally:
             operator.close()
@@ -66,9 +66,9 @@ def test_killed_at_every_write_a_memory_is_archived_once(
     assert lives > 3, "it was not killed as it should have been"
     archive = installed.archive
     manifest = archive.verified(uid)
-    memories = [item for item in manifest["items"] if item["path"].endswith("memory.tar.age")]
-    assert len(memories) == 1, manifest
-    assert not [gap for gap in manifest["notCaptured"] if gap["path"].startswith("memory")], manifest
+    volumes = sorted(item["path"].rpartition("/")[2] for item in manifest["items"] if item["path"].endswith("tar.age"))
+    assert volumes == ["decisions.tar.age", "memory.tar.age"], manifest
+    assert not [gap for gap in manifest["notCaptured"] if gap["path"].startswith(("memory", "decisions"))], manifest
     assert archive.told(uid)[-1] == "Terminated"
     archive.whole(uid)
     assert place.children(uid) == {}

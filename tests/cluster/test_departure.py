@@ -5,7 +5,7 @@ import pytest
 
 from aiagent_operator.core.archive import envelope, index, layout
 from aiagent_operator.core.objects import AgentIdentity
-from support import agents, archives
+from support import agents, archives, chart
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
 from support.committee import here, new_policy
@@ -153,6 +153,35 @@ def test_a_manifest_of_somebody_elses_is_not_taken_for_its_own(place: Workplace,
     place.touch(place.get("triage"))
     place.until_gone("triage")
     archive.verified(uid)
+
+
+def test_one_that_came_back_with_a_backup_ends_with_the_archive_that_it_had(
+    vacant: Workplace, installed: Installation, archive: ArchiveFolder
+) -> None:
+    """As where etcd is restored to before its end: the status knows nothing of an archive that is there."""
+    place = vacant
+    with installed.alone() as operator:
+        place.employ("triage", place.new_role(), permission("refund"))
+        uid = place.until_ready("triage")["metadata"]["uid"]
+        operator.until_idle()
+        before = place.get("triage")["status"]
+        place.order("Offboard", "bye", "triage", offboarding={"reason": "Expired", "mode": "Emergency"})
+        place.until("triage", _retired, what="triage to be retired")
+    sealed = archive.verified(uid)
+    account = place.admin.as_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
+    back = [{"op": "replace", "path": "/status", "value": before}]
+    account.patch(agents.API, "aiagents", "triage", back, namespace=place.namespace, subresource="status", kind="json")
+    with installed.alone():
+        place.until("triage", _retired, what="triage to be retired again")
+        place.dismiss("triage")
+        place.until_gone("triage")
+    assert archive.verified(uid) == sealed
+    assert archive.told(uid)[-1] == "Terminated"
+    assert "Recovered" in archive.told(uid)
+
+
+def _retired(agent: Object) -> bool:
+    return bool(agent["status"].get("phase") == "Retired")
 
 
 def test_an_order_that_is_over_waits_for_the_store_before_it_is_removed(

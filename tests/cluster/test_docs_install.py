@@ -18,7 +18,8 @@ from support.kube import ApiError, Kube, wait_for
 from support.localcluster import ControlPlane
 from support.operator import OperatorProcess
 
-pytestmark = pytest.mark.cluster
+# One worker: another would need a control plane too.
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("docs of the installation")]
 
 INSTALL = ROOT / "docs" / "install.md"
 README = ROOT / "README.md"

@@ -14,7 +14,8 @@ from support.kube import ApiError, Kube, Object, wait_for
 from support.localcluster import ControlPlane
 from support.tenancy import RBAC
 
-pytestmark = pytest.mark.cluster
+# One worker: another would need a control plane too.
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("real Helm")]
 
 ADMISSION = "admissionregistration.k8s.io/v1"
 ROLE: Object = {

@@ -233,6 +233,7 @@ def _in_the_morning(place: Workplace, operator: OperatorProcess, made: list[Obje
     counted = place.admin.get(agents.API, "agentpolicies", policy)["status"]
     assert (counted["agents"], counted["training"]) == (AGENTS, 0)
 
+    operator.until_idle(seconds=300)
     mark = place.plane.audit_mark()
     operator.kill9()
     operator.forget_lease()

@@ -184,6 +184,7 @@ def test_who_is_out_stays_out_until_rehired_and_comes_back_as_another(place: Wor
     place.dismiss("triage")
     place.until_gone("triage")
     assert archive.verified(uid)["agent"]["uid"] != archive.verified(new)["agent"]["uid"]
+    assert archive.verified(new)["lineage"]["former"]["uid"] == uid, "the same lineage"
 
 
 def test_who_has_left_does_not_come_back_with_its_identity(place: Workplace) -> None:

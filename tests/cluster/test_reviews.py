@@ -126,6 +126,7 @@ def test_what_serves_is_audited_on_its_cadence_and_each_time_once(audits: Audits
     audits.until_reason("triage", "ReviewsPassed", "Reviewed", 'bias audit "by-region" of revision 1')
 
     audits.never_again()
+    audits.operator.until_idle()
     mark = audits.plane.audit_mark()
     audits.operator.restart()
     audits.operator.until_idle()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,13 +25,16 @@ from aiagent_operator.core.plan import create
 from aiagent_operator.core.runs.outcome import Failed, Outcome, Running, RunReason, Succeeded, outcome
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.execute import Executor
-from aiagent_operator.runtime.runs import PodsOfRuns, run_pods
+from aiagent_operator.runtime.runs import PodsOfRuns, log_tail, run_pods
 from aiagent_operator.runtime.store import Store
+from support import kubelets
 from support.kube import Kube, Object
 from support.localcluster import ControlPlane
+from support.localcluster.components import LOG
 from support.runs import JOBS, RESULT, account_of, job, template
 
-pytestmark = pytest.mark.cluster
+# One worker: another would need a control plane too.
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("run pods")]
 
 FORGED = '{"artifact": "s3://elsewhere/evil"}'
 
@@ -100,6 +104,35 @@ async def test_a_failure_is_told_with_the_last_words_of_the_pod(
     assert isinstance(found, Failed)
     assert (found.reason, found.tail) == ("BackoffLimitExceeded", "no data")
     assert "exit code 3" in found.message
+
+
+async def test_the_end_of_a_log_is_read_where_the_pod_is_there_and_its_kubelet_answers(
+    plane: ControlPlane, api: Api, agent: AgentIdentity
+) -> None:
+    admin = plane.admin
+    admin.create(job(agent))
+    child = until_complete(admin, agent)
+    (pod,) = pods_of(admin, agent)
+    name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
+    read = PodsOfRuns(api, logs=True)
+    said = "\n".join(line.text for line in LOG)
+
+    await read.read({child.key}, {child.key: child})
+    assert [each.log for each in read.current({child.key: child})[child.key]] == [said]
+    assert child.job is not None
+    quiet = replace(child, job=replace(child.job, shows_log=False))
+    await read.read({child.key}, {child.key: quiet})
+    assert [each.log for each in read.current({child.key: quiet})[child.key]] == [""]
+
+    assert await log_tail(api, agent.namespace, name, "train") == said
+    missing = await log_tail(api, agent.namespace, "nobody", "train")
+    assert (
+        missing == f'[the log of pod {agent.namespace}/nobody could not be read: 404 NotFound: pods "nobody" not found]'
+    )
+    with kubelets.away(admin, [node]):
+        away = await log_tail(api, agent.namespace, name, "train")
+    assert away.startswith(f"[the log of pod {agent.namespace}/{name} could not be read: ")
+    assert "connection refused" in away
 
 
 def forgeries(agent: AgentIdentity, real: Object, other: Object) -> dict[str, Object]:

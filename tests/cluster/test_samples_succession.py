@@ -1,13 +1,14 @@
 """manifests/samples/succession: the two agents hand over as the samples say, with the operator at work."""
 
 import copy
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from aiagent_operator.api import handover
+from aiagent_operator.api import capture, handover
 from support import agents
 from support.documents import SAMPLES
 from support.kube import Kube, Object
@@ -86,18 +87,25 @@ def test_the_second_agent_follows_the_first_with_what_it_remembered(
     for folder in (facts, volume):
         folder.mkdir()
     (facts / "one").write_text("what was agreed")
+    (facts / "decisions").mkdir()
+    (facts / "decisions" / "22.jsonl").write_text("refunded 4711")
     for document in found.values():
         apply(place.admin, document)
     old = place.until_ready("helpdesk")["metadata"]["uid"]
     heir = place.until_reason("helpdesk-v2", "Ready", "WaitingForHandover", "helpdesk, which has not left")
     place.order("Offboard", "replaced", "helpdesk", offboarding={"reason": "Replaced"})
-    sender = Sender.of(place, old, claim="helpdesk-memory")
-    sender.end(*sender.run(facts))
+    for run in (capture.DECISIONS, capture.RUN):
+        sender = Sender.of(place, old, run, "helpdesk-memory")
+        sender.end(*sender.run(facts))
     fetcher = Sender.of(place, heir["metadata"]["uid"], handover.RUN, "helpdesk-v2-memory")
     status, message = fetcher.run(volume)
     assert status == 0, message
     fetcher.end(status, message)
     assert (volume / handover.FOLDER / "memory" / "one").read_text() == "what was agreed"
+    with tarfile.open(volume / handover.FOLDER / "bundle" / "decisions.tar") as tar:
+        file = tar.extractfile("decisions/22.jsonl")
+        assert file is not None
+        assert file.read() == b"refunded 4711"
     place.until_reason("helpdesk-v2", "Ready", "WaitingForAcceptance", "kubectl aiagent promote helpdesk-v2")
     runs = place.admin.list(agents.API, "agentevaluations", namespace=HOME)
     assert [run["status"]["phase"] for run in runs if run["spec"]["template"]["name"] == "keeps-promises"] == [

@@ -177,6 +177,13 @@ RULES = [
         "must be a duration from 0s to 168h",
         "spec.retirement.drainTimeout",
     ),
+    rule(
+        "spec.retirement",
+        {"decisionLog": {"store": "local", "volume": {"claimName": "facts"}}},
+        "name either a store or a volume",
+        "spec.retirement.decisionLog",
+    ),
+    rule("spec.retirement", {"decisionLog": {}}, "name either a store or a volume", "spec.retirement.decisionLog"),
     rule("spec.connections.0.egress.cidr", "203.0.113.7/24", "without host bits"),
     rule("spec.connections.0.egress.cidr", "zendesk.example", "must be an address range such as 203.0.113.0/24"),
     rule("spec.connections.0.egress.cidr", "203.0.113.7", "must be an address range such as 203.0.113.0/24"),
@@ -271,6 +278,15 @@ CONSTRAINTS = [
         "spec.succession.acceptance",
     ),
     Case("spec.workload", GONE, "Required value"),
+    *(
+        Case(
+            "spec.retirement",
+            {"decisionLog": {"volume": {"claimName": "facts", "path": path}}},
+            "should match",
+            "spec.retirement.decisionLog.volume.path",
+        )
+        for path in ("../secret", "logs/../..", "/etc", "logs/", "./logs", "a\n", "$(HOME)")
+    ),
     Case("spec.workload.replicas", 1001, "should be less than or equal to 1000"),
     Case("spec.workload.replicas", -1, "should be greater than or equal to 0"),
     Case("spec.workload.template.spec.containers", [], "should have at least 1 items"),

@@ -122,6 +122,11 @@ def test_one_that_is_ordered_to_go_waits_for_a_successor_that_agrees_and_says_wh
     steps = found["status"]["offboarding"]["steps"]
     assert steps[-1]["name"] == "Handover"
     place.until_ordered("bye", "InForce", "InForce", "triage is out")
+    # Its successor leaves, and only then its author deletes it.
+    place.dismiss("triage-v2")
+    place.until_gone("triage-v2")
+    place.dismiss("triage")
+    place.until_gone("triage")
 
 
 def test_nobody_claims_the_inheritance_of_a_stranger(place: Workplace, archive: ArchiveFolder) -> None:

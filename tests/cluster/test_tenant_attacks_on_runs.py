@@ -35,6 +35,15 @@ def train(place: Workplace) -> str:
     place.admin.wait_for(
         lambda: place.admin.list("v1", "pods", namespace=place.namespace, labels=labels), what="the pod of the training"
     )
+    # Until its record says that there was a Job, one that is gone is made again.
+    place.admin.wait_object(
+        agents.API,
+        "agentrevisions",
+        "triage-2",
+        lambda found: found.get("status", {}).get("state") == "Training",
+        what="the Job to be on record",
+        namespace=place.namespace,
+    )
     return uid
 
 

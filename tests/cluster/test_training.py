@@ -7,12 +7,15 @@ import pytest
 
 from support import agents
 from support.kube import ApiError, Object
+from support.localcluster.components import LOG
 from support.operator import OperatorProcess
 from support.trainings import ARTIFACT, jobs, trains, until_states
 from support.versions import revisions, states
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
+
+SAID = "\n".join(line.text for line in LOG)
 
 
 def employ(place: Workplace, retraining: Object, **spec: Any) -> Object:
@@ -42,6 +45,7 @@ def test_a_plan_trains_and_what_is_learned_serves(place: Workplace, operator: Op
     assert agent["status"]["training"]["waitsFor"]["reason"] == "Paused"
     place.admin.wait_for(lambda: jobs(place) == [], what="the Jobs to be gone")
 
+    operator.until_idle()
     mark = place.plane.audit_mark()
     operator.restart()
     operator.until_idle()
@@ -72,7 +76,18 @@ def test_an_order_is_carried_out_when_the_training_has_ended(place: Workplace) -
     place.order("Retrain", "again", "triage")
     place.until_ordered("again", "Complete", "CarriedOut", "triage made revision 2")
     until_states(place, r1="Superseded", r2="Stable")
-    assert revisions(place)[2]["spec"]["order"]["name"] == "again"
+    second = revisions(place)[2]
+    assert second["spec"]["order"]["name"] == "again"
+    assert second["status"]["log"] == SAID
+
+
+def test_no_log_is_read_where_its_author_does_not_want_it_shown(place: Workplace) -> None:
+    how = trains()
+    how["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["terminationMessagePolicy"] = "File"
+    employ(place, how)
+    place.order("Retrain", "again", "triage")
+    until_states(place, r1="Superseded", r2="Stable")
+    assert "log" not in revisions(place)[2]["status"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +106,9 @@ def test_what_is_refused_changes_nothing_and_says_why(place: Workplace, retraini
     until_states(place, r1="Stable", r2="Rejected")
     place.until_settled("triage")
 
-    assert text in revisions(place)[2]["status"]["message"]
+    second = revisions(place)[2]["status"]
+    assert text in second["message"]
+    assert second["log"] == ("out of tickets" if "exit code" in text else SAID)
     after = place.get("triage")
     assert after["status"]["handbook"] == before["status"]["handbook"]
     assert after["status"]["training"]["last"]["state"] == "Rejected"

@@ -124,8 +124,10 @@ def on_volume(claim: str) -> Object:
 
 
 def elder(name: str, heir: str) -> Object:
-    """An agent that works on the volume, has it archived, and names its successor."""
-    retirement = {"memory": {"claimName": "memory"}, "successorRef": {"name": heir}}
+    """An agent that works on the volume, has it archived, and a folder of it as what it has decided, and names its
+    successor."""
+    log = {"volume": {"claimName": "memory", "path": "cases"}}
+    retirement = {"memory": {"claimName": "memory"}, "decisionLog": log, "successorRef": {"name": heir}}
     return working(clerk(name, retirement=retirement), "memory")
 
 
@@ -254,6 +256,10 @@ def test_its_memory_is_in_its_archive_and_the_operators_own_does_not_grow(
     taken = agent(kube, NAMESPACE, heir)["status"]["succession"]
     assert (taken["predecessor"]["uid"], taken["digest"]) == (uid, record["spec"]["manifest"]["digest"])
     assert on_node("sha256sum", f"{MEMORY}-{heir}/inherited/memory/index").split()[0] == wanted
+    decided = on_node("cat", f"{MEMORY}-{heir}/inherited/bundle/{layout.DECISION_LOG}")
+    assert "decisions/4711" in decided
+    assert "Ada prefers mail" in decided
+    assert len(decided) < 2**20, "the folder, and not the volume"
     code, answer = inside(working_on, "GET", maps(), token=token)
     assert code == 401, f"the token of who has left: {code} {answer}"
     assert inside(working_on, "GET", maps())[0] == 200

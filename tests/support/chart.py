@@ -37,7 +37,7 @@ GROUPS = ("system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}")
 HELM = Module("helm", "helm.sh/helm/v4", {"helm": "helm.sh/helm/v4/cmd/helm"})
 OLDEST_HELM = (3, 14)
 # The kinds that only a cluster with nodes has a use for. A test runs the operator itself.
-WORKLOAD = ("Deployment", "PodDisruptionBudget", "NetworkPolicy", "Service", "ServiceMonitor")
+WORKLOAD = ("Deployment", "PodDisruptionBudget", "NetworkPolicy", "Service", "ServiceMonitor", "PrometheusRule")
 # The policy that is applied last: when it is in force, so are all.
 LAST_POLICY = "agent-accounts.workforce.dev"
 FIRST_KINDS = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "Role")
@@ -139,7 +139,10 @@ VARIANTS: Mapping[str, Values] = {
         "tolerations": [{"key": "dedicated", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {}},
         "priorityClassName": "system-cluster-critical",
-        "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+        "metrics": {
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        },
     },
 }
 

@@ -44,12 +44,13 @@ def result(**fields: Any) -> str:
 
 @dataclass
 class Desk:
-    """The agent's objects, and the clock. `pods` of its Jobs are manifests by the Job's name."""
+    """The agent's objects, and the clock. `pods` of its Jobs are manifests by the Job's name; `log`: what they said."""
 
     spec: Manifest = field(default_factory=lambda: {"retraining": retraining()})
     now: datetime = BEGIN
     manifests: dict[ObjectKey, Manifest] = field(default_factory=dict)
     pods: dict[str, list[Manifest]] = field(default_factory=dict)
+    log: str = ""
     status: Manifest = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     failures: dict[ObjectKey, Failure] = field(default_factory=dict)
@@ -64,7 +65,11 @@ class Desk:
         children = [observe(kind, manifest) for kind, manifest in kept if isinstance(kind, ChildKind)]
         jobs = [child for child in children if child.job]
         pods = {
-            child.key: facts.observe_pods(child.job, self.pods.get(child.key.name, ())) for child in jobs if child.job
+            child.key: tuple(
+                replace(pod, log=self.log) for pod in facts.observe_pods(child.job, self.pods.get(child.key.name, ()))
+            )
+            for child in jobs
+            if child.job
         }
         found = observed(
             children=children,

@@ -92,7 +92,8 @@ class Bench(Measured):
         self.operator.until_idle()
 
     def writes_after_restart(self) -> list[Any]:
-        """What a new operator writes about this test's objects."""
+        """What a new operator writes about this test's objects, once the one before has nothing more to do."""
+        self.operator.until_idle()
         mark = self.plane.audit_mark()
         self.operator.restart()
         self.operator.until_idle()

@@ -25,9 +25,12 @@ SOURCES = Path(__file__).parents[2] / "operator"
 CLAIM = "facts"
 MEMORY = {"memory": {"claimName": CLAIM}}
 """For spec.retirement."""
+FOLDER = "logs/decisions"
+LOG = {"decisionLog": {"volume": {"claimName": CLAIM, "path": FOLDER}}}
+"""The same, of the volume on which its memory is."""
 
 
-def claim(admin: Kube, namespace: str, name: str = CLAIM) -> None:
+def claim(admin: Kube, namespace: str, name: str = CLAIM, mode: str = "ReadWriteOnce") -> None:
     """A claim that no volume is bound to yet: a pod that mounts it is not scheduled."""
     admin.create(
         {
@@ -35,7 +38,7 @@ def claim(admin: Kube, namespace: str, name: str = CLAIM) -> None:
             "kind": "PersistentVolumeClaim",
             "metadata": {"name": name, "namespace": namespace},
             "spec": {
-                "accessModes": ["ReadWriteOnce"],
+                "accessModes": [mode],
                 "storageClassName": "",
                 "volumeName": f"{namespace}-{name}",
                 "resources": {"requests": {"storage": "1Mi"}},
@@ -47,13 +50,14 @@ def claim(admin: Kube, namespace: str, name: str = CLAIM) -> None:
 def volume(admin: Kube, namespace: str, name: str = CLAIM) -> None:
     """The volume of the claim: pods that mount it go to a node that is let have it, see `attached`."""
     wanted = {"key": _attaches(namespace), "operator": "Exists"}
+    asked = admin.get("v1", "persistentvolumeclaims", name, namespace=namespace)["spec"]
     admin.create(
         {
             "apiVersion": "v1",
             "kind": "PersistentVolume",
             "metadata": {"name": f"{namespace}-{name}"},
             "spec": {
-                "accessModes": ["ReadWriteOnce"],
+                "accessModes": asked["accessModes"],
                 "capacity": {"storage": "1Mi"},
                 "claimRef": {"namespace": namespace, "name": name},
                 "hostPath": {"path": "/tmp"},

@@ -39,14 +39,17 @@ class NoPrometheusError(Exception):
     """There is no Prometheus here, and none can be fetched; the message names the remedy."""
 
 
-def program() -> Path:
-    """The program. Raises NoPrometheusError where there is none and no apt-get, RuntimeError where fetching fails."""
-    if found := shutil.which("prometheus"):
+def program(name: str = "prometheus") -> Path:
+    """The program, or `promtool`, which every package of Prometheus has beside it.
+
+    Raises NoPrometheusError where there is none and no apt-get, RuntimeError where fetching fails.
+    """
+    if found := shutil.which(name):
         return Path(found)
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise NoPrometheusError("put `prometheus` on the PATH to test what the operator asks it")
+        raise NoPrometheusError(f"put `{name}` on the PATH to test what the operator asks Prometheus, and tells it")
     folder = cache_dir() / "bin" / "prometheus-debian"
-    unpacked = folder / "usr" / "bin" / "prometheus"
+    unpacked = folder / "usr" / "bin" / name
     with exclusive("prometheus", say):
         if not unpacked.exists():
             _fetch(folder)

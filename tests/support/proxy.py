@@ -8,6 +8,8 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -54,6 +56,8 @@ class FaultProxy:
         self._rules: list[Rule] = []
         self._errors: list[BaseException] = []
         self.url = ""
+        # How far the API server's clock seems to be ahead.
+        self.clock = timedelta()
 
     @classmethod
     def before(cls, admin_kubeconfig: Path) -> "FaultProxy":
@@ -232,6 +236,8 @@ class FaultProxy:
         try:
             async with self._session.request(call.method, url, headers=headers, data=call.body or None) as upstream:
                 answer_headers = _passed_on(upstream.headers)
+                if self.clock:
+                    answer_headers["Date"] = format_datetime(datetime.now(UTC) + self.clock, usegmt=True)
                 if stream and upstream.status == 200:
                     return await self._stream(request, upstream, answer_headers)
                 content = await upstream.read()

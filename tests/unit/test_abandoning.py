@@ -188,6 +188,8 @@ def test_its_memory_is_given_up_and_its_rights_are_proved_gone_all_the_same() ->
     assert waits.needs_intake, "its memory would be captured first"
     plan = offboarding.decide(o)
     o = replace(o, live=dict.fromkeys(plan.needs))
+    assert ("memory.tar", "Abandoned") in {(gap.path, gap.reason.value) for gap in offboarding.given_up(o)}
+    assert not offboarding.given_up(replace(o, abandon=None))
     asking = offboarding.decide(o)
     assert asking.needs_proof
     assert not asking.archive
@@ -220,5 +222,10 @@ def test_what_is_lost_is_named() -> None:
     assert found["spec.json"] == ("Abandoned", "the store is away")
     assert found["logs"] == ("DeadlineExceeded", "too slow")
     assert found["memory.tar"][0] == "Abandoned"
+    assert not {path for path in found if path.startswith("decisions")}
+    for log, path in (({"store": "local"}, "decisions"), ({"volume": {}}, "decisions.tar")):
+        raw["spec"] = {"retirement": {"decisionLog": log}}
+        lost = {gap.path for gap in abandoning.gaps(raw, terminating=False)}
+        assert {each for each in lost if each.startswith("decisions")} == {path}
     raw["spec"] = {}
     assert "memory.tar" not in {gap.path for gap in abandoning.gaps(raw, terminating=False)}

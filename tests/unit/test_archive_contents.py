@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +13,9 @@ from aiagent_operator.api.archive import GapReason
 from aiagent_operator.core.archive import contents, layout, wire
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.order_facts import Order
+from aiagent_operator.runtime.archive.errors import StoreError
+from aiagent_operator.runtime.archive.ordered import keep
+from support.archive import directory
 
 AGENT = AgentIdentity("crm", "triage", "5b6a0b9c-0c0e-4f5e-9a51-6d1f6a7f2f10")
 PERSON = "anna@corp.example"
@@ -97,6 +101,15 @@ def test_records_come_with_their_status() -> None:
     assert orjson.loads(file.data)["status"] == {"state": "Stable"}
 
 
+def test_what_a_training_has_said_is_told_by_its_digest() -> None:
+    said = f"Learned from 12 tickets of {PERSON}"
+    raw = {**revision(1), "status": {"state": "Stable", "log": said}}
+    (file,) = contents.revisions([raw], {}, 1, terminating=False)[0]
+    assert orjson.loads(file.data)["status"] == {"state": "Stable", "logDigest": wire.digest(said.encode())}
+    assert PERSON.encode() not in file.data
+    assert raw["status"]["log"] == said
+
+
 ORDER = "3c1d2b7e-5b1f-4d0a-8a55-0a4f6c1f2e11"
 
 
@@ -137,6 +150,15 @@ def test_an_order_is_kept_with_what_became_of_it_once_that_is_known() -> None:
     assert "status" not in told
     over = contents.order(ordered(phase=ActionPhase.COMPLETE), status)
     assert (over.path, orjson.loads(over.data)["status"]) == (file.path, status)
+
+
+async def test_an_order_that_is_read_in_part_is_not_kept_as_something_that_it_is_not(tmp_path: Path) -> None:
+    store, name = directory(tmp_path), layout.Kept(AGENT.uid).key(f"actions/{ORDER}/go-on.json")
+    await keep(store, AGENT.uid, replace(ordered(), partial=True), {})
+    with pytest.raises(StoreError, match="there is none"):
+        await store.read(name, 10_000)
+    await keep(store, AGENT.uid, ordered(), {})
+    assert await store.read(name, 10_000)
 
 
 def test_the_journal_is_one_record_a_line() -> None:

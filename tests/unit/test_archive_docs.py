@@ -12,10 +12,11 @@ from aiagent_operator.api import durations
 from aiagent_operator.api.archive import GapReason, LeaveReason
 from aiagent_operator.core.archive import envelope, layout, payload, retention
 from aiagent_operator.core.archive.disposal import CITATIONS
+from aiagent_operator.core.archive.findings import Fault
 from aiagent_operator.core.archive.names import LONGEST_PART, part
 from aiagent_operator.core.archive.steps import STEPS
-from aiagent_operator.core.archive.verify import Fault, verify
-from support import archivepage, archives
+from aiagent_operator.core.archive.verify import verify
+from support import archivepage, archives, released
 from support.archivepage import CONSOLE, PAGE
 from support.documents import Block, blocks, table
 
@@ -41,8 +42,9 @@ def test_the_tree_has_the_files_of_the_example() -> None:
     assert tree.text.splitlines() == sorted(EXAMPLE.files)
 
 
-def test_manifest_and_statement_are_those_of_the_example() -> None:
-    shown, statement = blocks(PAGE, "json")
+def test_manifest_statement_and_record_are_those_of_the_examples() -> None:
+    shown, statement, released_as = blocks(PAGE, "json")
+    assert released_as.text.encode() == released.data()
     assert shown.text.encode() == EXAMPLE.manifest
     opened = envelope.verified(EXAMPLE.files[layout.CERTIFICATE], archives.KEYS, layout.CERTIFICATE)
     assert statement.text.encode() == opened.payload

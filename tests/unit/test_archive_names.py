@@ -232,6 +232,8 @@ def test_media_types_and_payload_are_told_by_the_path() -> None:
             layout.encrypted(layout.MEMORY),
             layout.encrypted(layout.log("triage-1-abc", "app")),
             layout.decision("2026/11.bin"),
+            layout.DECISION_LOG,
+            layout.encrypted(f"{ATTEMPT}/{layout.DECISION_LOG}"),
             layout.ESCALATIONS,
         )
     }
@@ -244,6 +246,8 @@ def test_media_types_and_payload_are_told_by_the_path() -> None:
         "memory.tar.age": ("application/age", True),
         "logs/triage-1-abc/app.log.age": ("application/age", True),
         "decisions/2026_2f11.bin": ("application/octet-stream", True),
+        "decisions.tar": ("application/x-tar", True),
+        f"{ATTEMPT}/decisions.tar.age": ("application/age", True),
         "escalations.jsonl": ("application/jsonl", True),
     }
 

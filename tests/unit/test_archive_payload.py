@@ -176,3 +176,14 @@ def test_nothing_is_held_back_however_much_comes() -> None:
     assert given == count * len(piece)
     assert taken > given
     assert peak < 4 * 1024**2
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 131_072, 1_000_001])
+def test_how_long_it_is_in_the_clear_is_known_by_its_beginning(size: int) -> None:
+    made = bytearray()
+    key = payload.new_identity()
+    payload.encrypt([bytes(size)], made.extend, payload.encryption(key))
+    assert payload.plain_size(bytes(made[: payload.LONGEST_HEADER]), len(made)) == size
+    for begin, length in ((b"", 0), (b"memory/secret.txt" * 1000, 17_000), (bytes(made), 100)):
+        with pytest.raises(PayloadError, match="not encrypted by age"):
+            payload.plain_size(begin, length)

@@ -1,5 +1,6 @@
 """Archives are put, read back and certified whatever the store does, and whoever is cut off between two requests."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from aiagent_operator.core.archive import envelope, layout, manifest
 from aiagent_operator.core.archive.certificate import Ended
 from aiagent_operator.core.archive.contents import File, Parcel
+from aiagent_operator.core.archive.findings import Fault
 from aiagent_operator.core.archive.layout import Layout
-from aiagent_operator.core.archive.verify import Fault, verify
+from aiagent_operator.core.archive.verify import verify
 from aiagent_operator.runtime.archive import sealing
 from aiagent_operator.runtime.archive.directory import DirectoryStore
 from aiagent_operator.runtime.archive.errors import DisputedError, Kind, StoreError
@@ -64,6 +66,32 @@ class Faulty:
         self._left -= 1
         if self._left == 0:
             raise StoreError(Kind.UNREACHABLE, self.name, name, "no answer", "try again")
+
+
+class Slow(Faulty):
+    """A store that takes a while for each file, but for the last of those that are put together: it fails at once."""
+
+    def __init__(self, store: DirectoryStore, at: int) -> None:
+        super().__init__(store, at, after=False)
+        self.begun = self.under_way = 0
+
+    async def create(self, name: str, data: bytes) -> Put:
+        self.begun += 1
+        self._fail(name, now=True)
+        self.under_way += 1
+        await asyncio.sleep(0.01)
+        put = await self._store.create(name, data)
+        self.under_way -= 1
+        return put
+
+
+async def test_where_a_file_cannot_be_put_the_others_have_ended_before_that_is_said(tmp_path: Path) -> None:
+    files = [File(f"{layout.ACTIONS}/u/{number}.json", b"{}") for number in range(40)]
+    store = Slow(directory(tmp_path), 3)
+    with pytest.raises(StoreError):
+        await put(store, WHERE, files)  # type: ignore[arg-type]
+    assert store.under_way == 0
+    assert store.begun < len(files), "what was not begun by then is left"
 
 
 def parcel(**files: bytes) -> Parcel:
@@ -216,6 +244,9 @@ async def test_a_certificate_of_another_key_is_refused(tmp_path: Path) -> None:
     assert sealed is not None
     with pytest.raises(DisputedError, match="signed by none"):
         await sealing.certify(store, WHERE, sealed, ended(), other)
+    # The key was rotated between the certificate and its record.
+    summary = await sealing.certify(store, WHERE, sealed, ended(), other, former=[archives.SIGNER.public])
+    assert summary.key_ids == (archives.SIGNER.public.key_id,)
 
 
 async def test_the_certificate_that_is_there_stays(tmp_path: Path) -> None:
@@ -226,3 +257,26 @@ async def test_the_certificate_that_is_there_stays(tmp_path: Path) -> None:
     later = replace(ended(), completed_at=datetime(2027, 1, 1, tzinfo=UTC))
     summary = await sealing.certify(store, WHERE, sealed, later, archives.SIGNER)
     assert summary.completion_time == ended().completed_at
+
+
+async def test_a_manifest_of_which_a_restored_status_knows_nothing_is_known_by_its_certificate(tmp_path: Path) -> None:
+    store, writer = directory(tmp_path), Writer()
+    await writer.complete(store, parcel())
+    keys = [archives.SIGNER.public]
+    again = await sealing.found(store, WHERE, (), keys=keys)
+    assert again is not None
+    assert again.digest in writer.noted
+    other = envelope.private_key(archives.pem(ed25519.Ed25519PrivateKey.generate())).public
+    for strangers in ([], [other]):
+        with pytest.raises(DisputedError, match="nor has a key of the operator signed"):
+            await sealing.found(store, WHERE, (), keys=strangers)
+    # The archive of another agent, moved to this one's place with its certificate.
+    elsewhere = Layout("0" * 8 + WHERE.agent_uid[8:], WHERE.archive)
+    for path, data in found(tmp_path).items():
+        await store.create(elsewhere.key(path), data)
+    with pytest.raises(DisputedError, match="nor has a key of the operator signed"):
+        await sealing.found(store, elsewhere, (), keys=keys)
+    # Sealed, and not certified.
+    (tmp_path / WHERE.key("certificate.json")).unlink()
+    with pytest.raises(DisputedError, match="nor has a key of the operator signed"):
+        await sealing.found(store, WHERE, (), keys=keys)

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from aiagent_operator.core.archive.envelope import public_key
 from aiagent_operator.runtime.archive.config import ConfigError
 from aiagent_operator.runtime.archive.described import load
+from support import archives
 
 LOCAL = "{name: local, url: file:///var/lib/aiagent/archive}"
 EU = "{name: eu, url: s3://archives-eu/workforce, region: eu-central-1, endpoint: https://minio.storage:9000}"
@@ -43,6 +47,20 @@ def test_what_is_wrong_is_said_with_the_file(tmp_path: Path, text: str, said: st
     with pytest.raises(ConfigError, match=said) as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+def test_keys_that_have_signed_before_lie_beside_the_one_that_signs(tmp_path: Path) -> None:
+    new, old = (ed25519.Ed25519PrivateKey.generate() for _ in range(2))
+    (tmp_path / "signing.key").write_bytes(archives.pem(new))
+    told = file(tmp_path, f"stores: [{LOCAL}]\nsigningKeyFile: {tmp_path}/signing.key")
+    assert load(told).former_keys == ()
+    public = old.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "2025.pub").write_bytes(public)
+    (key,) = load(told).former_keys
+    assert key.key_id == public_key(public).key_id
+    (tmp_path / "2024.pub").write_bytes(archives.pem(old))
+    with pytest.raises(ConfigError, match=r"2024\.pub is a private key"):
+        load(told)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.archive import keeper as module
 from aiagent_operator.runtime.archive.errors import Kind, StoreError
 from aiagent_operator.runtime.archive.keeper import Keeper
@@ -71,6 +72,24 @@ async def test_while_it_is_away_it_says_why_and_is_found_again(
         assert await restored.get() == "local"
 
 
+async def test_one_that_takes_nothing_is_read_all_the_same(tmp_path: Path, restored: asyncio.Queue[str]) -> None:
+    found = Keeper(directory_config(tmp_path, readOnly=True), interval=0.2, restored=restored.put_nowait)
+    assert not found.readable
+    running = asyncio.create_task(found.run())
+    async with asyncio.timeout(5):
+        while not found.readable:  # noqa: ASYNC110 - nobody is told of it
+            await asyncio.sleep(0.02)
+    assert (found.usable, found.proved) == (False, True)
+    assert "What is stored can be read" in found.problem
+    found.failed(GONE)
+    assert not found.readable
+    assert found.problem == "archive store local does not take records (Unreachable)"
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await found.store.close()
+
+
 async def test_a_bug_in_the_proof_ends_nothing(
     keeper: Keeper, restored: asyncio.Queue[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,3 +104,25 @@ async def test_a_bug_in_the_proof_ends_nothing(
         assert "see the operator's log" in keeper.problem
     async with asyncio.timeout(10):
         await restored.get()
+
+
+async def test_nobody_is_told_that_a_store_takes_no_records_which_is_never_to_take_any(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    keepers = [
+        Keeper(directory_config(tmp_path / "archive", name=name, **more), interval=60, restored=lambda _: None)
+        for name, more in (("taking", {}), ("copy", {"readOnly": True}))
+    ]
+    running = [asyncio.create_task(each.run()) for each in keepers]
+    for _ in range(500):
+        if all(each.proved for each in keepers):
+            break
+        await asyncio.sleep(0.02)
+    assert all(each.proved for each in keepers)
+    told = {sample.labels["store"]: sample.value for sample in metrics.ARCHIVE_STORE_READY.collect()[0].samples}
+    assert told["taking"] == 1
+    assert "copy" not in told
+    for task, each in zip(running, keepers, strict=True):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await each.store.close()

@@ -149,10 +149,11 @@ class Place:
             (self.top / path).parent.mkdir(parents=True, exist_ok=True)
             (self.top / path).write_bytes(data)
 
-    def found(self, record: ArchiveRecord | None = None) -> upkeep.Found:
+    def found(self, record: ArchiveRecord | None = None, **verdict: Any) -> upkeep.Found:
         async def look() -> upkeep.Found:
             self.keeper = Keeper(self.config, interval=1, restored=lambda _: None)
-            self.keeper.usable = True
+            self.keeper.usable = not verdict
+            self.keeper.reads = verdict.get("reads", False)
             try:
                 return await read(self.keeper, record or self.record)
             finally:
@@ -250,6 +251,11 @@ def test_a_store_that_is_away_says_nothing_of_the_archive(place: Place, tmp_path
     assert isinstance(found, Unread)
     assert not place.keeper.usable
     assert "local" in found.text
+
+
+def test_one_in_a_store_that_takes_nothing_any_more_is_read(place: Place) -> None:
+    assert isinstance(place.found(reads=True), Whole)
+    assert isinstance(place.found(reads=False), Unread)
 
 
 def test_a_path_that_leads_elsewhere_is_not_read(place: Place) -> None:

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from aiagent_operator.api.tombstone import Order
 from aiagent_operator.core.archive import certificate, envelope, layout, manifest, retention, tombstone
 from aiagent_operator.core.archive.errors import ArchiveError
+from aiagent_operator.core.archive.findings import MOST_UNLISTED, Fault, Report
 from aiagent_operator.core.archive.manifest import Stored
 from aiagent_operator.core.archive.tombstone import Destruction
-from aiagent_operator.core.archive.verify import MOST_UNLISTED, Fault, Report, Verifier, verify
+from aiagent_operator.core.archive.verify import Verifier, verify
 from support import archives
 from support.archives import CLAIMS, DONE, FILES, GAPS, KEYS, SEALED, Archived
 

@@ -78,9 +78,10 @@ def test_the_handbook_of_one_that_nobody_calls_back_comes_with_its_logs_and_keep
     [
         ({}, set(), {Capture.LOGS, Capture.HANDBOOK}, True),
         ({"memory": {"claimName": "facts"}}, set(), {Capture.LOGS}, False),
+        ({"decisionLog": {"volume": {"claimName": "facts"}}}, set(), {Capture.LOGS}, False),
         ({}, {Capture.KPIS}, {Capture.LOGS}, False),
     ],
-    ids=["nothing else", "a memory", "series"],
+    ids=["nothing else", "a memory", "a decision log", "series"],
 )
 def test_the_handbook_comes_with_the_logs_only_where_all_is_captured_with_it(
     retirement: dict[str, Any], more: set[Capture], wanted: set[Capture], last: bool

@@ -282,14 +282,16 @@ def test_journals_are_on_a_volume_by_default() -> None:
     ("archive", "logs", "secrets"),
     [({}, True, True), ({"logs": False}, False, True), ({"enabled": False}, False, False)],
 )
-def test_logs_and_keys_are_read_only_where_they_are_archived(
-    archive: dict[str, bool], *, logs: bool, secrets: bool
+@pytest.mark.parametrize("trainings", [True, False])
+def test_logs_and_keys_are_read_only_where_they_are_kept(
+    archive: dict[str, bool], *, logs: bool, secrets: bool, trainings: bool
 ) -> None:
-    values = {"archive": archive}
+    values = {"archive": archive, "training": {"logs": trainings}}
     env = {entry["name"]: entry.get("value") for entry in template(values)["spec"]["containers"][0]["env"]}
     assert env.get("AIAGENT_ARCHIVE_LOGS") == (None if archive.get("enabled") is False else str(logs).lower())
     read = [rule["resources"] for rule in objects("ClusterRole", values)["aiagent-operator-namespaced"]["rules"]]
-    assert (["pods/log"] in read) is logs
+    assert (["pods/log"] in read) is (logs or trainings)
+    assert env["AIAGENT_TRAINING_LOGS"] == str(trainings).lower()
     kept = [rule["resources"] for rule in objects("Role", values)["aiagent-operator"]["rules"]]
     assert (["secrets"] in kept) is secrets
 
@@ -389,7 +391,7 @@ def test_the_operator_listens_for_volumes_only_where_they_are_archived(
         for rule in objects("NetworkPolicy", {"archive": archive})["aiagent-operator"]["spec"]["ingress"]
         if "from" in rule
     ]
-    runs = {"key": "workforce.dev/run", "operator": "In", "values": ["memory", "handover"]}
+    runs = {"key": "workforce.dev/run", "operator": "In", "values": ["memory", "decisions", "handover"]}
     assert senders == ([[runs]] if taken else [])
 
 

@@ -18,9 +18,9 @@ from aiagent_operator.api.tombstone import Order
 from aiagent_operator.cli.archive.checking import check
 from aiagent_operator.cli.archive.source import BrokenError, Content, Entry
 from aiagent_operator.core.archive import certificate, envelope, layout, manifest, tombstone
+from aiagent_operator.core.archive.findings import MOST_UNLISTED, Fault
 from aiagent_operator.core.archive.manifest import Stored
 from aiagent_operator.core.archive.tombstone import Destruction
-from aiagent_operator.core.archive.verify import MOST_UNLISTED, Fault
 from aiagent_operator.core.journal.head import START, digest
 from aiagent_operator.core.objects import AgentIdentity
 from support import archives, journals

@@ -134,6 +134,20 @@ def test_help_names_all_commands_and_exit_codes() -> None:
         assert run(command, "-h").exit_code == 0
 
 
+def test_a_command_imports_none_of_the_others() -> None:
+    asks = "import sys; from aiagent_operator.cli.app import app; app(['history', '-h'], standalone_mode=False); "
+    done = subprocess.run(
+        [sys.executable, "-c", asks + "print(*(name for name in sys.modules if 'aiagent_operator.cli.' in name))"],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "operator")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {name.removeprefix("aiagent_operator.cli.") for name in done.stdout.split()}
+    assert "history" in imported
+    assert imported.isdisjoint({"describe", "rollout", "journal", "archive.command", "lint.command"})
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

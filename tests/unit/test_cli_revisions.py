@@ -12,7 +12,7 @@ from aiagent_operator.api.conditions import Reason
 from aiagent_operator.cli import difference, output, sections
 from aiagent_operator.cli.difference import Side
 from aiagent_operator.cli.errors import CliError
-from aiagent_operator.cli.history import table
+from aiagent_operator.cli.history import details, table
 from aiagent_operator.cli.revisions import Standing, model, pick
 from aiagent_operator.cli.rollout import Pods, Progress, progress
 
@@ -103,6 +103,32 @@ def test_a_trained_revision_is_what_its_training_made_of_it() -> None:
     # While it trains it is what was asked for, and a result without a work has been refused.
     del after["status"]["work"]
     assert difference.work(before) == difference.work(after)
+
+
+def test_of_one_revision_all_is_told_that_its_training_has_left() -> None:
+    found = record(3, "Stable", "Serves since its rollout", model={"provider": "in-house", "name": "triage"})
+    found["spec"] |= {"trigger": "Retrain", "order": {"name": "again", "uid": "u"}, "parent": 2}
+    found["status"] |= {
+        "completionTime": "2026-11-22T10:00:00Z",
+        "result": {"artifact": "s3://models/7", "kind": "Accuracy", "metrics": {"tickets": "12", "accuracy": "0.91"}},
+    }
+    said = dict(details(agent(stable=3), found))
+    assert said == {
+        "Revision": "3",
+        "State": "Stable, serves",
+        "Why": "Serves since its rollout",
+        "Trigger": "Retrain, by AgentAction again",
+        "Parent": "2",
+        "Trained": "2026-11-22T10:00:00Z",
+        "Images": "app=agent:1, proxy=proxy:2",
+        "Model": "in-house/triage",
+        "Artifact": "s3://models/7",
+        "Handbook": DIGEST,
+        "Kind": "Accuracy",
+        "Metrics": "accuracy 0.91, tickets 12",
+    }
+    plainly = dict(details(agent(stable=1), record(2)))
+    assert plainly.keys() == {"Revision", "State", "Trigger", "Images", "Handbook"}
 
 
 def test_the_first_revision_takes_over_from_nobody() -> None:

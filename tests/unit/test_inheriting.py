@@ -327,12 +327,18 @@ def _plain(data: bytes) -> bytes:
     return bytes(plain)
 
 
+# More than any of those who pass it on holds at once.
+LARGE = bytes(range(256)) * 20_001
+
+
 async def test_what_is_personal_is_decrypted_but_for_logs(tmp_path: Path) -> None:
     more = dict(
         [
             archives.encrypted(layout.ESCALATIONS, b"open\n"),
             archives.encrypted(layout.log("p", "app"), b"said\n"),
             archives.encrypted(layout.decision("one"), b"decided\n"),
+            archives.encrypted(layout.decision("none"), b""),
+            archives.encrypted(layout.DECISION_LOG, LARGE),
         ]
     )
     async with giving(tmp_path, archives.archived(more=more)) as task:
@@ -340,7 +346,22 @@ async def test_what_is_personal_is_decrypted_but_for_logs(tmp_path: Path) -> Non
     there = tmp_path / "volume" / handover.FOLDER / "bundle"
     assert (there / "escalations.jsonl").read_bytes() == b"open\n"
     assert (there / "decisions" / "one").read_bytes() == b"decided\n"
+    assert (there / "decisions" / "none").read_bytes() == b""
+    assert (there / "decisions.tar").read_bytes() == LARGE
     assert not list(there.rglob("*.log*"))
+
+
+async def test_a_personal_file_that_is_not_as_long_as_it_says_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = archives.archived(more=dict([archives.encrypted(layout.DECISION_LOG, LARGE)]))
+    for other in (1, -1):
+        with monkeypatch.context() as patched:
+            patched.setattr(bundle.payload, "plain_size", lambda *_, other=other: len(LARGE) + other)
+            async with giving(tmp_path / str(other), whole) as task:
+                with pytest.raises((SendError, UnsafeError)):
+                    await asyncio.to_thread(run, task)
+        assert not (tmp_path / str(other) / "volume" / handover.FOLDER).exists()
 
 
 @pytest.mark.parametrize("path", ["spec.json", "memory.tar.age"])

@@ -196,7 +196,7 @@ async def test_a_store_that_contradicts_itself_is_said(desk: Desk) -> None:
 
 
 async def test_a_store_that_hangs_holds_up_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiagent_operator.runtime.journal._PATIENCE", 0.05)
+    monkeypatch.setattr("aiagent_operator.runtime.recording._PATIENCE", 0.05)
     keeper = desk.archive.keepers["local"]
 
     class Hanging(Flaky):

@@ -62,6 +62,21 @@ def test_who_is_neither_deleted_nor_ordered_to_go_stays() -> None:
     assert leaving.look(agent(order(noticePeriod="1h"), at=3600)) is not None
 
 
+def test_a_clock_that_is_behind_gives_nobody_rights_for_longer() -> None:
+    hurry = order(mode="Emergency")
+    found = look(agent(hurry, at=-3600))
+    assert (found.mode, found.rights_end) == (Mode.EMERGENCY, BEGAN)
+    assert leaving.notice((hurry,), BEGAN - 3600 * SECOND) is None
+    assert decide(hurry, [AgentFacts("triage", False, False, False)], [], BEGAN - 3600 * SECOND).phase == "InForce"
+    # One whose notice is over stays in force when the clock is set back: what is taken is not given again.
+    given = order(noticePeriod="1h")
+    assert leaving.look(agent(given, at=60)) is None
+    begun = replace(given, phase=ActionPhase.IN_FORCE)
+    assert look(agent(begun, at=60)).order == begun
+    assert leaving.notice((begun,), BEGAN + 60 * SECOND) is None
+    assert decide(begun, [AgentFacts("triage", False, False, False)], [], BEGAN).phase == "InForce"
+
+
 @pytest.mark.parametrize(
     ("how", "drain", "mode", "lasts"),
     [
@@ -75,6 +90,20 @@ def test_how_long_an_order_leaves_it_its_rights(how: Any, drain: str | None, mod
     found = look(agent(order(**how), drain=drain))
     assert (found.reason, found.mode) == (LeaveReason.REPLACED, mode)
     assert found.rights_end - found.began == lasts
+
+
+def test_an_edit_of_the_spec_gives_one_that_drains_its_rights_for_no_longer() -> None:
+    first = order()
+    begun = leaving.fields(agent(first, drain="30s"), look(agent(first, drain="30s")), {})
+    assert look(agent(first, drain="168h", status={"offboarding": begun})).rights_end == BEGAN + 30 * SECOND
+    assert look(agent(first, drain="5s", status={"offboarding": begun})).rights_end == BEGAN + 5 * SECOND
+    # Another order, or a deletion, is another end.
+    later = order("later", at=60)
+    assert look(agent(later, at=60, drain="60s", status={"offboarding": begun})).rights_end == BEGAN + 120 * SECOND
+    deleted = agent(deleting=True, drain="30s")
+    begun = leaving.fields(deleted, look(deleted), {})
+    longer = agent(deleting=True, drain="168h", status={"offboarding": begun})
+    assert look(longer).rights_end == BEGAN + 30 * SECOND
 
 
 def test_a_deletion_drains_only_where_the_spec_says_so() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,11 +13,12 @@ from typing import Any, cast
 
 import pytest
 
-from aiagent_operator.api import capture, meta
+from aiagent_operator.api import capture, meta, runs
 from aiagent_operator.api.agentaction import AgentActionSpec
 from aiagent_operator.api.archive import GapReason
-from aiagent_operator.api.memory import Memory
-from aiagent_operator.core import offboarding
+from aiagent_operator.api.archivestatus import Capture
+from aiagent_operator.api.memory import LogVolume, Memory
+from aiagent_operator.core import memories, offboarding
 from aiagent_operator.core.archive import index, layout, manifest, payload, retention
 from aiagent_operator.core.archive.sending import AUDIENCE, Packed, Received
 from aiagent_operator.core.children import memory, observe, run_network
@@ -53,6 +55,7 @@ def leaving(
     status: Mapping[str, Any] | None = None,
     pods: tuple[PodFacts, ...] | None = None,
     asks: Manifest | None = None,
+    job: ObjectKey | None = None,
     **facts: Any,
 ) -> Observed:
     now = BEGAN + timedelta(seconds=seconds)
@@ -64,7 +67,7 @@ def leaving(
         **facts,
     }
     found = observed(deleting=True, status=status, intake=intake, **given)
-    return replace(found, children=children or {}, pods={} if pods is None else {JOB.key: pods})
+    return replace(found, children=children or {}, pods={} if pods is None else {job or JOB.key: pods})
 
 
 def live(**status: Any) -> Manifest:
@@ -225,7 +228,8 @@ def test_in_a_namespace_that_is_being_deleted_nothing_is_made() -> None:
 def test_an_operator_that_takes_no_volumes_says_so_and_one_whose_store_is_away_waits() -> None:
     plan = offboarding.decide(leaving(intake=Intake(problem="it was not told its address")))
     assert plan.missing is not None
-    assert (plan.missing.reason, plan.missing.message) == (GapReason.UNREACHABLE, "it was not told its address")
+    told = (GapReason.UNREACHABLE, "spec.retirement.memory: it was not told its address")
+    assert (plan.missing.reason, plan.missing.message) == told
     plan = offboarding.decide(leaving(intake=Intake(waits="archive store local is full")))
     assert not plan.writes
     assert plan.missing is None
@@ -342,12 +346,13 @@ def test_a_job_that_somebody_removes_is_made_again() -> None:
 
 
 def test_what_of_the_volume_is_not_in_the_tar_is_named_beside_it() -> None:
-    assert left_out(Received(1, "00", Packed(files=3))) is None
-    gap = left_out(Received(1, "00", Packed(files=3, unreadable=2, changed=1)))
+    what = memories.BY_RUN[capture.RUN]
+    assert left_out(Received(1, "00", Packed(files=3)), what) is None
+    gap = left_out(Received(1, "00", Packed(files=3, unreadable=2, changed=1)), what)
     assert gap is not None
     assert gap.reason is GapReason.UNREADABLE
     assert "2 could not be read and 1 changed while they were read" in gap.message
-    changed = left_out(Received(1, "00", Packed(changed=1)))
+    changed = left_out(Received(1, "00", Packed(changed=1)), what)
     assert changed is not None
     assert changed.reason is GapReason.CHANGED_MEANWHILE
     # Both may be in one manifest: what is missing of an item is not the item.
@@ -380,3 +385,147 @@ async def test_before_it_is_known_whether_it_listens_nothing_is_decided(
         assert not asked.done()
         await desk.run()
         assert says in (await asked).problem
+
+
+# The decision log on a volume ----------------------------------------------------------------------------------------
+
+LOGGED = LogVolume(claim_name="facts", path="logs/decisions")
+LOG_JOB = memory.job(IDENTITY, LOGGED, Owner(), INTAKE)
+LOG = {"decisionLog": {"volume": {"claimName": "facts", "path": "logs/decisions"}}}
+BOTH = {"spec": {"retirement": {**LOG, "memory": {"claimName": "facts"}}}}
+
+
+def logging(children: Mapping[ObjectKey, Child] | None = None, **facts: Any) -> Observed:
+    """An agent that leaves, whose decision log is on a volume."""
+    return leaving(children, job=LOG_JOB.key, **({"spec": {"retirement": LOG}} | facts))
+
+
+def packing(status: Mapping[str, Any] | None = None, **facts: Any) -> dict[ObjectKey, Child]:
+    """The children when the Job of the decision log is there."""
+    metadata = {**LOG_JOB.manifest["metadata"], "uid": "j2", "resourceVersion": "1"}
+    job = {**LOG_JOB.manifest, "metadata": metadata, "status": {"startTime": "2026-01-01T00:00:00Z", **(status or {})}}
+    return after({}, offboarding.decide(logging(**facts))) | {LOG_JOB.key: observe(ChildKind.JOB, job)}
+
+
+def test_the_job_of_a_decision_log_is_that_of_a_memory_with_a_folder() -> None:
+    other = memory.job(IDENTITY, Memory(claim_name="facts"), Owner(), INTAKE).manifest
+    made = deepcopy(LOG_JOB.manifest)
+    assert LOG_JOB.key.name.startswith("triage-decisions-")
+    assert made["metadata"]["labels"] == other["metadata"]["labels"] | {runs.LABEL_RUN: "decisions"}
+    # Of the same containers otherwise: what is told of the folder is all that is beside.
+    assert made["spec"].pop("podFailurePolicy")["rules"][0]["onExitCodes"]["values"] == [capture.NO_FOLDER]
+    ours, theirs = (each["spec"]["template"]["spec"] for each in (made, other))
+    (container,), (known,) = ours.pop("containers"), theirs.pop("containers")
+    assert ours == theirs
+    told = {each["name"]: each["value"] for each in container.pop("env")}
+    assert {name: told.pop(name) for name in (capture.ENV_FOLDER, capture.ENV_ROOT)} == {
+        capture.ENV_FOLDER: "logs/decisions", capture.ENV_ROOT: "decisions",
+    }  # fmt: skip
+    assert told == {each["name"]: each["value"] for each in known.pop("env")}
+    assert container == known | {"name": "decisions"}
+    whole = memory.job(IDENTITY, LogVolume(claim_name="facts"), Owner(), INTAKE).manifest["spec"]["template"]["spec"]
+    assert capture.ENV_FOLDER not in {each["name"] for each in whole["containers"][0]["env"]}
+    assert len(memory.job(replace(IDENTITY, name="a" * 40), LOGGED, Owner(), INTAKE).key.name) <= 63
+
+
+def test_one_volume_comes_after_the_other_the_decision_log_first_and_each_has_the_whole_time() -> None:
+    children = packing(**BOTH)
+    plan = offboarding.decide(logging(children, status=BEGUN, seconds=3000, **BOTH))
+    assert plan.needs_pods == {LOG_JOB.key}
+    assert memories.jobs(logging(children, status=BEGUN, **BOTH)) == {LOG_JOB.key}
+    # It is noted when the hour is nearly over.
+    o = logging(children, status=BEGUN, seconds=3500, **BOTH)
+    archive = memories.captured(o, memories.BY_RUN[capture.DECISIONS], BEGUN["archive"])
+    assert archive == {"name": index.name(IDENTITY), "capturing": o.time, "captured": ["Decisions"]}
+    done = {"archive": archive}
+    assert kinds(offboarding.decide(logging(children, status=done, seconds=3500, **BOTH))) == [("delete", "Job", HOME)]
+    del children[LOG_JOB.key]
+    plan = offboarding.decide(logging(children, status=done, seconds=3510, **BOTH))
+    assert [(write.verb, write.key) for write in plan.writes] == [(Verb.CREATE, JOB.key)]
+    running = {JOB.key: (PodFacts("p", BEGAN, running=True),)}
+    o = logging(children | {JOB.key: at_work()[JOB.key]}, status=done, seconds=7000, **BOTH)
+    assert offboarding.decide(replace(o, pods=running)).missing is None
+    late = logging(children | {JOB.key: at_work()[JOB.key]}, status=done, seconds=7101, **BOTH)
+    plan = offboarding.decide(replace(late, pods=running))
+    assert plan.missing is not None
+    assert plan.missing.path == "memory.tar"
+    # After the last one nothing begins.
+    archive = memories.captured(late, memories.BY_RUN[capture.RUN], archive)
+    assert (archive["captured"], archive["capturing"]) == (["Decisions", "Memory"], done["archive"]["capturing"])
+    assert memories.asked(logging(status={"archive": archive}, **BOTH)) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "pods", "seconds", "reason", "says"),
+    [
+        pytest.param(
+            {"conditions": [{"type": "Failed", "status": "True", "reason": "PodFailurePolicy"}]},
+            (PodFacts("p", BEGAN, finished=BEGAN, why="exit code 3", message="logs is not there"),),
+            60,
+            GapReason.NOT_FOUND,
+            'spec.retirement.decisionLog.volume: in the volume of claim "facts" logs is not there',
+            id="no such folder",
+        ),
+        pytest.param(
+            {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]},
+            (PodFacts("p", BEGAN, finished=BEGAN, why="exit code 1", message="Permission denied"),),
+            60,
+            GapReason.UNREADABLE,
+            "Permission denied",
+            id="not its reader",
+        ),
+        pytest.param(
+            {},
+            (PodFacts("p", BEGAN, held=Said("Unschedulable", MISSING)),),
+            601,
+            GapReason.NOT_FOUND,
+            f"spec.retirement.decisionLog.volume: no pod of Job {HOME}/{LOG_JOB.key.name} has started",
+            id="no such claim",
+        ),
+        pytest.param(
+            {}, (PodFacts("p", BEGAN, running=True),), 3600, GapReason.DEADLINE_EXCEEDED, "3600 s", id="too large"
+        ),
+    ],
+)
+def test_a_decision_log_that_cannot_be_had_is_said_to_be_missing_by_its_field(
+    job: Manifest, pods: tuple[PodFacts, ...], seconds: float, reason: GapReason, says: str
+) -> None:
+    plan = offboarding.decide(logging(packing(job), status=BEGUN, seconds=seconds, pods=pods))
+    assert plan.missing is not None
+    assert (plan.missing.path, plan.missing.reason) == ("decisions.tar", reason)
+    assert says in plan.missing.message
+    assert "spec.retirement.decisionLog.volume: " in plan.missing.message
+
+
+def test_both_are_named_in_a_namespace_that_is_being_deleted_and_where_an_order_gives_them_up() -> None:
+    facts = {HOME: NamespaceFacts({}, terminating=True)}
+    found = []
+    archive: Mapping[str, Any] = {"name": "x"}
+    for _ in range(2):
+        o = logging(namespaces=facts, intake=None, status={"archive": archive}, **BOTH)
+        plan, wanted = offboarding.decide(o), memories.asked(o)
+        assert plan.missing is not None
+        assert wanted is not None
+        found.append((plan.missing.path, plan.missing.reason))
+        archive = memories.captured(o, wanted.what, archive)
+    assert found == [(path, GapReason.NAMESPACE_TERMINATING) for path in ("decisions.tar", "memory.tar")]
+    assert "capturing" not in archive
+    assert [gap.path for gap in memories.given_up(logging(**BOTH))] == ["decisions.tar", "memory.tar"]
+    done = logging(status={"archive": {"captured": ["Decisions"]}}, **BOTH)
+    assert [(gap.path, gap.reason) for gap in memories.given_up(done)] == [("memory.tar", GapReason.ABANDONED)]
+
+
+def test_what_of_a_decision_log_is_not_in_the_tar_is_named_as_the_log() -> None:
+    gap = left_out(Received(1, "00", Packed(unreadable=2)), memories.BY_RUN[capture.DECISIONS])
+    assert gap is not None
+    assert (gap.path, gap.reason) == ("decisions", GapReason.UNREADABLE)
+    assert "of its decision log 2 could not be read" in gap.message
+
+
+def test_only_a_log_in_a_store_is_copied_from_one() -> None:
+    for log, copied in ((LOG["decisionLog"], False), ({"store": "local"}, True)):
+        plan = offboarding.decide(
+            logging(status={"archive": {"captured": ["Logs", *([] if copied else ["Decisions"])], "capturing": "x"}},
+                    spec={"retirement": {"decisionLog": log}})
+        )  # fmt: skip
+        assert (Capture.DECISIONS in plan.capture) is copied

@@ -16,6 +16,9 @@ from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.api.rolloutstatus import RolloutOrderStatus
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, RevisionFacts
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan, decide
+from aiagent_operator.runtime import agentrecord
+from aiagent_operator.runtime.orders import OrderBook
+from support import agents
 
 BEGIN = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
@@ -251,3 +254,64 @@ class TestSteering:
 
     def _agent(self, *outcomes: RolloutOrderStatus) -> AgentFacts:
         return AgentFacts("triage", False, False, False, carried={each.uid: each for each in outcomes})
+
+
+ABOUT = {"agentRef": {"name": "triage"}, "requestedBy": "ann@corp.example", "reason": "A test"}
+
+
+def book(spec: dict[str, Any]) -> OrderBook:
+    found = OrderBook(lambda _: None, lambda _: None)
+    metadata = {"namespace": "support", "name": "one", "uid": "u1", "resourceVersion": "7"}
+    found.observe({"metadata": {**metadata, "creationTimestamp": "2026-03-01T12:00:00Z"}, "spec": spec})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("how", "mode", "why", "notice"),
+    [
+        ({"reason": "Promoted"}, "Planned", "Business", None),
+        ({"reason": "Incident", "mode": "Gentle"}, "Emergency", "Incident", None),
+        ({"reason": "Incident", "noticePeriod": ["1h"]}, "Planned", "Incident", None),
+        ({"reason": None, "noticePeriod": "1h"}, "Planned", "Business", "1h"),
+        ("soon", "Emergency", "Business", None),
+    ],
+)
+def test_an_offboard_of_a_newer_version_stays_in_force(how: Any, mode: str, why: str, notice: str | None) -> None:
+    found = book({**ABOUT, "action": "Offboard", "offboarding": how})
+    (given,) = found.offboards("support", "triage", {})
+    assert given.spec.offboarding is not None
+    assert (given.spec.offboarding.mode, given.spec.offboarding.reason) == (mode, why)
+    assert given.spec.offboarding.notice_period == notice
+    assert given.partial, "no record is made of what it does not say"
+    (record,) = found.records.values()
+    assert "this version of the operator cannot read spec.offboarding" in record.problem
+
+
+def test_no_change_of_labels_takes_an_agent_out_of_an_offboard_that_has_begun() -> None:
+    about = {"selector": some(team="desk"), "requestedBy": "ann@corp.example", "reason": "A test"}
+    found = book({**about, "action": "Offboard", "offboarding": {"reason": "Business"}})
+    assert found.offboards("support", "triage", {"team": "desk"})
+    assert not found.offboards("support", "triage", {"team": "other"})
+    assert found.offboards("support", "triage", {"team": "other"}, "u1")
+    assert not found.offboards("support", "triage", {"team": "other"}, "u2")
+    status = {"offboarding": {"order": {"name": "one", "uid": "u1"}}}
+    body = agents.agent("support", "triage", "support")
+    body["metadata"] |= {"uid": "a", "resourceVersion": "1"}
+    assert agentrecord.read({**body, "status": status}).leaves_by == "u1"
+
+
+def test_so_do_a_suspend_and_a_hold_and_what_acts_once_does_nothing() -> None:
+    assert book({**ABOUT, "action": "Suspend", "activeDeadlineSeconds": "soon"}).over("support", "triage", {})
+    (held,) = book({**ABOUT, "action": "Hold", "ground": "Archaeology"}).holds("support", "triage", "")
+    assert held.spec.ground is not None
+    for spec in (
+        {**ABOUT, "action": "Offboard", "offboarding": {"reason": "Promoted", "dryRun": True}},
+        {**ABOUT, "action": "Erase", "archiveRef": 4},
+        {**ABOUT, "action": "Promote", "full": "much"},
+        {**ABOUT, "action": "Hire"},
+        {**ABOUT, "action": "Suspend", "agentRef": {"name": 4}},
+        {},
+    ):
+        (record,) = book(spec).records.values()
+        assert record.order is None
+        assert record.problem

@@ -42,6 +42,25 @@ def test_an_older_agent_does_not_replace_a_newer_one(store: Store, told: list[Ke
     assert told == [AgentKey("crm", "triage")]
 
 
+@pytest.mark.parametrize(
+    ("change", "heard"),
+    [({}, False), ({"generation": 2}, True), ({"labels": {"tier": "gold"}}, True), ({"uid": "u2"}, True)],
+    ids=["nothing", "spec", "labels", "another"],
+)
+def test_what_others_have_changed_before_a_status_was_written_is_heard_of(
+    store: Store, told: list[Key], change: dict[str, Any], heard: bool
+) -> None:
+    """The watch brings their version when a newer one is known, and is not listened to."""
+    before, after = agent(version=10), agent(version=12)
+    before["metadata"]["generation"] = 1
+    after["metadata"] |= {"generation": 1} | change
+    store.observe_agent(before)
+    told.clear()
+    store.observe_agent(after, notify=False)
+    assert told == [AgentKey("crm", "triage")] * heard
+    assert not store.observe_agent(agent(version=11) | {"metadata": after["metadata"] | {"resourceVersion": "11"}})
+
+
 def test_an_agent_that_came_back_under_its_name_is_another(store: Store) -> None:
     store.observe_agent(agent(version=10, uid="u1"))
     assert store.observe_agent(agent(version=9, uid="u2"))

@@ -167,6 +167,27 @@ def test_the_one_that_stays_as_an_object_says_what_was_handed_over_to_whom() -> 
     assert kept.status["offboarding"]["handover"] == offboarded["handover"]
 
 
+def test_a_handover_that_is_on_record_is_not_waited_for_again_whatever_becomes_of_the_successor() -> None:
+    known = {"offboarding": {"mode": "Emergency", "reason": "Business", "steps": [], "completionTime": "now"}}
+    for its in (None, replace(HEIR, leaves=True), replace(HEIR, predecessor="other", received={})):
+        # Retired by order, and deleted by its author when its successor has itself left.
+        assert leaves(its, status={**LEFT, **known}).finalizer is Finalizer.REMOVE
+        # Cut off between the record of it and the finalizer.
+        assert leaves(its, family=Family(None, its, recorded=True, ended=True)).finalizer is Finalizer.REMOVE
+    store = Store(lambda _: None)
+    done = {"archive": {"name": "home.old.1", "completed": "now"}}
+    stored(store, "old", status=done, retirement={"successorRef": {"name": "new"}})
+    archived(store, "old", "u-old")
+    assert not family(store, "old").ended
+    store.archives.forget("home.old.1", "a")
+    done["archive"]["name"] = "home.old.2"
+    stored(store, "old", version=2, status=done, retirement={"successorRef": {"name": "new"}})
+    archived(store, "old", "u-old", 2, status={"handover": {"message": "it was handed over"}})
+    assert family(store, "old").ended
+    store.archives.forget("home.old.2", "a")
+    assert not family(store, "old").ended, "nothing says how it ended"
+
+
 def policy(name: str, deadline: str = "1h", how: str = "Release", **more: Any) -> CompiledPolicy:
     spec = {"description": "x", "selector": {}, "handover": {"deadline": deadline, "onDeadline": how}, **more}
     return CompiledPolicy.of(name, spec)
@@ -341,6 +362,20 @@ def test_one_that_is_applied_anew_comes_after_the_same_by_its_archive() -> None:
     its = family(store, "new").after
     assert its is not None
     assert (its.uid, its.archive) == ("u-old", "")
+
+
+def test_one_that_is_rehired_is_known_by_the_archive_of_who_had_its_name() -> None:
+    store = Store(lambda _: None)
+    stored(store, "triage", uid="u-3")
+    assert family(store, "triage").former is None
+    archived(store, "triage", "u-1", 1, created="2026-01-01T00:00:00Z")
+    archived(store, "triage", "u-2", 2, created="2026-01-02T00:00:00Z")
+    archived(store, "triage", "u-3", 3, created="2026-01-03T00:00:00Z")
+    archived(store, "other", "u-4", 4, created="2026-01-04T00:00:00Z")
+    found = succession.lineage(replace(observed(), family=family(store, "triage")))
+    assert found.former is not None
+    assert found.former.model_dump() == {"namespace": HOME, "name": "triage", "uid": "u-2", "archive": "home.triage.2"}
+    assert (found.predecessor, found.successor) == (None, None)
 
 
 def test_whoever_names_an_agent_hears_of_what_becomes_of_it() -> None:

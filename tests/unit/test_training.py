@@ -188,6 +188,21 @@ def test_what_may_not_come_into_force_changes_nothing(left: str, failed: str, te
     assert desk.states() == {1: "Stable", 2: "Rejected", 3: "Training"}
 
 
+@pytest.mark.parametrize(
+    ("left", "state"),
+    [(result(), "Stable"), ("Epoch 1/10", "Rejected"), ("", "Rejected")],
+    ids=["learned", "garbage", "no result"],
+)
+def test_what_a_training_has_said_is_kept_with_its_revision(left: str, state: str) -> None:
+    desk = begun()
+    desk.log = "Epoch 10/10\nloss 0.3"
+    desk.end(left)
+    desk.settle()
+    second = desk.revision(2)["status"]
+    assert (second["state"], second["log"]) == (state, "Epoch 10/10\nloss 0.3")
+    assert desk.plan().writes == ()
+
+
 def test_what_was_learned_already_counts_as_trained() -> None:
     desk = begun()
     desk.end(result())

@@ -174,10 +174,11 @@ class AgentArchiveStatus(Model):
     observed_generation: int | None = described("Generation of the spec last acted upon.", default=None)
     phase: ArchivePhase | None = described("Summary for people.", default=None)
     verification: Verification | None = described(
-        "When all of it was last read back and agreed with its digests.", default=None
+        "When all of it was last read back and agreed with its digests; of one abandoned, its record.", default=None
     )
     certificate: CertificateSummary | None = described(
-        "The certificate of decommission, once it is in the store.", default=None
+        "The certificate of decommission, once it is in the store; of one abandoned, the signature of its record.",
+        default=None,
     )
     retained_until: Moment | None = described(
         "Until when it is kept by the rules of today, which may ask for longer than was sealed.", default=None
@@ -201,8 +202,9 @@ class AgentArchiveStatus(Model):
     conditions: Annotated[
         tuple[Condition, ...],
         described(
-            "Conditions (metav1). Verified: it was read back and is what was sealed. Certified: its certificate is in "
-            "the store. Held: somebody holds it. Erased: what is personal in it cannot be read any more.",
+            "Conditions (metav1). Verified: it, or the record that there is none, was read back and is what was put. "
+            "Certified: its certificate is in the store. Held: somebody holds it. Erased: what is personal in it "
+            "cannot be read any more.",
             max_length=8,
             json_schema_extra=map_by("type"),
         ),

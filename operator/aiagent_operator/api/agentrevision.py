@@ -252,7 +252,7 @@ class AgentRevisionStatus(Model):
         "When the training ended, well or not.", default=None
     )
     log: Annotated[str, StringConstraints(max_length=2048)] | None = described(
-        "End of what a training that failed has said.", default=None
+        "End of what a training has said.", default=None
     )
     message: Annotated[str, StringConstraints(max_length=1024)] | None = described(
         "Why it is in this state.", default=None

@@ -141,10 +141,11 @@ class Relative(Model):
 
 
 class Lineage(Model):
-    """Whom the agent came after, and who came after it."""
+    """Whom the agent came after, who came after it, and who it was before: an agent that is rehired has another UID."""
 
     predecessor: Relative | None = described("The agent that this one came after.", default=None)
     successor: Relative | None = described("The agent that came after this one.", default=None)
+    former: Relative | None = described("The last agent that had its name, and was archived, before it.", default=None)
 
 
 class JournalHead(Model):

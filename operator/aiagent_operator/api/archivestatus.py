@@ -42,8 +42,8 @@ class ArchiveStatus(Model):
     captured: Annotated[
         tuple[Capture, ...],
         described(
-            "What was captured, as far as it could be: Logs of its containers, before its pods went; then Memory (the "
-            "volume), Handbook, KPIs, open Escalations, and Decisions.",
+            "What was captured, as far as it could be: Logs of its containers, before its pods went; then "
+            "volumes (Decisions, Memory), Handbook, KPIs, open Escalations, and Decisions of a store.",
             max_length=8,
             json_schema_extra=AS_SET,
         ),
@@ -53,7 +53,8 @@ class ArchiveStatus(Model):
         described("What of that is missing, and why.", max_length=MOST_GAPS, json_schema_extra=map_by("path")),
     ] = ()
     capturing: Annotated[str, StringConstraints(max_length=64)] | None = described(
-        "Since when what it leaves is captured, once its work has ended; for its memory the deadline counts from then.",
+        "Since when what it leaves is captured, once its work has ended, or the second of two volumes: a volume's "
+        "deadline counts from then.",
         default=None,
     )
     abandoned: Abandonment | None = described(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
@@ -171,6 +171,20 @@ class Reason(StrEnum):
     ERASED = "Erased"
     HELD = "Held"
 
+
+# Reasons that time or the cluster resolves; all others wait for a person.
+TRANSIENT: Final = frozenset(
+    {
+        Reason.PROGRESSING,
+        Reason.PENDING,
+        Reason.EVALUATING,
+        Reason.NAMESPACE_TERMINATING,
+        Reason.ONBOARDING,
+        Reason.SUSPENDING,
+        Reason.ROLLOUT_PAUSED,
+        Reason.WAITING_FOR_HANDOVER,
+    }
+)
 
 Status = Annotated[
     str,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Final
 
-from aiagent_operator.api.fields import Model, described
+from pydantic import ConfigDict
+
+from aiagent_operator.api.fields import Model, cel, described, rules
 from aiagent_operator.api.journalstatus import StoreName
-from aiagent_operator.api.memory import Memory
+from aiagent_operator.api.memory import LogVolume, Memory
 from aiagent_operator.api.retraining import Interval, duration
 from aiagent_operator.api.succession import AgentRef
 
@@ -18,13 +20,24 @@ DRAIN: Final = timedelta(minutes=10)
 class DecisionLog(Model):
     """Where the agent writes what it decides."""
 
-    store: Annotated[
-        StoreName,
-        described(
-            "Name of an archive store that the operator is configured with. What lies in it below "
-            "decisions/<namespace>/<name of the agent>/ goes into the archive, encrypted."
-        ),
-    ]
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "has(self.store) != has(self.volume)",
+                "name either a store or a volume: a decision log lies in one place",
+            )
+        )
+    )
+
+    store: StoreName | None = described(
+        "Name of an archive store of the operator. What lies in it below decisions/<namespace>/<name of the agent>/ "
+        "goes into the archive, encrypted.",
+        default=None,
+    )
+    volume: LogVolume | None = described(
+        "A volume, archived as its memory is. Who names it must hold get on persistentvolumeclaims.",
+        default=None,
+    )
 
 
 class Retirement(Model):
@@ -52,3 +65,9 @@ class Retirement(Model):
         "has taken over and is hired.",
         default=None,
     )
+
+    @property
+    def volumes(self) -> tuple[Memory, ...]:
+        """The volumes that are archived when it leaves."""
+        log = self.decision_log.volume if self.decision_log else None
+        return tuple(volume for volume in (log, self.memory) if volume is not None)

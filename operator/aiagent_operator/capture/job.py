@@ -1,6 +1,7 @@
 """What the program is told, and what it leaves.
 
-It leaves numbers, and no name of a file: whoever reads the pod's status is not who may read the memory.
+It leaves numbers, and no name but that of the folder that its author names: whoever reads the pod's status is not who
+may read the volume.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Self
 from aiagent_operator.api import capture
 from aiagent_operator.api.archive import Encryption
 from aiagent_operator.capture.send import SendError, Sending
-from aiagent_operator.capture.tree import Tree
+from aiagent_operator.capture.tree import ROOT, NoFolderError, Tree
 from aiagent_operator.core.archive import payload
 from aiagent_operator.core.archive.errors import PayloadError
 
@@ -36,25 +37,32 @@ def told(env: Mapping[str, str], *names: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is packed, to which public key it is encrypted, and where it is sent to."""
+    """What is packed, to which public key it is encrypted, and where it is sent to. `folder`: of the volume, all of
+    which it is where it is empty; `root`: the folder of the tar."""
 
     volume: str
     key: str
     url: str
     certificate: str
     token_file: Path
+    folder: str = ""
+    root: str = ROOT
 
     @classmethod
     def told(cls, env: Mapping[str, str]) -> Self:
         """The task as the Job's environment tells it. Raises UntoldError."""
         key, url, certificate = told(env, capture.ENV_KEY, capture.ENV_URL, capture.ENV_CERTIFICATE)
         volume = env.get(capture.ENV_VOLUME, capture.VOLUME_MOUNT)
-        return cls(volume, key, url, certificate, Path(env.get(capture.ENV_TOKEN, capture.TOKEN_FILE)))
+        token = Path(env.get(capture.ENV_TOKEN, capture.TOKEN_FILE))
+        folder, root = env.get(capture.ENV_FOLDER, ""), env.get(capture.ENV_ROOT, ROOT)
+        return cls(volume, key, url, certificate, token, folder, root)
 
 
 def run(task: Task) -> dict[str, object]:
-    """Sends the volume. Returns what was sent, by numbers. Raises SendError, PayloadError and OSError."""
-    tree = Tree(task.volume)
+    """Sends the volume. Returns what was sent, by numbers. Raises NoFolderError, SendError, PayloadError, OSError."""
+    tree = Tree(task.volume, task.folder, task.root)
+    # Before anything is sent: the operator need not hear of a folder that is not there.
+    tree.look()
     how = Encryption(algorithm=payload.ALGORITHM, key_id=task.key)
     try:
         token = task.token_file.read_text(encoding="ascii").strip()
@@ -69,9 +77,13 @@ def run(task: Task) -> dict[str, object]:
 
 
 def main() -> None:
-    """Entry point. Exit status 0 once the operator has all of it, else 1; why stands in the termination message."""
+    """Entry point. Exit status 0 once the operator has all of it, capture.NO_FOLDER where that is not there, else 1;
+    why stands in the termination message."""
     try:
         leave(json.dumps(run(Task.told(os.environ)), sort_keys=True))
+    except NoFolderError as error:
+        leave(str(error))
+        sys.exit(capture.NO_FOLDER)
     except (UntoldError, SendError, PayloadError) as error:
         leave(str(error))
         sys.exit(1)

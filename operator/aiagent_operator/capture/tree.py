@@ -25,7 +25,7 @@ from aiagent_operator.capture import entries
 from aiagent_operator.core.archive.sending import Packed
 
 ROOT: Final = "memory"
-"""Folder in the tar that holds all that was in the volume."""
+"""Folder in the tar that holds all that was in the volume, where no other one is asked for."""
 
 SKIPPED: Final = "skipped.jsonl"
 """The tar's last entry: a line of JSON for each name that is not in it, or not as it was, up to `MOST_SAID`."""
@@ -69,11 +69,17 @@ class _Segment:
     length: int
 
 
+class NoFolderError(Exception):
+    """The folder that is to be packed is not in the volume; the message says where that ends, in the author's words."""
+
+
 class Tree:
     """One walk through a folder. `pieces` is to be used once, and the rest afterwards."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, folder: str = "", root: str = ROOT) -> None:
+        """`path`: of the volume. `folder`: the one in it that is packed, where not all of it is; `root`: the folder of
+        the tar into which that is put."""
+        self._path, self._folders, self._root = path, folder.split("/") if folder else [], root.encode()
         self._files, self._bytes = 0, 0
         self.skipped: Counter[Why] = Counter()
         self._said: list[dict[str, str]] = []
@@ -85,11 +91,41 @@ class Tree:
         lost = sum(self.skipped[why] for why in _LOST)
         return Packed(self._files, self._bytes, lost, self.skipped[Why.CHANGED])
 
-    def pieces(self) -> Iterator[bytes]:
-        """The tar. Raises OSError where the folder itself cannot be read."""
-        top = os.open(self._path, _FOLDER)
+    def look(self) -> None:
+        """Raises NoFolderError where the folder is not there, and OSError where it cannot be opened."""
+        os.close(self._top())
+
+    def _top(self) -> int:
+        """The folder that is packed: each is opened in the one above it, and no link is followed, so that nothing above
+        the volume is ever opened."""
+        fd = os.open(self._path, _FOLDER)
+        for number, name in enumerate(self._folders):
+            above = fd
+            try:
+                fd = self._opened(above, name, "/".join(self._folders[: number + 1]))
+            finally:
+                os.close(above)
+        return fd
+
+    @staticmethod
+    def _opened(above: int, name: str, path: str) -> int:
+        # Neither comes out of the schema; whoever comes past it gets nothing but what is below.
+        if name in {"", ".", ".."}:
+            raise NoFolderError(f"{path} leads out of the volume, or nowhere: name a folder from its top")
         try:
-            yield from self._folder(top, ROOT.encode(), 1)
+            return os.open(name, _FOLDER, dir_fd=above)
+        except FileNotFoundError:
+            raise NoFolderError(f"{path} is not there") from None
+        except OSError as error:
+            if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
+                raise
+            raise NoFolderError(f"{path} is no folder, or a symbolic link, which is not followed") from None
+
+    def pieces(self) -> Iterator[bytes]:
+        """The tar. Raises as `look`."""
+        top = self._top()
+        try:
+            yield from self._folder(top, self._root, 1)
         finally:
             os.close(top)
         if self._said:

@@ -2,31 +2,83 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_group
 
 from aiagent_operator import __version__
-from aiagent_operator.cli import journal, output, rollout
-from aiagent_operator.cli.archive import command as archive
-from aiagent_operator.cli.calendar import calendar
-from aiagent_operator.cli.can_i import can_i
-from aiagent_operator.cli.describe import describe
-from aiagent_operator.cli.diff import diff
+from aiagent_operator.cli import output
 from aiagent_operator.cli.errors import CliError
-from aiagent_operator.cli.get import get
-from aiagent_operator.cli.history import history
-from aiagent_operator.cli.hold import erase, hold, release
-from aiagent_operator.cli.leave import abandon, offboard, rehire
-from aiagent_operator.cli.lint.command import lint
-from aiagent_operator.cli.order import abort, promote, resume, retrain, rollback, suspend
 
 NAME: Final = "kubectl-aiagent"
+# Where each is, below this package. Only what is asked for is imported: most need a part of what all of them do, and
+# whoever presses Tab waits for it.
+COMMANDS: Final[Mapping[str, str]] = {
+    "get": "get:get",
+    "describe": "describe:describe",
+    "can-i": "can_i:can_i",
+    "lint": "lint.command:lint",
+    "suspend": "order:suspend",
+    "resume": "order:resume",
+    "history": "history:history",
+    "calendar": "calendar:calendar",
+    "diff": "diff:diff",
+    "rollback": "order:rollback",
+    "retrain": "order:retrain",
+    "promote": "order:promote",
+    "abort": "order:abort",
+    "offboard": "leave:offboard",
+    "rehire": "leave:rehire",
+    "abandon": "leave:abandon",
+    "hold": "hold:hold",
+    "release": "hold:release",
+    "erase": "hold:erase",
+    "rollout": "rollout:app",
+    "journal": "journal:app",
+    "archive": "archive.command:app",
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by their names, each imported when it is looked at."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _imported(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+@functools.cache
+def _imported(name: str) -> Any:
+    """A command, or a group of them. Raises KeyError where there is none of this name."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    found = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
+    around = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    if isinstance(found, typer.Typer):
+        around.add_typer(found, name=name)
+    else:
+        around.command(name)(found)
+    return get_group(around).commands[name]
 
 
 class _Group(TyperGroup):
     """Says an error in one line and ends with its exit code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()  # type: ignore[assignment]  # nobody adds one
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -62,30 +114,6 @@ def root(
     ] = False,
 ) -> None:
     """Ask about AI agents (workforce.dev) with your own rights: who answers for them, what they may do, what next."""
-
-
-app.command()(get)
-app.command()(describe)
-app.command("can-i")(can_i)
-app.command()(lint)
-app.command()(suspend)
-app.command()(resume)
-app.command()(history)
-app.command()(calendar)
-app.command()(diff)
-app.command()(rollback)
-app.command()(retrain)
-app.command()(promote)
-app.command()(abort)
-app.command()(offboard)
-app.command()(rehire)
-app.command()(abandon)
-app.command()(hold)
-app.command()(release)
-app.command()(erase)
-app.add_typer(rollout.app, name="rollout")
-app.add_typer(journal.app, name="journal")
-app.add_typer(archive.app, name="archive")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import PermissionState
-from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.api.conditions import TRANSIENT, Reason, Type
 from aiagent_operator.api.owners import Responsibility
 from aiagent_operator.api.succession import Acceptance
 from aiagent_operator.cli import authorizer, evaluations, options, output, steps, view
@@ -20,7 +20,6 @@ from aiagent_operator.cli.revisions import Standing
 from aiagent_operator.cli.rights import Right, Step
 from aiagent_operator.cli.sections import details, heading
 from aiagent_operator.core import succession
-from aiagent_operator.core.status import TRANSIENT
 
 Said = Mapping[str, Any]
 _WAITS = {reason.value for reason in TRANSIENT | steps.WAITED_FOR}

@@ -9,12 +9,11 @@ from urllib.parse import quote
 
 import typer
 
-from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.api.conditions import TRANSIENT, Reason, Type
 from aiagent_operator.cli import evaluations, options, output, view, waiting
 from aiagent_operator.cli.errors import CliError, ExitCode, RefusedError
 from aiagent_operator.cli.kube import Cluster, Object, read_agent
 from aiagent_operator.cli.revisions import Standing
-from aiagent_operator.core.status import TRANSIENT
 
 _WAITS: Final = frozenset(reason.value for reason in TRANSIENT)
 

@@ -93,11 +93,21 @@ def gaps(raw: Mapping[str, Any], *, terminating: bool) -> tuple[Gap, ...]:
     """What is in no archive, and why, by the agent as it is now."""
     status = raw["status"]
     why = status["archive"]["abandoned"]["message"]
-    remembers = "memory" in ((raw.get("spec") or {}).get("retirement") or {})
-    paths = (*_LOST, layout.MEMORY) if remembers else _LOST
-    found = {path: manifest.gap(path, GapReason.ABANDONED, why) for path in paths}
+    found = {path: manifest.gap(path, GapReason.ABANDONED, why) for path in (*_LOST, *_named(raw))}
     found |= {gap.path: gap for gap in capturing.known(status, terminating=terminating)}
     return tuple(found[path] for path in sorted(found))
+
+
+def _named(raw: Mapping[str, Any]) -> list[str]:
+    """Paths of what an agent leaves only where its spec, as its author wrote it, names where that is."""
+    retirement = (raw.get("spec") or {}).get("retirement") or {}
+    log = retirement.get("decisionLog") or {}
+    lost = {
+        layout.MEMORY: "memory" in retirement,
+        layout.DECISION_LOG: "volume" in log,
+        layout.DECISIONS: "store" in log,
+    }
+    return [path for path, named in lost.items() if named]
 
 
 def hint(o: Observed) -> str:

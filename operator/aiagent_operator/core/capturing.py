@@ -24,6 +24,8 @@ LEAST: Final = 10.0
 MOST_LOGS: Final = 256
 """Containers of one agent whose logs are captured."""
 
+GIVEN_UP: Final = "it was given up by an order Abandon before it was captured"
+
 GONE: Final = "the namespace was being deleted, and the pods were gone before their logs could be read"
 
 PATHS: Final = {
@@ -55,7 +57,7 @@ def due(o: Observed, more: Set[Capture] = frozenset()) -> frozenset[Capture]:
     at_once = (
         o.agent.metadata.deletion_timestamp
         and beside == {Capture.HANDBOOK}
-        and not (retirement and retirement.memory)
+        and not (retirement and retirement.volumes)
     )  # fmt: skip
     return frozenset({Capture.LOGS, *(beside if at_once else ())} - done)
 
@@ -76,9 +78,8 @@ def rest(o: Observed, more: Set[Capture]) -> frozenset[Capture]:
 def given_up(o: Observed, more: Set[Capture]) -> tuple[Gap, ...]:
     """What an order Abandon has kept from being captured, where there is an archive in the end all the same."""
     worked = bool((o.agent.status.get("revision") or {}).get("latest"))
-    text = "it was given up by an order Abandon before it was captured"
     lost = rest(o, more) | (due(o, more) if worked else frozenset())
-    return tuple(manifest.gap(PATHS[what], GapReason.ABANDONED, text) for what in sorted(lost))
+    return tuple(manifest.gap(PATHS[what], GapReason.ABANDONED, GIVEN_UP) for what in sorted(lost))
 
 
 def _done(o: Observed) -> frozenset[str]:

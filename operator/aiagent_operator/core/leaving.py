@@ -47,7 +47,7 @@ def look(o: Observed) -> Leave | None:
         ends = [(o.now, o.now)]
     began = min(began for began, _ in ends)
     # In a namespace that goes, what has rights elsewhere goes within seconds, and nothing is waited for.
-    rights_end = began if o.terminating else min(end for _, end in ends)
+    rights_end = began if o.terminating else min([end for _, end in ends] + _promised(known, orders, deletion))
     hurry = any(order.spec.offboarding and order.spec.offboarding.mode is Mode.EMERGENCY for order in orders)
     mode = Mode.PLANNED if rights_end > began and not hurry else Mode.EMERGENCY
     if "mode" in known and Step.REVOKE in done(o.agent.status):
@@ -59,20 +59,20 @@ def look(o: Observed) -> Leave | None:
 
 def in_force(orders: Iterable[Order], now: datetime) -> list[Order]:
     """Those of the orders to offboard whose notice is over, the first one first."""
-    return sorted((order for order in orders if order.begins <= now), key=lambda order: (order.begins, order.name))
+    return sorted((order for order in orders if order.begun(now)), key=lambda order: (order.begins, order.name))
 
 
 def notice(orders: Iterable[Order], now: datetime) -> float | None:
     """Seconds until the next of the orders begins; None where none will."""
-    return min(((order.begins - now).total_seconds() for order in orders if order.begins > now), default=None)
+    return min(((order.begins - now).total_seconds() for order in orders if not order.begun(now)), default=None)
 
 
 def irrevocable(status: Mapping[str, Any]) -> bool:
-    """Whether the agent's journal has ended, or its archive is made, or its memory, or what else it leaves, is captured
+    """Whether the agent's journal has ended, or its archive is made, or a volume, or what else it leaves, is captured
     for it, or it was abandoned: nothing brings back what is on record as ended."""
     closed = (status.get("journal") or {}).get("closed") is True
     archive = status.get("archive") or {}
-    # Its memory is captured once, and that of an agent that went on working would be another one; so is the rest.
+    # A volume is captured once, and that of an agent that went on working would be another one; so is the rest.
     begun = archive.get("manifests") or archive.get("capturing") or archive.get("abandoned")
     return closed or bool(begun) or completed(status)
 
@@ -125,6 +125,14 @@ def _said(message: str) -> dict[str, str]:
 
 def _known(o: Observed) -> Mapping[str, Any]:
     return o.agent.status.get("offboarding") or {}
+
+
+def _promised(known: Mapping[str, Any], orders: Iterable[Order], deletion: str | None) -> list[datetime]:
+    """Until when it was said that it has its rights, where that is of the same deletion, or of an order that is still
+    in force: an author who edits the spec meanwhile may end them sooner, and never later."""
+    by = (known.get("order") or {}).get("uid")
+    same = "rightsEnd" in known and (by in {order.uid for order in orders} if by else bool(deletion))
+    return [datetime.fromisoformat(known["rightsEnd"])] if same else []
 
 
 def _reason(order: Order | None, known: Mapping[str, Any]) -> LeaveReason:

@@ -1,9 +1,9 @@
 """Decision about an agent that leaves: it is deleted, or an order offboards it.
 
 Order, each step only when the one before is observed: bindings; what its pods have logged; Roles, work and runs; its
-memory is captured; accounts, handbook and, once no pod is left that they limit, the network policies; proof; archive;
+volumes are captured; accounts, handbook and, once no pod is left that they limit, the network policies; proof; archive;
 the records that are in it; finalizer. Of one that leaves by plan logs, work and runs come first, until its pods have
-ended or its time is up. Nothing but what captures the memory is created in its namespace, and not even that in one that
+ended or its time is up. Nothing but what captures volumes is created in its namespace, and not even that in one that
 is terminating, so that it ends. Who is offboarded by order stays as an object that says so.
 """
 
@@ -109,7 +109,7 @@ class _Departure:
 
     def _capture(self) -> Plan | None:
         """What is to be read of its pods before they are told to end; None where that is done, or there are none."""
-        due = capturing.due(self.o, _more(self.o)) if set(_of(self.o, *_PODS)) - memories.jobs(self.o) else None
+        due = capturing.due(self.o, _more(self.o)) if set(_of(self.o, *_PODS)) - memories.every(self.o) else None
         return Plan(capture=due) if due else None
 
     def _terminate(self) -> Plan:
@@ -122,8 +122,8 @@ class _Departure:
         roles = [key for key in _of(o, ChildKind.ROLE, ChildKind.JOB) if key not in remembering]
         if roles or set(_of(o, *_PODS)) - remembering:
             return self._step(roles, "removing: waiting for Roles, work and runs to be gone", self._end_work(roles))
-        if not given_up and (memory := memories.decide(o)) is not None:
-            return replace(memory, status=self._status())
+        if not given_up and (volume := memories.decide(o)) is not None:
+            return replace(volume, status=self._status())
         due = frozenset[Capture]() if given_up else capturing.rest(o, _more(o))
         # Whatever its store does, nobody acts as it: only what is still to be captured stays.
         kept = _records(o)
@@ -197,7 +197,7 @@ class _Departure:
         return Plan(writes=(*runs, *work.writes, *services), needs=work.needs | released.needs)
 
     def _remembering(self) -> frozenset[ObjectKey]:
-        """The Jobs that capture its memory, which stay until they are done; none where nothing is archived any more."""
+        """The Jobs that capture a volume, which stay until they are done; none where nothing is archived any more."""
         return frozenset() if abandoning.granted(self.o) else memories.jobs(self.o)
 
     def _step(self, keys: Iterable[ObjectKey], waiting: str, plan: Plan | None = None) -> Plan:
@@ -238,7 +238,7 @@ class _Departure:
 
 def given_up(o: Observed) -> tuple[Gap, ...]:
     """What is not in its archive since an order Abandon lets it go: nothing where there is none."""
-    return capturing.given_up(o, _more(o)) if abandoning.granted(o) else ()
+    return (*capturing.given_up(o, _more(o)), *memories.given_up(o)) if abandoning.granted(o) else ()
 
 
 def _more(o: Observed) -> frozenset[Capture]:
@@ -247,7 +247,8 @@ def _more(o: Observed) -> frozenset[Capture]:
     found = {
         Capture.KPIS: kpis.series(o),
         Capture.ESCALATIONS: escalations.waiting(o),
-        Capture.DECISIONS: retirement and retirement.decision_log,
+        # On a volume it comes with the others (`memories`).
+        Capture.DECISIONS: retirement and retirement.decision_log and retirement.decision_log.store,
     }
     return frozenset(capture for capture, what in found.items() if what)
 

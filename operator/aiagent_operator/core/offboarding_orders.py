@@ -23,7 +23,7 @@ from aiagent_operator.core.order_facts import (
 def offboard(order: Order, about: list[AgentFacts], now: dt.datetime) -> OrderPlan:
     """A standing order: it waits for the end of its notice, then for the agents to have left, and stays in force."""
     count = len(about)
-    if now < order.begins:
+    if not order.begun(now):
         text = (
             f"Begins at {texts.moment(order.begins)} for {_names(about) or 'whoever is here then'}: until then all "
             "goes on as it is, and deleting the order, with the verb rehire, ends it"

@@ -22,7 +22,8 @@ FINISHED = (ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An AgentAction as it was last seen; `version` is its resourceVersion; `guarded`: it has its finalizer."""
+    """An AgentAction as it was last seen. `version` is its resourceVersion; `guarded`: it has its finalizer;
+    `partial`: not all that it says can be read, see `order_reading`."""
 
     namespace: str
     name: str
@@ -34,6 +35,7 @@ class Order:
     phase: ActionPhase | None = None
     deleting: bool = False
     guarded: bool = False
+    partial: bool = False
 
     def covers(self, agent: str, labels: Mapping[str, str]) -> bool:
         """Whether it is about the agent of that name and labels in its namespace."""
@@ -80,8 +82,17 @@ class Order:
     @property
     def begins(self) -> dt.datetime:
         """When an order to offboard is in force: at once, or after its notice."""
-        notice = self.spec.offboarding.notice_period if self.spec.offboarding else None
-        return self.created + (durations.parse(notice, "spec.offboarding.noticePeriod") if notice else dt.timedelta())
+        return self.created + self._notice
+
+    def begun(self, now: dt.datetime) -> bool:
+        """Whether an order to offboard is in force. Without notice it is whatever the clock says, which may be behind
+        that of the API server; and one that was in force stays so when the clock is set back."""
+        return not self._notice or self.phase is ActionPhase.IN_FORCE or self.begins <= now
+
+    @property
+    def _notice(self) -> dt.timedelta:
+        asked = self.spec.offboarding.notice_period if self.spec.offboarding else None
+        return durations.parse(asked, "spec.offboarding.noticePeriod") if asked else dt.timedelta()
 
     def __str__(self) -> str:
         return f"AgentAction {self.name} by {self.spec.requested_by} ({self.spec.reason})"

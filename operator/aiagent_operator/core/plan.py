@@ -169,8 +169,8 @@ class Observed:
     `children`; `measured` what Prometheus has answered. `journal`: whether it takes another event; None where there is
     none. `offboards`: orders to offboard it, those too whose notice is not over. `abandon`: one that was accepted, to
     release it without an archive. `running`: names of its pods that have not ended; None where nobody has looked.
-    `intake`: where its memory is sent to, or what it inherits comes from, once a plan has needed it. `family`: whom it
-    comes after, and who comes after it. `ended`: UIDs of objects of which the API server has answered that they are
+    `intake`: where its volumes are sent to, or what it inherits comes from, once a plan has needed it. `family`: whom
+    it comes after, and who comes after it. `ended`: UIDs of objects of which the API server has answered that they are
     gone, some of them.
     """
 
@@ -257,8 +257,8 @@ class Plan:
     before any write is sent: a crash in between leaves the same decision. `training`: what it rests on. `archive`: all
     that it held is proved gone, and what it leaves behind is to be archived. `capture`: what is to be read before that,
     while it is there, and while the pass goes on to its end. `outside`: it is not employed, and nothing of it is told
-    in a journal. `needs_intake`: where its memory is to be sent to; `needs_outlet`: where
-    what it inherits is to be had. `missing`: the capture of its memory is over, and
+    in a journal. `needs_intake`: where its volumes are to be sent to; `needs_outlet`: where
+    what it inherits is to be had. `missing`: the capture of a volume is over, and
     it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it has
     handed over, before anything else.
     `requeue_after` is in seconds, and so is `patience`: what this very pass has begun mostly ends within it, so it is
@@ -289,5 +289,5 @@ class Plan:
 
     @property
     def remembers(self) -> bool:
-        """Whether it asks for a step in capturing the agent's memory, or in delivering it to another one."""
+        """Whether it asks for a step in capturing a volume of the agent's, or in filling another one's."""
         return self.needs_intake or self.needs_outlet or self.missing is not None

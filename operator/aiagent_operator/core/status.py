@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiagent_operator.api import meta
 from aiagent_operator.api.agentstatus import INVENTORY_LIMIT, PermissionState, Phase
-from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.conditions import TRANSIENT, Reason, Type, Verdict
 from aiagent_operator.api.owners import Responsibility
 from aiagent_operator.core import texts
 from aiagent_operator.core.children import role as role_builder
@@ -19,19 +19,6 @@ from aiagent_operator.core.rights.exposure import Exposure, Way
 from aiagent_operator.core.rights.grants import Grants, PermissionDecision
 from aiagent_operator.core.workload import WorkloadPlan
 
-# Reasons that time or the cluster resolves; all others wait for a person.
-TRANSIENT: Final = frozenset(
-    {
-        Reason.PROGRESSING,
-        Reason.PENDING,
-        Reason.EVALUATING,
-        Reason.NAMESPACE_TERMINATING,
-        Reason.ONBOARDING,
-        Reason.SUSPENDING,
-        Reason.ROLLOUT_PAUSED,
-        Reason.WAITING_FOR_HANDOVER,
-    }
-)
 # Reasons for which the work of an agent was never begun: there is nothing to stop.
 _NOT_BEGUN: Final = frozenset(
     {

@@ -44,14 +44,17 @@ class Kin:
 @dataclass(frozen=True, slots=True)
 class Family:
     """The agents that an agent names: whom it comes `after`, and who comes `next`. `circle`: names of agents that wait
-    for each other, the agent's own first. `recorded`: how its own handover ended is on record. `left`: its own archive,
-    where there is one, has something to hand over."""
+    for each other, the agent's own first. `recorded`: nothing is to be put on record of how its own handover ended.
+    `ended`: that is on record. `left`: its own archive, where there is one, has something to hand over. `former`: who
+    had its name before, as an agent that is rehired has."""
 
     after: Kin | None = None
     next: Kin | None = None
     circle: tuple[str, ...] = ()
     recorded: bool = False
+    ended: bool = False
     left: bool = True
+    former: Relative | None = None
 
 
 NOBODY: Final = Family()
@@ -102,6 +105,9 @@ def handed(o: Observed) -> dict[str, Any] | None:
 def waits(o: Observed) -> str:
     """For what the end of an agent waits that is archived; empty where nobody is to take over, or has, or where it is
     waited for no longer."""
+    # What has ended stays so: a successor may leave, or come after somebody else, while the object is there.
+    if o.family.ended or (o.agent.status.get("offboarding") or {}).get("completionTime"):
+        return ""
     text = "" if released(o) else _waits(o)
     late = text and overdue(o)
     return f"{text}. It is late {late}" if late else text
@@ -182,6 +188,7 @@ def lineage(o: Observed) -> Lineage:
     before = known.get("predecessor")
     return Lineage(
         predecessor=Relative(namespace=home, archive=known["archive"], **before) if before else None,
+        former=o.family.former,
         successor=(
             Relative(namespace=home, name=its.name, uid=its.uid)
             if its is not None and its.predecessor == o.identity.name

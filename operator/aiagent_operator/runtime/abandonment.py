@@ -15,10 +15,10 @@ from aiagent_operator.api.abandonment import RecordedAbandonment
 from aiagent_operator.api.archive import JournalHead, LeaveReason, Mode
 from aiagent_operator.api.conditions import Reason, Type
 from aiagent_operator.core import abandoning
-from aiagent_operator.core.archive import contents, index, retention
-from aiagent_operator.core.archive.index import Abandoned
+from aiagent_operator.core.archive import contents, index, retention, unarchived
 from aiagent_operator.core.archive.layout import Layout
 from aiagent_operator.core.archive.manifest import Leaving
+from aiagent_operator.core.archive.unarchived import Abandoned
 from aiagent_operator.core.archive.upkeep import condition
 from aiagent_operator.core.journal import book
 from aiagent_operator.core.journal.book import Book
@@ -97,10 +97,10 @@ class Abandonments:
             abandoning.gaps(raw, terminating=o.terminating),
         )
         name, where = index.name(o.identity), Layout(o.identity.uid, index.name(o.identity))
-        body = index.abandoned(name, what, store=known.store or default, path=where.prefix)
-        status = index.abandoned_status(order, datetime.now(UTC))
+        body = unarchived.build(name, what, store=known.store or default, path=where.prefix)
+        status = unarchived.status(order, datetime.now(UTC))
         self._store.archives.observe(await on_record(self._api, body, status))
-        text = status["conditions"][0]["message"]
+        text = next(c["message"] for c in status["conditions"] if c["type"] == Type.READY.value)
         log.warning("AIAgent %s/%s (%s): %s", key.namespace, key.name, record.uid, text)
         agent = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
         # Events about what is in no namespace stand in one that stays.

@@ -31,7 +31,7 @@ class Abandons:
             return None
         raw, book = record.load(), self._store.orders
         status, identity = raw.get("status") or {}, AgentIdentity(*key, record.uid)
-        offboards = book.offboards(key.namespace, key.name, dict(record.labels))
+        offboards = book.offboards(*key, dict(record.labels), record.leaves_by)
         return Facts(
             key.name,
             abandoning.since(status, raw["metadata"].get("deletionTimestamp"), offboards, now),

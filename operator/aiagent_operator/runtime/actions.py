@@ -42,6 +42,10 @@ def _at_work(child: Child) -> bool:
     return child.rollout is not None and (child.rollout.wanted > 0 or child.rollout.replicas > 0)
 
 
+def _stalled(problem: str) -> Verdict:
+    return Verdict(Type.STALLED, True, Reason.INVALID_SPEC, problem)
+
+
 class ActionReconciler:
     """Carries out orders, as far as that is not done by the agents' own passes, and says what became of them."""
 
@@ -67,11 +71,8 @@ class ActionReconciler:
             self._reported.pop(key, None)
             return
         if record.order is None:
-            verdicts = tuple(
-                Verdict(type_, value, Reason.INVALID_SPEC, record.problem)
-                for type_, value in ((Type.READY, False), (Type.STALLED, True))
-            )
-            await self._write(key, record, {}, verdicts)
+            ready = Verdict(Type.READY, False, Reason.INVALID_SPEC, record.problem)
+            await self._write(key, record, {}, (ready, _stalled(record.problem)))
             return
         now = dt.datetime.now(dt.UTC)
         held = None
@@ -108,7 +109,7 @@ class ActionReconciler:
         if order.spec.action in (Action.RESUME, Action.ROLLBACK):
             over = book.over(key.namespace, key.name, labels)
         elif order.spec.action is Action.REHIRE:
-            over = book.offboards(key.namespace, key.name, labels)
+            over = book.offboards(*key, labels, record.leaves_by)
         children = self._store.children(record.uid)
         stopped = not any(_at_work(child) for child in children.values())
         by = (record.suspended_by_spec, over, record.suspended_by_policy)
@@ -152,7 +153,11 @@ class ActionReconciler:
                 self._queue.add_after(key, _PREVIEW_AGAIN)
         if plan.phase in orders.FINISHED:
             fields["completionTime"] = report.now()
-        if await self._write(key, record, fields, plan.verdicts):
+        verdicts = plan.verdicts
+        if record.problem:
+            text = f"What can be read of it is in force, and the rest at its strictest: {record.problem}"
+            verdicts = (*(each for each in verdicts if each.type is not Type.STALLED), _stalled(text))
+        if await self._write(key, record, fields, verdicts):
             self._reported[key] = now
             if plan.phase in orders.FINISHED:
                 await self._keep(key)

@@ -24,7 +24,8 @@ _ALONE: dict[tuple[object, ...], tuple[object, ...]] = {}
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """An agent as it was last seen. `archived`: UID of the order that has abandoned it, and whether it may go."""
+    """An agent as it was last seen. `leaves_by`: UID of the order to offboard it that has begun. `archived`: UID of the
+    order that has abandoned it, and whether it may go."""
 
     uid: str
     resource_version: int
@@ -43,6 +44,7 @@ class AgentRecord:
     out: bool = False
     archived: tuple[str, bool] = ("", False)
     reason: str = ""
+    leaves_by: str = ""
     kin: tuple[object, ...] = ()
 
     @property
@@ -60,6 +62,12 @@ class AgentRecord:
     def retired(self) -> bool:
         """Whether its identity has ended, and its object says so."""
         return self.phase == Phase.RETIRED
+
+    def edited_since(self, known: AgentRecord) -> bool:
+        """Whether its spec or its labels are others than they were, or it is being deleted by now, which all but labels
+        count in its generation."""
+        generation, before = (each.load()["metadata"].get("generation") for each in (self, known))
+        return self.uid != known.uid or generation != before or self.labels != known.labels
 
     def load(self) -> Manifest:
         """The object itself, without `managedFields`."""
@@ -100,6 +108,7 @@ def read(body: Mapping[str, Any]) -> AgentRecord:
         out=ready.get("reason") == Reason.RETIRED,
         archived=((archive.get("abandoned") or {}).get("uid", ""), "completed" in archive),
         reason=intern(ready.get("reason") or ""),
+        leaves_by=((status.get("offboarding") or {}).get("order") or {}).get("uid", ""),
         kin=_kin(spec, status),
     )
 

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from aiagent_operator.api import meta
@@ -65,8 +65,10 @@ class AgentReconciler:
         statuses: AgentStatusWriter,
         captures: Captures,
         memories: Memories,
+        pods_of_runs: Callable[[], PodsOfRuns],
     ) -> None:
         self._statuses, self._captures, self._memories = statuses, captures, memories
+        self._pods_of_runs = pods_of_runs
         self._departures = Departures(api, store, queue, statuses)
         self._api, self._store, self._queue = api, store, queue
         self._gather, self._execute, self._measuring = gatherer, executor, measuring
@@ -85,7 +87,7 @@ class AgentReconciler:
         proof: Proof | None = None
         running: tuple[str, ...] | None = None
         intakes: list[Intake] = []
-        pods = PodsOfRuns(self._api)
+        pods = self._pods_of_runs()
         began = time.monotonic()
         sent: set[ObjectKey] = set()
         wrote = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,9 +25,11 @@ log = logging.getLogger(__name__)
 
 # Seconds after which an agent is looked at again that somebody else has written meanwhile; a watch tells sooner.
 _CONFLICT_AGAIN: Final = 0.5
-# Seconds after which events are recorded that were noted: until then more come, and all go together. Those of an agent
-# that leaves mostly go with its end, which is a write of its status less.
+# Seconds after which events are recorded that were noted: until then more come, and all go together, which saves writes
+# of the status. Of an agent that is still being brought to what its spec says more come soon; those of one that leaves
+# mostly go with its end.
 _RECORDED_AFTER: Final = 1.0
+_RECORDED_MOVING: Final = 5.0
 _RECORDED_LEAVING: Final = 20.0
 # Fields that are written only to the status from which they were decided.
 _VERSIONED: Final = frozenset({"journal", "archive"})
@@ -236,8 +238,7 @@ class AgentStatusWriter:
     ) -> None:
         """What comes after a status is written; not before, or what is noted in it would not be found there."""
         if told.waits and not told.verdict:
-            leaves = record.leaving and not told.finding
-            self._queue.add_after(JournalKey(*key), _RECORDED_LEAVING if leaves else _RECORDED_AFTER)
+            self._queue.add_after(JournalKey(*key), _recorded_after(record, verdicts, told))
         news = [(verdict.reason.value, verdict.message) for verdict in report.worth_an_event(old, verdicts)]
         regarding = {"namespace": key.namespace, "name": key.name, "uid": record.uid}
         for reason, message in (*news, *((told.finding,) if told.finding else ())):
@@ -254,3 +255,11 @@ class AgentStatusWriter:
         elif version is not None:
             self._queue.add_after(key, _CONFLICT_AGAIN)
         return answer
+
+
+def _recorded_after(record: AgentRecord, verdicts: Iterable[Verdict], told: Told) -> float:
+    """Seconds after which what is noted is recorded."""
+    if record.leaving and not told.finding:
+        return _RECORDED_LEAVING
+    moves = any(verdict.type is Type.RECONCILING and verdict.status for verdict in verdicts)
+    return _RECORDED_MOVING if moves else _RECORDED_AFTER

@@ -27,7 +27,11 @@ class CareKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRecord:
-    """An AgentArchive as it was last seen. `namespace` and `agent` are those of the agent that has left."""
+    """An AgentArchive as it was last seen. `namespace` and `agent` are those of the agent that has left.
+
+    `verified`: status of that condition, or that it was purged, or abandoned and nothing is wrong with the record of
+    that. `abandoned`: it says that there is no archive.
+    """
 
     name: str
     uid: str
@@ -37,11 +41,7 @@ class ArchiveRecord:
     agent: str
     raw: bytes
     verified: str
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether it says that there is no archive."""
-        return self.verified == "Abandoned"
+    abandoned: bool
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -109,13 +109,12 @@ class ArchiveBook:
 
 def _record(body: Mapping[str, Any]) -> ArchiveRecord:
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
-    verified = (
-        "Abandoned"
-        if "abandoned" in spec
-        else "Purged"
-        if "purge" in status
-        else next((c["status"] for c in status.get("conditions") or () if c["type"] == "Verified"), "Unknown")
-    )
+    abandoned = "abandoned" in spec
+    verified = next((c["status"] for c in status.get("conditions") or () if c["type"] == "Verified"), "Unknown")
+    if abandoned and verified != "False":
+        verified = "Abandoned"
+    elif "purge" in status:
+        verified = "Purged"
     return ArchiveRecord(
         metadata["name"],
         metadata["uid"],
@@ -125,4 +124,5 @@ def _record(body: Mapping[str, Any]) -> ArchiveRecord:
         spec["agent"]["name"],
         orjson.dumps({"spec": spec, "status": status}),
         verified,
+        abandoned,
     )

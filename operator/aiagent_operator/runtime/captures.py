@@ -77,7 +77,7 @@ class Captures:
             books = capturing.handbooks(o)
             waiting = escalations.lines(escalations.waiting(o))
             log_in = o.agent.spec.retirement.decision_log if o.agent.spec.retirement else None
-            told = (books, series, waiting, log_in.store if log_in else "")
+            told = (books, series, waiting, (log_in.store if log_in else None) or "")
             self._wanted[key] = wanted = Wanted(key, o.identity, what, *told, ends, o.terminating)
             self._ready.put_nowait(wanted)
         else:

@@ -12,6 +12,8 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -83,6 +85,7 @@ class Api:
         self._base = configuration.host.rstrip("/")
         self._timeout = timeout
         self.last_answer = 0.0
+        self._told = (datetime.now(UTC), "")
         connector = aiohttp.TCPConnector(limit=connections, ssl=_ssl(configuration), keepalive_timeout=60)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -139,12 +142,24 @@ class Api:
                 raw = await response.read()
                 code = response.status
                 wait = response.headers.get("Retry-After", "")
+                self._told = (datetime.now(UTC), response.headers.get("Date", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"{method} {path}: {type(error).__name__}: {error}") from error
         finally:
             metrics.observe_request(method, path, code, time.monotonic() - began)
         self.last_answer = time.monotonic()
         return _decoded(method, path, code, raw, wait)
+
+    @property
+    def ahead(self) -> timedelta | None:
+        """How far this clock was ahead of the API server's at its last answer, to the second; None where it has not
+        said what time it is (RFC 9110, Date)."""
+        ours, theirs = self._told
+        try:
+            found = parsedate_to_datetime(theirs)
+        except ValueError:
+            return None
+        return ours - found if found.tzinfo else None
 
     async def find(self, path: str, *, accept: str = JSON) -> dict[str, Any] | None:
         """The object at the path, or None where there is none. Raises as `request` does otherwise."""

@@ -23,7 +23,7 @@ from aiagent_operator.runtime.archive.described import Described
 from aiagent_operator.runtime.archive.errors import StoreError
 from aiagent_operator.runtime.archive.opening import opened
 from aiagent_operator.runtime.client import Api, ApiError, NoClusterError
-from aiagent_operator.runtime.rebuilding import Fate, Rebuilding
+from aiagent_operator.runtime.rebuilding import Fate, Outcome, Rebuilding
 from aiagent_operator.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _LONGEST_KEY: Final = 65_536
 _PEM: Final = re.compile(rb"-----BEGIN [^-]+-----.*?-----END [^-]+-----\s*", re.DOTALL)
 # Seconds between two words of how far it is, where nothing else is said.
 _PROGRESS: Final = 10.0
-_BAD: Final = frozenset({Fate.REFUSED, Fate.DISPUTED})
+_BAD: Final = frozenset({Fate.REFUSED, Fate.DISPUTED, Fate.UNRECORDED})
 _QUIET: Final = frozenset({Fate.THERE, Fate.UNFINISHED})
 
 
@@ -80,7 +80,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    codes = "Exit codes: 0 done; 1 something is refused or disputed; 2 wrong usage; 3 no store or no API server."
+    codes = (
+        "Exit codes: 0 done; 1 something is refused, disputed or not in the store; 2 wrong usage; 3 no store or no API "
+        "server."
+    )
     whole = argparse.ArgumentParser(NAME, description="Without a command: runs the operator.")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     about = commands.add_parser("archive", help="archives of agents that left")
@@ -117,11 +120,19 @@ async def _import(chosen: argparse.Namespace, environment: Settings) -> int:
     counts: Counter[Fate] = Counter()
     async with await Api.connect(connections=8, timeout=environment.request_timeout) as api:
         rebuilding = Rebuilding(
-            api, keys, environment.namespace, dry_run=chosen.dry_run, uncertified=chosen.uncertified
+            api,
+            keys,
+            environment.namespace,
+            dry_run=chosen.dry_run,
+            uncertified=chosen.uncertified,
+            watched=environment.watch_namespaces,
         )
         try:
             for name in [chosen.store] if chosen.store else stores.stores:
                 await _from_store(rebuilding, stores, name, counts)
+            async for name, outcome in rebuilding.unrecorded([chosen.store] if chosen.store else ()):
+                counts[outcome.fate] += 1
+                _said(name, outcome)
         finally:
             _say(_summary(counts))
     return Exit.FINDINGS if counts.keys() & _BAD else Exit.OK
@@ -133,7 +144,7 @@ async def _from_store(rebuilding: Rebuilding, stores: Described, name: str, coun
         async for outcome in rebuilding.of(store):
             counts[outcome.fate] += 1
             if outcome.fate not in _QUIET:
-                _say(f"{outcome.fate.value}: {name}: {outcome.place}: {outcome.text}")
+                _said(name, outcome)
                 said = time.monotonic()
             elif time.monotonic() - said > _PROGRESS:
                 _say(f"{name}: {_summary(counts)} so far", sys.stderr)
@@ -142,15 +153,19 @@ async def _from_store(rebuilding: Rebuilding, stores: Described, name: str, coun
         await store.close()
 
 
+def _said(store: str, outcome: Outcome) -> None:
+    _say(f"{outcome.fate.value}: {store}: {outcome.place}: {outcome.text}")
+
+
 def _summary(counts: Counter[Fate]) -> str:
     found = [f"{counts[fate]} {fate.value}" for fate in Fate if counts[fate]]
     return ", ".join(found) or "no archives"
 
 
 def _keys(names: Sequence[str], stores: Described) -> tuple[PublicKey, ...]:
-    """The operator's own key and those given. Raises KeyFileError, _UsageError."""
+    """The operator's own keys and those given. Raises KeyFileError, _UsageError."""
     own = (stores.signing_key.public,) if stores.signing_key else ()
-    return (*own, *(key for name in names for key in _read(name)))
+    return (*own, *stores.former_keys, *(key for name in names for key in _read(name)))
 
 
 def _read(name: str) -> Iterator[PublicKey]:

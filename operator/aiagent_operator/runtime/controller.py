@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
+from typing import Final
 
 from aiagent_operator.core.rights import roles
 from aiagent_operator.runtime import metrics, paths, report
@@ -27,10 +29,17 @@ from aiagent_operator.runtime.orphans import OrphanReconciler
 from aiagent_operator.runtime.policies import PolicyKey
 from aiagent_operator.runtime.previews import Previews
 from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.runs import PodsOfRuns
 from aiagent_operator.runtime.settings import Settings
 from aiagent_operator.runtime.store import AgentKey, JournalKey, Key, OrphanKey, RoleKey, Store
 
 log = logging.getLogger(__name__)
+
+_DONE: Final = "done"
+_ERROR: Final = "error"
+for _result in (_DONE, _ERROR):
+    # A share of errors can be told from the first pass on.
+    metrics.RECONCILE_TOTAL.labels(_result)
 
 
 class Controller:
@@ -53,7 +62,16 @@ class Controller:
         self._statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
         self._captures = Captures(api, store, queue, self._statuses, settings, measuring.prometheus)
         self._agents = AgentReconciler(
-            api, store, queue, gatherer, executor, measuring, self._statuses, self._captures, memories
+            api,
+            store,
+            queue,
+            gatherer,
+            executor,
+            measuring,
+            self._statuses,
+            self._captures,
+            memories,
+            functools.partial(PodsOfRuns, api, logs=settings.training_logs),
         )
         previews, keeper = Previews(api, store, gatherer, journal), OrderKeeper(store, journal)
         self._actions = ActionReconciler(api, store, queue, previews, keeper=keeper, erasures=custodian.erasures)
@@ -73,11 +91,11 @@ class Controller:
         while True:
             key = await self._queue.get()
             began = time.monotonic()
-            result = "error"
+            result = _ERROR
             try:
                 await self._reconcile(key)
                 self._queue.forget(key)
-                result = "done"
+                result = _DONE
             except (ApiError, LeaseExpiringError, NotYetSeenError) as error:
                 at_least = (error.retry_after or 0.0) if isinstance(error, ApiError) else 0.0
                 delay = self._queue.retry(key, at_least)

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from aiagent_operator.api.abandonment import RecordedAbandonment
 from aiagent_operator.api.agentarchive import ArchivePhase, Verification
-from aiagent_operator.api.conditions import Reason, Type, Verdict
+from aiagent_operator.api.conditions import Reason, Type
+from aiagent_operator.api.fields import Model
 from aiagent_operator.core import texts
-from aiagent_operator.core.archive import holding, purging, retention, upkeep
-from aiagent_operator.core.archive.errors import ArchiveError
-from aiagent_operator.core.archive.purging import Purge
-from aiagent_operator.core.archive.retention import Claim
+from aiagent_operator.core.archive import holding, unarchived, upkeep
 from aiagent_operator.core.archive.upkeep import Altered, Found, Unread, Whole
 from aiagent_operator.runtime import archivestatus, erasures, looking, metrics, report
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
@@ -26,20 +25,16 @@ from aiagent_operator.runtime.archives import ArchiveKey, ArchiveRecord, CareKey
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.erasures import Erasures
 from aiagent_operator.runtime.holds import Holds
+from aiagent_operator.runtime.purges import AWAY, HOUR, NEVER, Purges
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.settings import Settings
-from aiagent_operator.runtime.settings_archive import Purge as Purges
 from aiagent_operator.runtime.store import Key, Store
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 2
-# Seconds until another try where the store was away, and, at most, where something was altered: whoever has put a file
-# back does not tell the operator.
-_AWAY, _ALTERED = 60.0, 3600.0
 # Seconds after which an archive of which nothing is due is looked at again: rules about retention may have changed.
 _DAY: Final = 86_400.0
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Custodian:
@@ -50,10 +45,10 @@ class Custodian:
     ) -> None:
         self._api, self._store, self._queue, self._archive = api, store, queue, archive
         self._interval = timedelta(seconds=settings.archive_verification_interval)
-        self._purges = settings.archive_purge is Purges.AFTER_RETENTION
         store.archives.namespaces = frozenset(settings.watch_namespaces)
         self._holds = Holds(api, store)
         self.erasures = Erasures(api, store, settings.namespace, archive)
+        self._purges = Purges(api, store, settings.archive_purge, self.erasures, self._let_be)
         self._busy: set[CareKey] = set()
         self._waiting: dict[CareKey, None] = {}
         self._resting: dict[str, float] = {}
@@ -69,9 +64,6 @@ class Custodian:
             await self._retained(record)
         if not await self.erasures.carry_on(record):
             self._queue.add_after(key, erasures.AGAIN)
-        if record.abandoned:
-            # There are no files to look after.
-            return
         keeper = self._keeper(record)
         if isinstance(keeper, Unread) and "purge" not in record.status:
             await self._tell(record, keeper)
@@ -81,11 +73,11 @@ class Custodian:
 
     async def _retained(self, record: ArchiveRecord) -> None:
         """Says in the status until when it is kept by the rules of today, and where a purge stands still."""
-        plan = self._plan(record)
+        plan = self._purges.plan(record)
         if plan is None:
             return
         until = {"retainedUntil": texts.moment(plan.retention.until)}
-        stuck = purging.stuck(record.status) if not self._purges and "purge" in record.status else None
+        stuck = self._purges.stuck(record.status)
         await self._write(
             record.name, record.uid, lambda status: until | (archivestatus.said(status, (stuck,)) if stuck else {})
         )
@@ -107,7 +99,7 @@ class Custodian:
     async def care(self, key: CareKey) -> None:
         """Looks at the files of an archive where that is due, and there is room for it."""
         record = self._store.archives.own(key.name)
-        if record is None or record.abandoned or self._rest(key.name) or datetime.now(UTC) < self._next(record):
+        if record is None or self._rest(key.name) or datetime.now(UTC) < self._next(record):
             # The pass over the AgentArchive says when.
             self._queue.add(ArchiveKey(key.name))
             return
@@ -116,7 +108,10 @@ class Custodian:
             return
         self._busy.add(key)
         try:
-            await (self._purge(record) if self._purge_at(record) <= datetime.now(UTC) else self._look(record))
+            if self._purges.at(record) <= datetime.now(UTC):
+                await self._purges.purge(record, self._keeper(record))
+            else:
+                await self._look(record)
         finally:
             self._busy.discard(key)
             # What was found may be what was found before, and then nothing is written of which anybody would hear.
@@ -130,99 +125,35 @@ class Custodian:
         keeper = self._keeper(record)
         if isinstance(keeper, Unread):
             found: Found = keeper
+        elif record.abandoned:
+            archive = self._archive()
+            found = await looking.recorded(
+                keeper, record, archive.signing_key if archive else None, archive.former_keys if archive else ()
+            )
         else:
             found = await looking.read(keeper, record)
+            now = self._store.archives.own(record.name)
+            if now is None or any(now.status.get(end) != record.status.get(end) for end in ("erasure", "purge")):
+                # It was destroyed, or begun to be, while it was read: what was found is of before and after.
+                return
         if isinstance(found, Whole) and (record.status.get("erasure") or {}).get("completionTime"):
             found = await self.erasures.looked(record.name) or found
         metrics.ARCHIVE_READS_TOTAL.labels(type(found).__name__).inc()
         if not isinstance(found, Whole):
-            pause = _AWAY if isinstance(found, Unread) else _ALTERED
-            self._resting[record.name] = time.monotonic() + min(pause, self._interval.total_seconds())
+            pause = AWAY if isinstance(found, Unread) else HOUR
+            self._let_be(record.name, min(pause, self._interval.total_seconds()))
         await self._tell(record, found)
-
-    def _purge_plan(self, record: ArchiveRecord) -> Purge | None:
-        """The plan, where it may be purged as far as is known here; ArchiveError where that cannot be read."""
-        known = self._store
-        if "purge" not in record.status and (
-            known.orders.holds(record.namespace, record.agent, record.name)
-            or known.agent_of(record.spec["agent"]["uid"]) is not None
-        ):
-            # Held and not listed yet; or the agent is there, and its journal goes on.
-            return None
-        return self._plan(record)
-
-    def _plan(self, record: ArchiveRecord) -> Purge | None:
-        """When it may be purged by its retention and the holds that it lists; None where it was, or ArchiveError."""
-        home = self._store.namespaces.get(record.namespace)
-        policies = [each.compiled for each in self._store.policies.records.values()]
-        holds = holding.read(record.status, record.name).holds
-        labels, role = home.labels if home else None, self._role(record.spec["agent"]["role"])
-        return purging.decide(record.spec, record.status, holds, policies, labels, role=role)
-
-    def _role(self, name: str) -> tuple[Claim, ...] | None:
-        """What the role asks for where it is still there; None where it cannot be read."""
-        record = self._store.roles.get(name)
-        if record is None:
-            return ()
-        return retention.role(name, record.compiled.role.spec) if record.compiled else None
-
-    def _purge_at(self, record: ArchiveRecord) -> datetime:
-        """When it is to be purged; never without the setting, whatever its status says."""
-        if not self._purges:
-            return _NEVER
-        plan = self._purge_plan(record)
-        return plan.at if plan and plan.at else _NEVER
-
-    async def _purge(self, record: ArchiveRecord) -> None:
-        """Begins to purge it, or goes on. The beginning is said first, so that whoever follows knows of it."""
-        began = {"purge": {"startTime": report.now()}}
-        over = {"purge", "holds"}
-        await self._write(record.name, record.uid, lambda status: {} if over & status.keys() else began)
-        found = self._store.archives.own(record.name)
-        if found is None or "purge" not in found.status:
-            return
-        plan = self._purge_plan(found)
-        if plan is None or plan.at is None:
-            return
-        keeper = self._keeper(found)
-        problem = keeper.text if isinstance(keeper, Unread) else await looking.purge(keeper, found, plan)
-        problem = problem or await self._without_key(record.name)
-        if problem:
-            away = isinstance(keeper, Unread) or not keeper.usable
-            self._resting[record.name] = time.monotonic() + (_AWAY if away else _ALTERED)
-            log.warning("AgentArchive %s: %s", record.name, problem)
-            waits = Verdict(Type.RECONCILING, True, Reason.PURGING, f"It is being purged, and that waits: {problem}")
-            await self._write(record.name, record.uid, lambda status: archivestatus.said(status, (waits,)))
-            return
-        end = {"startTime": texts.moment(plan.at), "completionTime": report.now()}
-        said = purging.verdicts(plan.retention, plan.at)
-        fields = {"phase": ArchivePhase.PURGED.value, "purge": end}
-        await self._write(
-            record.name, record.uid, lambda status: fields | archivestatus.said(status, said, gone=(Type.RECONCILING,))
-        )
-        regarding = {"name": record.name, "uid": record.uid}
-        text = said[0].message
-        await report.event(
-            self._api, regarding, kind="AgentArchive", reason=Reason.PURGED.value, message=text, warning=False
-        )
-
-    async def _without_key(self, name: str) -> str:
-        """Destroys the key of an archive that has nothing left; why not, where it stays."""
-        try:
-            await self.erasures.destroy_key(name)
-        except ArchiveError as error:
-            return str(error)
-        return ""
 
     async def _tell(self, record: ArchiveRecord, found: Found) -> None:
         """Says in the status what was found, and has a person hear of it where that is news."""
 
         def fields(status: Mapping[str, Any]) -> dict[str, Any]:
-            conditions = archivestatus.said(status, upkeep.verdicts(found, status))
+            conditions = self._said(record, found, status)
             if not isinstance(found, Whole):
                 return conditions
             last = Verification(last_time=datetime.now(UTC), files=found.files, size=found.size)
-            return {"verification": last.model_dump(mode="json", by_alias=True), **conditions}
+            signed = {"certificate": _dumped(found.certificate)} if found.certificate else {}
+            return {"verification": _dumped(last), **signed, **conditions}
 
         before = (upkeep.condition(record.status, Type.VERIFIED) or {}).get("message")
         await self._write(record.name, record.uid, fields)
@@ -232,6 +163,14 @@ class Custodian:
             await report.event(
                 self._api, regarding, kind="AgentArchive", reason=Reason.ALTERED.value, message=found.text
             )
+
+    def _said(self, record: ArchiveRecord, found: Found, status: Mapping[str, Any]) -> dict[str, Any]:
+        if not record.abandoned:
+            return archivestatus.said(status, upkeep.verdicts(found, status))
+        order = RecordedAbandonment.model_validate(record.spec["abandoned"])
+        # All of it: whoever made it may have been cut off before it said so.
+        known = {"phase": ArchivePhase.ABANDONED.value, "observedGeneration": 1}
+        return known | archivestatus.said(status, unarchived.verdicts(found, order, status))
 
     async def _write(self, name: str, uid: str, fields: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         """Has the fields written that follow from the status as it is, whoever else writes to it meanwhile."""
@@ -244,17 +183,25 @@ class Custodian:
         if keeper is None:
             return Unread(
                 Reason.STORE_NOT_FOUND,
-                f'The archive cannot be read: there is no archive store "{name}" any more. Describe it (values '
-                "archive.stores)",
+                f'{"it" if record.abandoned else "The archive"} cannot be read: there is no archive store "{name}" any '
+                "more. Describe it (values archive.stores)",
             )
         return keeper
 
     def _next(self, record: ArchiveRecord) -> datetime:
         """When there is something to be done about its files."""
         status = record.status
-        read = _NEVER if "purge" in status else upkeep.due(record.uid, record.created, status, self._interval)
-        return min(read, self._purge_at(record))
+        read = NEVER if "purge" in status else upkeep.due(record.uid, record.created, status, self._interval)
+        return min(read, self._purges.at(record))
+
+    def _let_be(self, name: str, seconds: float) -> None:
+        """Has nothing looked for in it before these seconds are over."""
+        self._resting[name] = time.monotonic() + seconds
 
     def _rest(self, name: str) -> float:
-        """Seconds for which it is let be after a look that has found no whole archive."""
+        """Seconds for which it is let be after a look that has found no whole archive, or a purge that waits."""
         return max(0.0, self._resting.get(name, 0.0) - time.monotonic())
+
+
+def _dumped(said: Model) -> dict[str, Any]:
+    return said.model_dump(mode="json", by_alias=True)

@@ -35,6 +35,7 @@ from aiagent_operator.runtime.agentstatus import AgentStatusWriter, Ended
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
 from aiagent_operator.runtime.archive.putting import put
+from aiagent_operator.runtime.archive.verdict import MOST_SKEW
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.gather import NotYetSeenError
 from aiagent_operator.runtime.leavings import Leavings
@@ -145,8 +146,11 @@ class Departures:
         where = Layout(o.identity.uid, index.name(o.identity))
         try:
             told = await leavings.told(keeper.store, o.identity.uid, known.head)
-            sealed = await sealing.found(keeper.store, where, _noted(raw))
-            if sealed is None:
+            sealed = await sealing.found(keeper.store, where, _noted(raw), keys=archive.keys)
+            if sealed is not None:
+                await self._note(key, ended, where, sealed.digest)
+            else:
+                self._in_time()
                 parcel = await self._leavings.parcel(keeper.store, raw, o, told)
                 files = (*await put(keeper.store, where, parcel.files), *parcel.stored)
                 left = await sealing.left(keeper.store, where, files)
@@ -160,6 +164,15 @@ class Departures:
             raise
         return _ReadBack(keeper, where, sealed, told, datetime.now(UTC), ended)
 
+    def _in_time(self) -> None:
+        """Raises WaitsError where the clock is wrong: a certificate of what was sealed tomorrow is never true."""
+        ahead = self._api.ahead
+        if ahead is not None and ahead > MOST_SKEW:
+            raise WaitsError(
+                f"the operator's clock is {ahead.total_seconds():.0f} s ahead of the API server's, and would seal an "
+                "archive in the future: set the one that is wrong"
+            )
+
     async def _certified(self, key: AgentKey, archive: Archive, o: Observed, found: _ReadBack) -> None:
         """Has it certified where there is a key, and put on record."""
         from aiagent_operator.runtime.archive import sealing  # noqa: PLC0415 - see _sealed
@@ -170,7 +183,9 @@ class Departures:
         if archive.signing_key is not None:
             ended = sealing.ended(proof, _removed(o, proof), keeper.location, verified_at)
             try:
-                certificate = await sealing.certify(keeper.store, where, sealed, ended, archive.signing_key)
+                certificate = await sealing.certify(
+                    keeper.store, where, sealed, ended, archive.signing_key, former=archive.former_keys
+                )
             except StoreError as error:
                 keeper.failed(error)
                 raise

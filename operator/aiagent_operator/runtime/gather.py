@@ -12,14 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.aiagent import AIAgent, AIAgentSpec
+from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.fields import unreadable
-from aiagent_operator.api.objectmeta import ObjectMeta
+from aiagent_operator.core import agent_reading
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.children import handbook
 from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.evaluation.asking import Measured
-from aiagent_operator.core.leaving import in_force
+from aiagent_operator.core.leaving import in_force, irrevocable
 from aiagent_operator.core.objects import AgentIdentity, Child, Manifest, ObjectKey, TrafficKind
 from aiagent_operator.core.plan import Environment, Failure, Observed, Proof, Room
 from aiagent_operator.core.rights.exposure import Exposure
@@ -40,7 +40,14 @@ _DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/aiagents
 
 
 class InvalidSpecError(Exception):
-    """The spec is not one that this version of the operator understands; the message says where."""
+    """The spec is not one that this version of the operator understands; the message says where.
+
+    `readable`: the agent with what can be read of it, by which it can be let go.
+    """
+
+    def __init__(self, message: str, readable: AIAgent) -> None:
+        super().__init__(message)
+        self.readable = readable
 
 
 @lru_cache(maxsize=256)
@@ -53,15 +60,8 @@ def parse(packed: bytes) -> tuple[Manifest, AIAgent]:
     try:
         return raw, AIAgent.model_validate(raw)
     except ValidationError as error:
-        raise InvalidSpecError(f"{unreadable(error)}; everything stays as it is meanwhile") from error
-
-
-def without_spec(raw: Mapping[str, Any]) -> AIAgent:
-    """The agent without its spec: enough to let it go, even where the spec cannot be read."""
-    empty = AIAgentSpec.model_construct(owners=(), permissions=(), connections=())  # type: ignore[call-arg]
-    return AIAgent.model_construct(
-        metadata=ObjectMeta.model_validate(raw["metadata"]), spec=empty, status=raw.get("status") or {}
-    )
+        text = f"{unreadable(error)}; everything stays as it is meanwhile"
+        raise InvalidSpecError(text, agent_reading.readable(raw, error)) from error
 
 
 class Gatherer:
@@ -103,18 +103,19 @@ class Gatherer:
     ) -> Observed:
         """What is known of the agent. `since` is the monotonic time after which facts must have been read."""
         moment = dt.datetime.now(dt.UTC)
-        offboards = self._store.orders.offboards(key.namespace, key.name, dict(record.labels))
+        offboards = self._store.orders.offboards(*key, dict(record.labels), record.leaves_by)
         goes = bool(in_force(offboards, moment))
         try:
             raw, agent = parse(record.packed)
-        except InvalidSpecError:
-            raw = record.load()
-            if not goes and "deletionTimestamp" not in raw["metadata"]:
+        except InvalidSpecError as error:
+            raw, agent = record.load(), error.readable
+            if not (goes or "deletionTimestamp" in raw["metadata"] or irrevocable(agent.status)):
                 raise
-            agent = without_spec(raw)
         deleted = agent.metadata.deletion_timestamp is not None
         leaving = deleted or goes
-        role = None if leaving and not agent.spec.model_fields_set else await self._role(agent.spec.role_ref.name)
+        named = agent.spec.role_ref.name
+        # One that cannot be read has a name that stands in for it.
+        role = None if leaving and named != record.role else await self._role(named)
         text, missing = (None, "") if leaving or role is None else await self._instructions(key, agent, role)
         identity = AgentIdentity(key.namespace, key.name, record.uid)
         written = {e["uid"]: e["generation"] for e in agent.status.get("inventory") or () if "generation" in e}

@@ -8,8 +8,8 @@ from aiagent_operator.api.agentstatus import PermissionState, Phase
 from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.store import Store
 
-# What is counted of archives, by the status of the condition Verified, or that they were purged.
-_FOUND = {"Whole": "True", "Altered": "False", "Unknown": "Unknown", "Purged": "Purged"}
+# What is counted of archives, by the status of the condition Verified, or that it was purged, or that there is none.
+_FOUND = {"Whole": "True", "Altered": "False", "Unknown": "Unknown", "Purged": "Purged", "Abandoned": "Abandoned"}
 _PHASES = (*(phase.value for phase in Phase), "Unknown")
 
 

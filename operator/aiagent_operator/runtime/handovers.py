@@ -81,6 +81,6 @@ class Handovers:
 
     def _keeper(self, name: str) -> Keeper:
         found = self._archive.keepers.get(name) if self._archive else None
-        if found is None or not found.usable:
+        if found is None or not found.readable:
             raise RefusedError(503, "the archive store cannot be read now: fetch it again")
         return found

@@ -8,51 +8,27 @@ had, once it is back.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from aiagent_operator.api.agentrevision import RevisionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
 from aiagent_operator.core.journal import book, evaluated, happened
-from aiagent_operator.core.journal.asking import Done, Outcome
 from aiagent_operator.core.journal.book import Book
 from aiagent_operator.core.journal.event import Event
 from aiagent_operator.core.journal.happened import Turn
-from aiagent_operator.core.journal.head import Head
-from aiagent_operator.core.journal.pending import NOTHING
 from aiagent_operator.core.journal.place import choose
-from aiagent_operator.core.journal.recorded import orders, records
 from aiagent_operator.core.journal.stored import StoredError
-from aiagent_operator.core.objects import AgentIdentity, ObjectKey
 from aiagent_operator.core.plan import Room
 from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.agentrecord import AgentRecord
-from aiagent_operator.runtime.archive import errors
-from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.keeper import Archive, Keeper
-from aiagent_operator.runtime.archive.records import settle
-from aiagent_operator.runtime.archive.store import Store as ArchiveStore
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.store import AgentKey, JournalKey, Key, Store
-
-log = logging.getLogger(__name__)
-
-_PATIENCE: Final = 15.0
-"""Seconds that the records of one pass may take: a store that hangs must not hold up the agents for longer."""
-
-_MANY: Final = 32
-"""Events that wait, from which on they are recorded though more are just being noted."""
-
-_FOUND: Final = (Outcome.RECOVERED, Outcome.FORKED, Outcome.STUCK)
+from aiagent_operator.runtime.recording import Recorder, Step
+from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 Status = Mapping[str, Any]
-
-
-Keep = Callable[[ArchiveStore, AgentIdentity, Iterable[ObjectKey], Iterable[str]], Awaitable[None]]
 
 
 class NoRoomError(Exception):
@@ -73,58 +49,26 @@ class Told:
     finding: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A journal after what was noted went into the store, or why it did not."""
-
-    book: Book
-    reason: Reason = Reason.ACCEPTED
-    problem: str = ""
-    finding: tuple[str, str] | None = None
-    theirs: bool = False
-    """Somebody else was at it, and this is how it was before."""
-
-
 class Journal:
     """The journals of all agents. One event loop uses it."""
 
     def __init__(self, store: Store, queue: WorkQueue[Key]) -> None:
-        self._store, self._queue = store, queue
+        self._store = store
         self.archive: Archive | None = None
-        # Keeps records where they outlive the agent.
-        self.keep: Keep | None = None
-        # Of each agent its UID, and the last record that this process has read or written.
-        self._seen: dict[AgentKey, tuple[str, Head]] = {}
+        self.recorder = Recorder(store, queue)
+        # Of each agent whose events wait, the store for which they do.
         self._waiting: dict[AgentKey, str] = {}
-        self._failures: dict[AgentKey, int] = {}
-        # Agents of whose journals the store seems to know more, and agents whose journal somebody is at.
-        self._suspected: set[AgentKey] = set()
-        self._under_way: dict[AgentKey, asyncio.Event] = {}
         # Read at each scrape, in another thread: a length only.
         metrics.JOURNAL_WAITING.set_function(lambda: len(self._waiting))
 
     def restored(self, store: str) -> None:
-        """The store takes records again: those whose events wait for it are looked at.
-
-        Not those that have failed several times: what is wrong with one journal must not have its store asked all day.
-        """
-        for key, name in list(self._waiting.items()):
-            # Of one that has not begun it is not known where it will be.
-            if name in ("", store) and self._failures.get(key, 0) <= 1:
-                self._queue.add(key)
-        for key in self._suspected:
-            self._queue.add(JournalKey(*key))
-
-    def suspect(self, key: AgentKey) -> None:
-        """The store seems to have records that the agent's status does not tell: settle, though no event waits."""
-        self._suspected.add(key)
-        self._queue.add(JournalKey(*key))
+        """The store takes records again: those whose events wait for it are looked at."""
+        # Of one that has not begun it is not known where it will be.
+        self.recorder.restored([key for key, name in self._waiting.items() if name in ("", store)])
 
     def forget(self, key: AgentKey) -> None:
         """The agent is gone."""
-        self._suspected.discard(key)
-        self._seen.pop(key, None)
-        self._failures.pop(key, None)
+        self.recorder.forget(key)
         self._waiting.pop(key, None)
 
     def room(self, status: Status) -> Room | None:
@@ -170,11 +114,11 @@ class Journal:
         events: tuple[Event, ...] = ()
         if not known.closed:
             events = happened.ended(turn) if end else happened.events(turn)
-        if not events and not known.waiting.events and key not in self._suspected:
+        if not events and not known.waiting.events and not self.recorder.suspects(key):
             # What was to be noted by a write that came to nothing may be undone by now.
             self._waits(key, known)
             return Told()
-        step = await self._recorded(self.archive, key, record, known, wanted=not events)
+        step = await self.recorder.recorded(self.archive, key, record, known, wanted=not events)
         found = self._noted(record, step.book, turn, events)
         verdict = self._verdict(step, found)
         if found is None:
@@ -198,44 +142,7 @@ class Journal:
         place = choose(known.store, demanded, self.archive.default, self.archive.keepers)
         return self.archive.keepers.get(place.store) or place.problem
 
-    async def _recorded(
-        self, archive: Archive, key: AgentKey, record: AgentRecord, known: Book, *, wanted: bool
-    ) -> _Step:
-        """Has what waits recorded where that is wanted, or there is much of it: a status that changes again in a
-        moment is written again anyway."""
-        place = choose(known.store, self._store.demands(key, record).stores, archive.default, archive.keepers)
-        keeper = archive.keepers.get(place.store)
-        looking = wanted and not known.waiting.events
-        if keeper is None:
-            return _Step(known, place.reason, place.problem)
-        if not keeper.usable:
-            return _away(known, keeper, looking=looking)
-        if not wanted and len(known.waiting.events) < _MANY:
-            return _Step(known)
-        if (other := self._under_way.get(key)) is not None:
-            # Two at once would take each other's records for a stranger's. Whoever is at it says what comes of it, and
-            # this status is not the last one then.
-            await other.wait()
-            return _Step(known, theirs=True)
-        try:
-            done = await self._settled(key, keeper, record.uid, known.waiting.events, known.head)
-        except DisputedError as error:
-            self._look_again(key)
-            return _Step(known, Reason.JOURNAL_STUCK, str(error))
-        except StoreError as error:
-            keeper.failed(error)
-            # Should the proof find nothing wrong, it is about this journal alone.
-            self._look_again(key)
-            return _away(known, keeper, looking=looking)
-        if done.outcome is Outcome.STUCK:
-            self._look_again(key)
-            return _Step(known, Reason.JOURNAL_STUCK, done.message)
-        self._failures.pop(key, None)
-        self._suspected.discard(key)
-        self._seen[key] = (record.uid, done.head)
-        return _Step(replace(known, head=done.head, waiting=NOTHING, store=keeper.name), finding=_finding(done))
-
-    def _verdict(self, step: _Step, found: Book | None) -> Verdict | None:
+    def _verdict(self, step: Step, found: Book | None) -> Verdict | None:
         if not step.problem and found is not None:
             return None
         events = len((found or step.book).waiting.events)
@@ -270,49 +177,8 @@ class Journal:
         children = self._store.children(record.uid).values()
         return replace(found, evaluated=evaluated.marks(children, known.evaluated, turn.evaluations))
 
-    async def _settled(self, key: AgentKey, keeper: Keeper, uid: str, wanted: tuple[Event, ...], told: Head) -> Done:
-        mine = self._under_way[key] = asyncio.Event()
-        # Without an event it is about what the store has: then that is read.
-        confirmed = self._seen.pop(key, None) == (uid, told) and told.sequence > 0 and bool(wanted)
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                agent = AgentIdentity(*key, uid)
-                made, named = records(agent, wanted, self._training(uid)), orders(each.data for each in wanted)
-                if self.keep is not None and (made or named):
-                    await self.keep(keeper.store, agent, made, named)
-                done = await settle(keeper.store, agent, told, wanted, datetime.now(UTC), confirmed=confirmed)
-        except TimeoutError as error:
-            what = f"its records were not written within {_PATIENCE:.0f} s"
-            raise StoreError(errors.Kind.TIMED_OUT, keeper.name, "", what, "see why the store is slow") from error
-        finally:
-            del self._under_way[key]
-            mine.set()
-        metrics.JOURNAL_EVENTS_TOTAL.labels("Written").inc(done.written)
-        metrics.JOURNAL_EVENTS_TOTAL.labels("Adopted").inc(done.adopted)
-        if done.outcome in _FOUND:
-            metrics.JOURNAL_FOUND_TOTAL.labels(done.outcome.value).inc()
-            log.warning("%s", done.message)
-        return done
-
-    def _training(self, uid: str) -> frozenset[int]:
-        facts = (child.revision for child in self._store.children(uid).values() if child.revision)
-        return frozenset(fact.number for fact in facts if fact.state is RevisionState.TRAINING)
-
-    def _look_again(self, key: AgentKey) -> None:
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        self._queue.add_after(key, errors.pause(errors.Kind.UNREACHABLE, failures) or 0.0)
-
     def _waits(self, key: AgentKey, found: Book) -> None:
         if found.waiting.events:
             self._waiting[key] = found.store
         else:
             self._waiting.pop(key, None)
-
-
-def _away(known: Book, keeper: Keeper, *, looking: bool) -> _Step:
-    """The store is not to be had; `looking`: nothing waits for it."""
-    return _Step(known) if looking else _Step(known, Reason.STORE_UNAVAILABLE, keeper.problem)
-
-
-def _finding(done: Done) -> tuple[str, str] | None:
-    return (f"Journal{done.outcome.value}", done.message) if done.outcome in _FOUND else None

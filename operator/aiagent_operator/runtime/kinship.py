@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from aiagent_operator.api.archive import Relative
 from aiagent_operator.api.offboarding import MOST_DEPENDENTS, Kinship
 from aiagent_operator.core import leaving, succession
 from aiagent_operator.core.succession import NOBODY, Family, Kin
@@ -19,8 +20,9 @@ _FOLLOWED = 32
 def family(store: Store, key: AgentKey, spec: Mapping[str, Any]) -> Family:
     """Who comes before and after the agent with this spec."""
     before, after = succession.named(spec)
+    namesake = _namesake(store, key)
     if not before and not after:
-        return NOBODY
+        return Family(former=namesake) if namesake else NOBODY
     one = _kin(store, key, before) or _former(store, key, before)
     own = _own(store, key)
     return Family(
@@ -28,7 +30,9 @@ def family(store: Store, key: AgentKey, spec: Mapping[str, Any]) -> Family:
         _kin(store, key, after),
         _circle(store, key, before),
         recorded=own is None or "handover" in own.status,
+        ended=own is not None and "handover" in own.status,
         left=own is None or bool(_digest(own)),
+        former=namesake,
     )
 
 
@@ -80,6 +84,17 @@ def _former(store: Store, key: AgentKey, name: str) -> Kin | None:
     last = max(agreed, key=lambda each: (each.spec["created"], each.name))
     uid = last.spec["agent"]["uid"]
     return Kin(name, uid, successor=key.name, archive=last.name, digest=_digest(last), leaves=True)
+
+
+def _namesake(store: Store, key: AgentKey) -> Relative | None:
+    """Who had the agent's name before it, by the newest AgentArchive of another one of that name."""
+    found = [store.archives.records[archive] for archive in store.archives.of(*key[:2])]
+    record = store.agents.get(key)
+    others = [(each.spec, each.name) for each in found if record is None or each.spec["agent"]["uid"] != record.uid]
+    if not others:
+        return None
+    spec, name = max(others, key=lambda each: (each[0]["created"], each[1]))
+    return Relative(namespace=key.namespace, name=key.name, uid=spec["agent"]["uid"], archive=name)
 
 
 def _followers(archive: ArchiveRecord) -> set[str]:

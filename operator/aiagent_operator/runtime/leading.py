@@ -70,7 +70,7 @@ class Leading:
         self._journal = Journal(self.store, self.queue)
         if archive is not None:
             interval = settings.archive_proof_interval
-            self._journal.keep = Leavings(api, self.store).keep
+            self._journal.recorder.keep = Leavings(api, self.store).keep
             self._journal.archive = Archive(archive, interval=interval, restored=self._journal.restored)
         gatherer = Gatherer(
             api,

@@ -12,7 +12,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
 from aiagent_operator.api.decommission import MOST_RIGHTS
 from aiagent_operator.api.durations import DurationError, parse
-from aiagent_operator.core import capturing, offboarding, succession
+from aiagent_operator.core import agent_reading, capturing, offboarding, succession
 from aiagent_operator.core.archive import contents, held, index, layout, manifest, retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
@@ -20,7 +20,7 @@ from aiagent_operator.core.archive.layout import Kept, Layout
 from aiagent_operator.core.archive.manifest import Leaving
 from aiagent_operator.core.archive.retention import Claim
 from aiagent_operator.core.journal.chain import verify
-from aiagent_operator.core.journal.head import Head, path
+from aiagent_operator.core.journal.head import Head, folder, path
 from aiagent_operator.core.journal.record import Record, RecordError, read
 from aiagent_operator.core.journal.recorded import JUDGED
 from aiagent_operator.core.journal.recorded import orders as orders_in
@@ -57,15 +57,17 @@ class Told:
         return held.rules(reversed(self.intervals))
 
 
-async def told(store: ArchiveStore, uid: str, head: Head) -> Told:
+async def told(store: ArchiveStore, uid: str, head: Head, *, most: int = records.MOST_TOGETHER) -> Told:
     """The journal up to its head. Raises StoreError; what is missing of it, altered, or no record, is said and not
-    raised: what the agent held is known from it, so who reads the certificate has to know."""
+    raised: what the agent held is known from it, so who reads the certificate has to know. So it is where it has more
+    than `most` bytes."""
     try:
-        raw = await records.read_all(store, uid, head)
+        raw = await records.read_all(store, uid, head, most=most)
     except StoreError as error:
         if error.kind not in (Kind.MISSING, Kind.TOO_LARGE):
             raise
-        lost = (manifest.gap(name, GapReason.UNREADABLE, str(error)) for name in (layout.JOURNAL, layout.RIGHTS))
+        why = GapReason.TOO_LARGE if error.path == folder(uid) else GapReason.UNREADABLE
+        lost = (manifest.gap(name, why, str(error)) for name in (layout.JOURNAL, layout.RIGHTS))
         return Told(head, (), (), gaps=tuple(lost))
     found: list[Record] = []
     for number, data in enumerate(raw, 1):
@@ -132,7 +134,7 @@ class Leavings:
             )
             gaps.append(manifest.gap("rights", GapReason.TOO_LARGE, text))
         known = (*offboarding.given_up(o), *capturing.known(status, terminating=o.terminating), *missed)
-        gaps += contents.missing(known, stored)
+        gaps += contents.missing((*agent_reading.unread(o), *known), stored)
         head = JournalHead(sequence=journal.head.sequence, digest=journal.head.digest) if journal.raw else None
         how = look(o)
         reason, mode = (how.reason, how.mode) if how else (LeaveReason.BUSINESS, Mode.EMERGENCY)
@@ -171,8 +173,8 @@ class Leavings:
 async def _kept(store: ArchiveStore, where: Kept) -> dict[str, bytes]:
     """Records that are kept, by their paths."""
     found: dict[str, str] = {}
-    for folder in layout.RECORDS:
-        async for page in store.pages(where.key(folder)):
+    for part in layout.RECORDS:
+        async for page in store.pages(where.key(part)):
             for name in page:
                 path = where.path(name)
                 # Of several of one record the one under its own name was the first.

@@ -54,7 +54,7 @@ class LookBack:
                 missed += 1
             elif found:
                 behind += 1
-                self._journal.suspect(key)
+                self._journal.recorder.suspect(key)
         text = "journals looked at: %d; statuses that are behind theirs: %d; not known, since a store is away: %d"
         log.info(text, len(keys), behind, missed)
         return missed
@@ -66,7 +66,7 @@ class LookBack:
         if known is None:
             return False
         keeper, uid, head = known
-        if not keeper.usable:
+        if not keeper.readable:
             return None
         try:
             there = await keeper.store.stat(path(uid, head.sequence + 1))

@@ -1,10 +1,11 @@
-"""One look at the files of an archive, and their end."""
+"""One look at the files of an archive, or at the record that there is none, and their end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
+from aiagent_operator.api.agentarchive import CertificateSummary
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.core.archive import layout, purging
 from aiagent_operator.core.archive.errors import ArchiveError
@@ -16,14 +17,17 @@ from aiagent_operator.runtime.archive.errors import DisputedError, Kind, StoreEr
 from aiagent_operator.runtime.archive.keeper import Keeper
 from aiagent_operator.runtime.archives import ArchiveRecord
 
+if TYPE_CHECKING:
+    from aiagent_operator.core.archive.envelope import PrivateKey, PublicKey
+
 # What a store says of a file that is not as it should be, and not of itself.
 _OF_THE_FILE: Final = (Kind.MISSING, Kind.TOO_LARGE, Kind.UNSAFE, Kind.CHANGED, Kind.INVALID_NAME)
 # What it says where it is away. One that locks its objects refuses to remove them, and is all right.
 _AWAY: Final = (Kind.UNREACHABLE, Kind.TIMED_OUT)
 
 
-def _away(store: str) -> Unread:
-    text = f"The archive could not be read: archive store {store} does not answer as it should (see the operator's log)"
+def _away(store: str, what: str = "The archive") -> Unread:
+    text = f"{what} could not be read: archive store {store} does not answer as it should (see the operator's log)"
     return Unread(Reason.STORE_UNAVAILABLE, f"{text}; it is tried again")
 
 
@@ -33,7 +37,7 @@ async def read(keeper: Keeper, record: ArchiveRecord) -> Found:
     from aiagent_operator.core.archive import envelope, manifest, wire  # noqa: PLC0415
     from aiagent_operator.runtime.archive import reading  # noqa: PLC0415
 
-    if not keeper.usable:
+    if not keeper.readable:
         return _away(keeper.name)
     spec, status, store = record.spec, record.status, keeper.store
     certificate = (status.get("certificate") or {}).get("digest")
@@ -66,6 +70,48 @@ async def read(keeper: Keeper, record: ArchiveRecord) -> Found:
     if findings := reading.wrong(found):
         return _altered(record, reading.told(findings))
     return Whole(spec["manifest"]["items"], spec["manifest"]["size"])
+
+
+async def recorded(
+    keeper: Keeper, record: ArchiveRecord, key: PrivateKey | None, former: Iterable[PublicKey] = ()
+) -> Found:
+    """Reads the record that there is no archive, of an agent that was abandoned, and puts it where it is not there.
+
+    `key` signs it; without one it is not signed. `former`: keys that have signed before.
+    """
+    from aiagent_operator.core.archive import abandoned  # noqa: PLC0415 - see read
+    from aiagent_operator.runtime.archive import released  # noqa: PLC0415
+
+    store, spec = keeper.store, record.spec
+    if store.read_only:
+        return Unread(
+            Reason.STORE_UNAVAILABLE,
+            f"archive store {keeper.name} is not written to: describe it without readOnly, and it is put there",
+        )
+    if not keeper.usable:
+        return _away(keeper.name, "it")
+    known = record.status.get("certificate")
+    try:
+        where = layout.at(spec["path"])
+        return await released.put(
+            store,
+            where,
+            abandoned.record(record.name, spec),
+            key,
+            known and CertificateSummary.model_validate(known),
+            former=former,
+        )
+    except StoreError as error:
+        if error.kind not in _OF_THE_FILE:
+            keeper.failed(error)
+            return _away(keeper.name, "it")
+        why = str(error)
+    except (DisputedError, ArchiveError) as error:
+        why = str(error)
+    return Altered(
+        f"The record that there is no archive is not what it was: {why}. It is read again within the hour, and "
+        "put again where nothing is in its place"
+    )
 
 
 def _is_erasing(status: Mapping[str, Any]) -> bool:

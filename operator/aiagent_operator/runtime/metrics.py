@@ -39,7 +39,7 @@ REPAIRS_TOTAL: Final = Counter(
 
 ARCHIVE_STORE_READY: Final = Gauge(
     "aiagent_archive_store_ready",
-    "Whether an archive store takes records (1) or not (0).",
+    "Whether an archive store takes records (1) or not (0); of one described as readOnly nothing is told.",
     ["store"],
     registry=REGISTRY,
 )

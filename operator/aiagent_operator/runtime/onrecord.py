@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from aiagent_operator.api.conditions import Type
+from aiagent_operator.core.archive import upkeep
 from aiagent_operator.core.objects import Manifest
 from aiagent_operator.runtime import paths, report
 from aiagent_operator.runtime.archive.errors import DisputedError
@@ -22,6 +24,9 @@ async def on_record(api: Api, body: Manifest, status: Manifest) -> Manifest:
     there = await api.find(paths.archive(name)) or await _made(api, body)
     check_same(there, body)
     before = there.get("status") or {}
+    if "abandoned" in body["spec"] and is_judged(there):
+        # Where the record of that is by now, the next look at it has said, and says again.
+        return there
     if not _says(before, status) and (patch := report.differences(before, status)):
         there = await report.write(api, paths.archive(name), there["metadata"]["uid"], patch) or there
     return there
@@ -38,6 +43,11 @@ def _says(there: Manifest, status: Manifest) -> bool:
         return {(c["type"], c["status"], c["reason"], c["message"]) for c in found.get("conditions") or ()}
 
     return timeless(there) == timeless(status) and conditions(status) <= conditions(there)
+
+
+def is_judged(there: Manifest) -> bool:
+    """Whether its status says how it is with it: where a writer was cut off before that, it is made good."""
+    return upkeep.condition(there.get("status") or {}, Type.VERIFIED) is not None
 
 
 def check_same(there: Manifest, body: Manifest) -> None:

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction
+from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction, AgentActionSpec
 from aiagent_operator.api.fields import unreadable
-from aiagent_operator.core import texts
+from aiagent_operator.core import order_reading, texts
 from aiagent_operator.core.orders import FINISHED, STEERING, Order
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
@@ -37,7 +37,7 @@ class ActionKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """An order as it was last seen; `order` is None where it cannot be read, with the reason in `problem`."""
+    """An order as it was last seen; `order` is None where nothing of it can be read. `problem`: what cannot be."""
 
     uid: str
     version: int
@@ -125,11 +125,11 @@ class OrderBook:
         found = (order for order in self._orders(namespace) if order.suspends and order.covers(name, labels))
         return tuple(sorted(found, key=lambda order: order.name))
 
-    def offboards(self, namespace: str, name: str, labels: Mapping[str, str]) -> tuple[Order, ...]:
-        """The orders to offboard an agent, those too whose notice is not over, sorted by name."""
-        if namespace not in self._inside:
-            return ()
-        found = (order for order in self._orders(namespace) if order.offboards and order.covers(name, labels))
+    def offboards(self, namespace: str, name: str, labels: Mapping[str, str], begun: str = "") -> tuple[Order, ...]:
+        """The orders to offboard an agent, those too whose notice is not over, sorted by name; also that with the UID
+        `begun`, by which it leaves already: no other labels take it out of that."""
+        given = (order for order in self._orders(namespace) if order.offboards)
+        found = (order for order in given if order.covers(name, labels) or order.uid == begun)
         return tuple(sorted(found, key=lambda order: order.name))
 
     def rollback(self, namespace: str, name: str) -> RollbackOrder | None:
@@ -252,23 +252,27 @@ def _record(body: Mapping[str, Any]) -> OrderRecord:
     metadata, status = body["metadata"], body.get("status") or {}
     finalizers = tuple(metadata.get("finalizers") or ())
     head = (metadata["uid"], int(metadata["resourceVersion"]), metadata.get("generation", 0), status)
+    problem = ""
     try:
-        action = AgentAction.model_validate(body)
-        order = Order(
-            metadata["namespace"],
-            metadata["name"],
-            metadata["uid"],
-            head[1],
-            dt.datetime.fromisoformat(metadata["creationTimestamp"]),
-            action.spec,
-            dt.datetime.fromisoformat(status["completionTime"]) if "completionTime" in status else None,
-            _PHASES.get(status.get("phase", "")),
-            deleting="deletionTimestamp" in metadata,
-            guarded=meta.HOLD_FINALIZER in finalizers,
-        )
+        spec: AgentActionSpec | None = AgentAction.model_validate(body).spec
     except ValidationError as error:
-        return OrderRecord(*head, None, unreadable(error), finalizers)
-    return OrderRecord(*head, order, finalizers=finalizers)
+        spec, problem = order_reading.strictest(body.get("spec") or {}), unreadable(error)
+    if spec is None:
+        return OrderRecord(*head, None, problem, finalizers)
+    order = Order(
+        metadata["namespace"],
+        metadata["name"],
+        metadata["uid"],
+        head[1],
+        dt.datetime.fromisoformat(metadata["creationTimestamp"]),
+        spec,
+        dt.datetime.fromisoformat(status["completionTime"]) if "completionTime" in status else None,
+        _PHASES.get(status.get("phase", "")),
+        deleting="deletionTimestamp" in metadata,
+        guarded=meta.HOLD_FINALIZER in finalizers,
+        partial=bool(problem),
+    )
+    return OrderRecord(*head, order, problem, finalizers)
 
 
 def _abandoned(record: OrderRecord) -> tuple[str, str] | None:

@@ -74,13 +74,13 @@ class Previews:
                 since=time.monotonic(),
             )
         except InvalidSpecError as error:
-            raise NotYetSeenError(str(error)) from error
+            raise WaitsError(str(error)) from error
 
     async def _parcel(self, record: AgentRecord, o: Observed) -> tuple[Told, Parcel]:
         raw = record.load()
         known = book.read(raw.get("status") or {})
         keeper = self._journal.keeper(AgentKey(o.identity.namespace, o.identity.name), record)
-        if isinstance(keeper, str) or not keeper.usable:
+        if isinstance(keeper, str) or not keeper.readable:
             raise WaitsError(keeper if isinstance(keeper, str) else keeper.problem)
         told = await told_in(keeper.store, o.identity.uid, known.head)
         return told, await self._leavings.parcel(keeper.store, raw, o, told)

@@ -43,7 +43,7 @@ class ArchiveSettings(BaseSettings):
     )
     memory_deadline: Annotated[float, Field(ge=10, le=604_800)] = Field(
         default=3600.0,
-        description="Seconds that archiving the volume of one agent may take, after which the archive says that it is "
+        description="Seconds that archiving one volume of an agent may take, after which the archive says that it is "
         "missing. Longer archives larger volumes; an agent whose volume cannot be read leaves later, without rights.",
     )
     archive_proof_interval: Seconds = Field(
@@ -62,7 +62,7 @@ class ArchiveSettings(BaseSettings):
     archive_logs: bool = Field(
         default=True,
         description="Whether the logs of an agent's pods go into its archive, encrypted, when it leaves. Without them "
-        "the operator needs no right on `pods/log`, and archives say that they are missing.",
+        "archives say that they are missing, and `pods/log` is needed for `training_logs` alone.",
     )
     capture_deadline: Seconds = Field(
         default=120.0,

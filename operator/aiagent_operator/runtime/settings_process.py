@@ -128,6 +128,12 @@ class ProcessSettings(BaseSettings):
         description="Seconds between two scans of what others may do with agents' identities (bindings, roles, network "
         "policies and pods that are not the operator's). Shorter reports an exposure sooner, and costs a list of each.",
     )
+    training_logs: bool = Field(
+        default=True,
+        description="Whether the end of what a training has said is kept in the status of its revision, where it has "
+        "ended well too. Without it `pods/log` is needed for `archive_logs` alone; of trainings that failed the "
+        "kubelet tells the end of the log all the same.",
+    )
     health_host: str = Field(
         default="0.0.0.0",  # noqa: S104 - probes and scrapes come from outside the pod
         description="Address on which probes and metrics are served. Loopback shuts out the kubelet's probes too; the "

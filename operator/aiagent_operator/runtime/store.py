@@ -90,7 +90,8 @@ class Store:
     # Agents
 
     def observe_agent(self, body: Mapping[str, Any], *, notify: bool = True) -> bool:
-        """Takes in an agent; False where it is older than what is known. Concerned: the agent."""
+        """Takes in an agent; False where it is older than what is known. Concerned: the agent; of the answer to a write
+        (not `notify`) only where others have changed it too, since the watch brings that too late to be heard."""
         metadata = body["metadata"]
         key = AgentKey(metadata["namespace"], metadata["name"])
         version = int(metadata["resourceVersion"])
@@ -105,7 +106,7 @@ class Store:
             self.orders.agent_changed(key.namespace, key.name)
         if known is None or record.to_kin != known.to_kin:
             self._concern_kin(key)
-        if notify:
+        if notify or (known and record.edited_since(known)):
             self.notify(key)
         return True
 

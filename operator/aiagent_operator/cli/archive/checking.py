@@ -22,8 +22,9 @@ from aiagent_operator.cli.archive.source import (
 from aiagent_operator.core.archive import layout, manifest, told
 from aiagent_operator.core.archive.envelope import PublicKey
 from aiagent_operator.core.archive.errors import ArchiveError
+from aiagent_operator.core.archive.findings import Fault, Finding, Report
 from aiagent_operator.core.archive.told import Told
-from aiagent_operator.core.archive.verify import Fault, Finding, Report, Verifier
+from aiagent_operator.core.archive.verify import Verifier
 from aiagent_operator.core.journal import lines
 
 UNREADABLE = "it cannot be read: {}: give yourself the right to, or get an undamaged copy, and verify again"

@@ -48,6 +48,7 @@ def _head(shown: Shown) -> dict[str, str]:
         "Sealed": texts.moment(about.created),
         "Predecessor": _relative(about.lineage.predecessor),
         "Successor": _relative(about.lineage.successor),
+        "Formerly": _relative(about.lineage.former),
         "Kept until": f"{texts.moment(kept.until)} ({kept.duration}), as {' and '.join(kept.sources)} asks",
         "Journal": f"{output.counted(journal.sequence, 'record')}, up to {journal.digest}" if journal else "",
         "Manifest": shown.digest,

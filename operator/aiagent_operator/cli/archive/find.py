@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from aiagent_operator.cli.archive.folder import FOLDER, Folder
+from aiagent_operator.cli.archive.release import Release
 from aiagent_operator.cli.archive.source import BrokenError, Source
 from aiagent_operator.cli.archive.tarball import Tarball
 from aiagent_operator.cli.errors import CliError, ExitCode
 from aiagent_operator.core.archive import layout
-from aiagent_operator.core.archive.verify import Fault, Finding
+from aiagent_operator.core.archive.findings import Fault, Finding
 
 _DEEPEST: Final = 32
 _AFTER_SEALING: Final = frozenset({layout.CERTIFICATE, layout.ERASURE, layout.TOMBSTONE})
@@ -35,7 +36,7 @@ class Rest:
     place: str
 
 
-Found = Source | NoArchive | Rest
+Found = Source | NoArchive | Rest | Release
 
 
 def archives(path: Path) -> Iterator[Found]:
@@ -71,6 +72,12 @@ def _below(fd: int, place: str, depth: int) -> Iterator[Found]:
                 folders.append(entry.name)
             elif entry.is_symlink() and entry.is_dir():
                 links.append(entry.name)
+    if about & layout.RELEASE:
+        # What else is in it was never on record, and is no archive then.
+        with Folder(os.dup(fd), place) as folder:
+            release = Release.of(folder)
+        yield NoArchive(place, release) if isinstance(release, Finding) else release
+        return
     if layout.MANIFEST in about:
         yield Folder(os.dup(fd), place)
         return

@@ -12,8 +12,8 @@ from typing import Final, Self
 
 from aiagent_operator.cli.archive.source import Content, Entry, UnsafeError
 from aiagent_operator.cli.errors import CliError, ExitCode
+from aiagent_operator.core.archive.findings import Fault
 from aiagent_operator.core.archive.names import DEEPEST
-from aiagent_operator.core.archive.verify import Fault
 
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a folder is opened: never through a link."""

@@ -14,13 +14,14 @@ from aiagent_operator.cli.archive import item as items
 from aiagent_operator.cli.archive.checking import Outcome, check
 from aiagent_operator.cli.archive.find import NoArchive, Rest
 from aiagent_operator.cli.archive.folder import Folder
+from aiagent_operator.cli.archive.release import Release
 from aiagent_operator.cli.archive.shown import Shown
 from aiagent_operator.cli.errors import CliError, ExitCode
 from aiagent_operator.cli.output import Format
 from aiagent_operator.core import texts
 from aiagent_operator.core.archive import envelope
 from aiagent_operator.core.archive.errors import KeyFileError
-from aiagent_operator.core.archive.verify import Fault
+from aiagent_operator.core.archive.findings import Fault
 
 _LONGEST_KEY = 65_536
 
@@ -31,17 +32,23 @@ def verify(path: Path, key_files: Sequence[Path], form: Format, *, certified: bo
     keys = {key.key_id: (str(file), key) for file in key_files for key in (_key(file),)}
     names = {key_id: name for key_id, (name, _) in keys.items()}
     outcomes: list[dict[str, Any]] = []
+    released: list[dict[str, Any]] = []
     count = whole = 0
     for outcome in _outcomes(path, [key for _, key in keys.values()], certified=certified):
+        if isinstance(outcome, Release):
+            output.note(f"{outcome.place}: {outcome.told(keys)}")
+            released.append(outcome.to_wire())
+            continue
         count, whole = count + 1, whole + outcome.whole
         if form.structured:
             outcomes.append(verdict.to_wire(outcome))
         else:
             verdict.say(outcome, names, wide=form is Format.WIDE)
-    if not count:
+    if not count and not released:
         raise _none(path)
     if form.structured:
-        output.dump({"whole": whole == count, "archives": outcomes}, form)
+        more = {"released": released} if released else {}
+        output.dump({"whole": whole == count, "archives": outcomes, **more}, form)
     elif count > 1:
         output.note(f"{whole} of {output.counted(count, 'archive')} are whole")
     if not keys:
@@ -58,10 +65,14 @@ def show(path: Path, item: str, form: Format) -> None:
         _show_item(path, item)
         return
     first: Shown | None = None
-    documents, rows, bad = [], [], 0
+    documents, rows, released, bad = [], [], 0, 0
     for found in find.archives(path):
         if isinstance(found, NoArchive | Rest):
             bad += _noted(found)
+            continue
+        if isinstance(found, Release):
+            output.note(f"{found.place}: {found.told({})}")
+            released += 1
             continue
         try:
             with found:
@@ -75,7 +86,7 @@ def show(path: Path, item: str, form: Format) -> None:
         rows.append(content.row(shown))
         if form.structured:
             documents.append(content.to_wire(shown))
-    if first is None and not bad:
+    if first is None and not bad and not released:
         raise _none(path)
     if form.structured:
         output.dump({"archives": documents}, form)
@@ -110,7 +121,7 @@ def export(path: Path, target: str, *, certified: bool) -> None:
 def _show_item(path: Path, item: str) -> None:
     sources = find.archives(path)
     found = next(sources, None)
-    if found is None or isinstance(found, Rest):
+    if found is None or isinstance(found, Rest | Release):
         raise _none(path)
     if isinstance(found, NoArchive):
         raise CliError(f"{found.place}: {found.finding}", ExitCode.NEGATIVE)
@@ -120,12 +131,15 @@ def _show_item(path: Path, item: str) -> None:
         items.say(found, Shown.of(found), item)
 
 
-def _outcomes(path: Path, keys: Sequence[envelope.PublicKey], *, certified: bool) -> Iterator[Outcome]:
+def _outcomes(path: Path, keys: Sequence[envelope.PublicKey], *, certified: bool) -> Iterator[Outcome | Release]:
     for found in find.archives(path):
         if isinstance(found, NoArchive):
             yield Outcome(found.place, (found.finding,))
         elif isinstance(found, Rest):
             _noted(found)
+        elif isinstance(found, Release):
+            wrong = found.finding(keys, certified=certified)
+            yield Outcome(found.place, (wrong,)) if wrong else found
         else:
             with found:
                 yield check(found, keys, certified=certified)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
-from aiagent_operator.core.archive.verify import Fault
+from aiagent_operator.core.archive.findings import Fault
 
 CHUNK: Final = 1024**2
 """Bytes that are read at once."""

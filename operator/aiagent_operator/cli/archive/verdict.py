@@ -10,7 +10,7 @@ from aiagent_operator.cli import journal, output
 from aiagent_operator.cli.archive.checking import Outcome
 from aiagent_operator.core import texts
 from aiagent_operator.core.archive import layout, told
-from aiagent_operator.core.archive.verify import MOST_UNLISTED, Finding
+from aiagent_operator.core.archive.findings import MOST_UNLISTED, Finding
 
 Names = Mapping[str, str]
 """Files with public keys, by the ids of the keys."""

@@ -70,8 +70,14 @@ def spec(raw: Manifest) -> File:
 
 
 def record(raw: Manifest, kind: ChildKind) -> File:
-    """One AgentRevision or AgentEvaluation."""
+    """One AgentRevision or AgentEvaluation.
+
+    What a training has said is told by its digest, since there may be names of people in it.
+    """
     if kind is ChildKind.AGENT_REVISION:
+        status = dict(raw.get("status") or {})
+        if log := status.pop("log", None):
+            raw = {**raw, "status": {**status, "logDigest": wire.digest(str(log).encode())}}
         return File(layout.revision(raw["spec"]["number"]), _object(raw, kind.value))
     return File(layout.evaluation(raw["metadata"]["name"]), _object(raw, kind.value))
 

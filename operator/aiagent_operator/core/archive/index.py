@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.abandonment import RecordedAbandonment
 from aiagent_operator.api.agentarchive import (
     SHOWN_GAPS,
     AgentArchiveSpec,
@@ -17,12 +15,10 @@ from aiagent_operator.api.agentarchive import (
     ManifestSummary,
     Verification,
 )
-from aiagent_operator.api.archive import FormerAgent, Gap, Lineage, Manifest
+from aiagent_operator.api.archive import FormerAgent, Lineage, Manifest
 from aiagent_operator.api.conditions import Reason, Type, Verdict, merge
 from aiagent_operator.api.fields import Model
 from aiagent_operator.core import texts
-from aiagent_operator.core.archive.manifest import Leaving
-from aiagent_operator.core.archive.retention import Retention
 from aiagent_operator.core.objects import AgentIdentity, digest
 
 
@@ -48,55 +44,11 @@ def build(manifest: Manifest, manifest_digest: str, *, store: str, path: str) ->
         not_captured_more=max(0, len(gaps) - SHOWN_GAPS) or None,
         lineage=manifest.lineage if manifest.lineage != Lineage() else None,
     )
-    return _body(manifest.archive, spec)
+    return body(manifest.archive, spec)
 
 
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """What is on record of an agent that was released without an archive."""
-
-    order: RecordedAbandonment
-    leaving: Leaving
-    retention: Retention
-    gaps: tuple[Gap, ...]
-
-
-def abandoned(name: str, what: Abandoned, *, store: str, path: str) -> dict[str, Any]:
-    """Its AgentArchive, which has no manifest. `path`: the folder in the store where an attempt may have left files."""
-    gaps, agent = what.gaps, what.leaving.agent
-    spec = AgentArchiveSpec(
-        agent=FormerAgent(namespace=agent.namespace, name=agent.name, uid=agent.uid, role=agent.role),
-        store=store,
-        path=path,
-        abandoned=what.order,
-        created=what.order.time,
-        reason=what.leaving.reason,
-        mode=what.leaving.mode,
-        journal=what.leaving.journal,
-        retention=what.retention.record(),
-        not_captured=gaps[:SHOWN_GAPS],
-        not_captured_more=max(0, len(gaps) - SHOWN_GAPS) or None,
-    )
-    return _body(name, spec)
-
-
-def abandoned_status(order: RecordedAbandonment, now: datetime) -> dict[str, Any]:
-    """What is true of an AgentArchive without an archive."""
-    text = (
-        f"Released without an archive at {texts.moment(order.time)}, by AgentAction {order.namespace}/{order.order}: "
-        f"{order.message}"
-    )
-    verdicts = (
-        Verdict(Type.READY, False, Reason.ABANDONED, text),
-        Verdict(Type.VERIFIED, None, Reason.ABANDONED, "There is no archive that could be read back"),
-        Verdict(Type.CERTIFIED, False, Reason.ABANDONED, "There is no archive that could be certified"),
-    )
-    found = AgentArchiveStatus(observed_generation=1, phase=ArchivePhase.ABANDONED)
-    said = found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"holds", "purge", "erasure"})
-    return {**said, "conditions": merge((), verdicts, 1, texts.moment(now))}
-
-
-def _body(name: str, spec: AgentArchiveSpec) -> dict[str, Any]:
+def body(name: str, spec: AgentArchiveSpec) -> dict[str, Any]:
+    """The AgentArchive with that spec."""
     return {
         "apiVersion": meta.API_VERSION,
         "kind": "AgentArchive",

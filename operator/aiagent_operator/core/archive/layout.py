@@ -1,7 +1,8 @@
 """Where the parts of an archive are. Paths of items are relative to the archive's prefix; keys are those of the store.
 
 Written in this order: items, `manifest.json`, `sha256sums`, then `certificate.json`, which is about the manifest. Later
-and at most once each: `erasure.json` and `tombstone.json`. Nothing is written twice, so a store may lock every object.
+and at most once each: `erasure.json` and `tombstone.json`. Where there is no archive, since the agent was abandoned:
+`abandoned.json`, then `abandoned.certificate.json`. Nothing is written twice, so a store may lock every object.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ ESCALATIONS: Final = "escalations.jsonl"
 LOGS: Final = "logs"
 HANDBOOK: Final = "handbook"
 DECISIONS: Final = "decisions"
+DECISION_LOG: Final = "decisions.tar"
+"""The decision log where it was on a volume; where it was in a store, its files are in DECISIONS."""
+
 ACTIONS: Final = "actions"
 
 SUMS: Final = "sha256sums"
@@ -34,9 +38,14 @@ MANIFEST: Final = "manifest.json"
 CERTIFICATE: Final = "certificate.json"
 ERASURE: Final = "erasure.json"
 TOMBSTONE: Final = "tombstone.json"
+ABANDONED: Final = "abandoned.json"
+ABANDONED_CERTIFICATE: Final = "abandoned.certificate.json"
 
-RESERVED: Final = frozenset({SUMS, MANIFEST, CERTIFICATE, ERASURE, TOMBSTONE})
+RESERVED: Final = frozenset({SUMS, MANIFEST, CERTIFICATE, ERASURE, TOMBSTONE, ABANDONED, ABANDONED_CERTIFICATE})
 """Files that are about the archive, and no items of it."""
+
+RELEASE: Final = frozenset({ABANDONED, ABANDONED_CERTIFICATE})
+"""Files that say that there is no archive: its agent was released without one."""
 
 RECORDS: Final = (ACTIONS, "evaluations", "revisions")
 """Folders of what is kept while the agent is still at work."""
@@ -217,7 +226,7 @@ def is_item(path: str) -> bool:
     except PathError:
         return False
     found = item(path)
-    alone = (SPEC, RIGHTS, JOURNAL, KPIS, MEMORY, ESCALATIONS)
+    alone = (SPEC, RIGHTS, JOURNAL, KPIS, MEMORY, DECISION_LOG, ESCALATIONS)
     folder, _, rest = found.partition("/")
     return found in alone or (bool(rest) and folder in (*RECORDS, LOGS, HANDBOOK, DECISIONS))
 
@@ -229,4 +238,4 @@ def is_payload(path: str) -> bool:
     has to be encrypted.
     """
     found = item(path)
-    return found in (MEMORY, ESCALATIONS) or found.split("/")[0] in (LOGS, HANDBOOK, DECISIONS)
+    return found in (MEMORY, DECISION_LOG, ESCALATIONS) or found.split("/")[0] in (LOGS, HANDBOOK, DECISIONS)

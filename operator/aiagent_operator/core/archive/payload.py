@@ -21,7 +21,12 @@ from aiagent_operator.core.archive.errors import PayloadError
 
 ALGORITHM: Final = "age-encryption.org/v1"
 
+LONGEST_HEADER: Final = 16 * 1024
+"""Bytes in which the header of a payload ends: that of one recipient has some 200."""
+
 _LONGEST_KEY: Final = 256
+# C2SP, age: the header's last line, the nonce after it, and pieces, each with its tag.
+_MAC, _NONCE, _PIECE, _TAG = b"\n--- ", 16, 64 * 1024, 16
 
 Sink = Callable[[bytes], object]
 
@@ -77,6 +82,18 @@ def decrypt(encrypted: Iterable[bytes], sink: Sink, identity: str, how: Encrypti
             "restore it from a copy whose digest agrees with the manifest"
         ) from error
     _raise_first(source, target)
+
+
+def plain_size(begin: bytes, size: int) -> int:
+    """How many bytes a payload of `size` bytes is in the clear, by its first bytes, LONGEST_HEADER or all of them.
+
+    That is what it says of itself: only its decryption tells. Raises PayloadError where it cannot be any of age.
+    """
+    header = begin.find(b"\n", begin.find(_MAC) + len(_MAC)) + 1 if _MAC in begin else 0
+    body = size - header - _NONCE
+    if not header or body < _TAG:
+        raise PayloadError(f"the payload is not encrypted by {ALGORITHM}: restore it from a copy")
+    return body - _TAG * -(-body // (_PIECE + _TAG))
 
 
 def _check(how: Encryption) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from aiagent_operator.api.agentarchive import CertificateSummary
 from aiagent_operator.api.conditions import Reason, Type, Verdict, merge
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.cadence.spread import offset
@@ -19,10 +20,11 @@ _GENERATION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """All of it was read, and is what was sealed; bytes."""
+    """All of it was read, and is what was sealed; bytes. `certificate`: of the record that there is no archive."""
 
     files: int
     size: int
+    certificate: CertificateSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,10 @@ def due(uid: str, created: datetime, status: Mapping[str, Any], interval: timede
     """
     verified = condition(status, Type.VERIFIED)
     last = (status.get("verification") or {}).get("lastTime")
+    if verified is not None and verified.get("status") != "True":
+        return created
     if verified is None or last is None:
         return created + UNREAD
-    if verified.get("status") != "True":
-        return created
     return datetime.fromisoformat(last) + interval - offset(uid, interval / 4)
 
 

@@ -1,5 +1,5 @@
-"""What archives an agent's memory: a Job that mounts the volume read-only, with an account that holds no right and a
-network in which there is nothing but the operator.
+"""What archives a volume of an agent's, its memory or its decision log: a Job that mounts it read-only, with an account
+that holds no right and a network in which there is nothing but the operator.
 
 The Job's name ends in a hash of all that it is: one that another leader has made, who listens elsewhere, is another.
 """
@@ -13,7 +13,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiagent_operator.api import capture, meta, runs
-from aiagent_operator.api.memory import Memory
+from aiagent_operator.api.memory import LogVolume, Memory
+from aiagent_operator.core.archive import layout
 from aiagent_operator.core.archive.sending import AUDIENCE
 from aiagent_operator.core.children import common, network_policy, service_account
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Desired, Manifest, digest
@@ -68,7 +69,7 @@ def owner(asked: Memory, spec: Mapping[str, Any]) -> Owner:
 
 
 def account(agent: AgentIdentity) -> Desired:
-    """The ServiceAccount of the Job."""
+    """The ServiceAccount of the Jobs."""
     return service_account.named(agent, capture.account_name(agent.name))
 
 
@@ -96,17 +97,37 @@ def only(intake: Intake) -> Manifest:
 
 
 def job(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> Desired:
-    """The Job. Its digest is of the whole."""
-    made = _spec(agent, asked, whose, intake)
-    name = f"{agent.name}-{capture.RUN}-{digest(made)[:8]}"
+    """The Job for this volume. Its digest is of the whole."""
+    made, run = _spec(agent, asked, whose, intake), run_of(asked)
+    name = f"{agent.name}-{run}-{digest(made)[:8]}"
     manifest = common.header(ChildKind.JOB, agent, agent.namespace, name)
-    manifest["metadata"]["labels"] |= _labels(agent)
+    manifest["metadata"]["labels"] |= _labels(agent, run)
     manifest["spec"] = made
     return common.desired(manifest, digest(manifest))
 
 
+def run_of(asked: Memory) -> str:
+    """Value of the label `workforce.dev/run` of the Job for this volume."""
+    return capture.DECISIONS if isinstance(asked, LogVolume) else capture.RUN
+
+
 def _spec(agent: AgentIdentity, asked: Memory, whose: Owner, intake: Intake) -> Manifest:
-    return spec(_labels(agent), capture.account_name(agent.name), asked.claim_name, whose, intake)
+    made = spec(_labels(agent, run_of(asked)), capture.account_name(agent.name), asked.claim_name, whose, intake)
+    if not isinstance(asked, LogVolume):
+        return made
+    (container,) = made["template"]["spec"]["containers"]
+    told = {capture.ENV_ROOT: layout.DECISIONS} | ({capture.ENV_FOLDER: asked.path} if asked.path else {})
+    container |= {
+        "name": capture.DECISIONS,
+        "env": [*container["env"], *({"name": key, "value": value} for key, value in told.items())],
+    }
+    return made | {"podFailurePolicy": _once(capture.DECISIONS)}
+
+
+def _once(container: str) -> Manifest:
+    """A folder that is not there is looked for once, not as often as a store that is away."""
+    codes = {"containerName": container, "operator": "In", "values": [capture.NO_FOLDER]}
+    return {"rules": [{"action": "FailJob", "onExitCodes": codes}]}
 
 
 def spec(labels: dict[str, str], account_name: str, claim: str, whose: Owner, intake: Intake) -> Manifest:
@@ -123,8 +144,8 @@ def spec(labels: dict[str, str], account_name: str, claim: str, whose: Owner, in
     }
 
 
-def _labels(agent: AgentIdentity) -> dict[str, str]:
-    return {runs.LABEL_RUN: capture.RUN, runs.LABEL_RUN_OF: agent.uid}
+def _labels(agent: AgentIdentity, run: str) -> dict[str, str]:
+    return {runs.LABEL_RUN: run, runs.LABEL_RUN_OF: agent.uid}
 
 
 def _pod(name: str, claim: str, whose: Owner, intake: Intake) -> Manifest:

@@ -23,6 +23,7 @@ from aiagent_operator.core import texts
 from aiagent_operator.core.children import common
 from aiagent_operator.core.injection import Injection
 from aiagent_operator.core.objects import AgentIdentity, ChildKind, Curricula, Desired, Manifest, ObjectKey, digest
+from aiagent_operator.core.runs.facts import LOGS_TOO
 
 ACTIVE_DEADLINE_SECONDS: Final = 21_600
 """Six hours, where the author says nothing: a run that hangs must not keep its place among those that may train."""
@@ -209,7 +210,7 @@ def _told(container: Manifest, run: Run) -> Manifest:
     env = [{"name": name, "value": value.replace("$", "$$")} for name, value in ours.items()]
     return container | {
         "env": [*env, *(container.get("env") or ())],
-        "terminationMessagePolicy": container.get("terminationMessagePolicy") or "FallbackToLogsOnError",
+        "terminationMessagePolicy": container.get("terminationMessagePolicy") or LOGS_TOO,
     }
 
 

@@ -29,8 +29,8 @@ from aiagent_operator.core.versions.revising import Granted, Versions
 from aiagent_operator.core.versions.revisions import facts
 
 _SUFFIX = "train"
-# Characters that a revision's message and its log may have.
-_MESSAGE, _LOG = 1024, 2048
+# Characters that a revision's message may have.
+_MESSAGE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,25 +160,31 @@ def _after(o: Observed, versions: Versions, record: Child, found: Outcome, job: 
             return TrainingPlan(message=problem or f"{job} runs", requeue_after=LOOK_AGAIN if problem else None)
         case Failed(message=message, tail=tail):
             return _rejected(o, record, message, tail)
-        case Succeeded(result=result):
-            return _succeeded(o, versions, record, result)
+        case Succeeded():
+            return _succeeded(o, versions, record, found)
 
 
-def _succeeded(o: Observed, versions: Versions, record: Child, message: str) -> TrainingPlan:
+def _succeeded(o: Observed, versions: Versions, record: Child, ended: Succeeded) -> TrainingPlan:
     how = _how(o)
     if versions.asked is None or versions.asked.work is None or how is None:
         return TrainingPlan(message="Trained; waiting for the agent's handbook and work to be known")
     adopted = not o.agent.spec.workload.by_revision
-    found = accept(facts(record), message, how, versions.asked.base_image, o.time, adopted=adopted)
+    found = accept(facts(record), ended.result, how, versions.asked.base_image, o.time, adopted=adopted)
     if isinstance(found, Rejected):
-        return _rejected(o, record, found.message)
+        return _rejected(o, record, found.message, ended.tail)
     learned, result = found
     work = revising.ask(o, versions.asked.effective, learned).work
     assert work is not None  # noqa: S101 - what the spec asks for is known, and so it is with this
     what: Manifest = work.to_wire()
     if work.template is not None:
         what["template"] = revision.canonical(work.template)
-    status = {"state": RevisionState.CANDIDATE.value, "completionTime": o.time, "result": result, "work": what}
+    status = {
+        "state": RevisionState.CANDIDATE.value,
+        "completionTime": o.time,
+        "result": result,
+        "work": what,
+        "log": ended.tail or None,
+    }
     return TrainingPlan((report(record, status),))
 
 
@@ -187,7 +193,7 @@ def _rejected(o: Observed, record: Child, message: str, log: str = "") -> Traini
         "state": RevisionState.REJECTED.value,
         "completionTime": o.time,
         "message": f"Training failed: {message}"[:_MESSAGE],
-        "log": log[-_LOG:] or None,
+        "log": log or None,
     }
     return TrainingPlan((report(record, status),))
 

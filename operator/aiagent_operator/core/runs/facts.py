@@ -14,6 +14,10 @@ from aiagent_operator.core.targets import managed_fields
 KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 """Label of a Job that Kueue holds until there is quota (Kueue: "Run A Kubernetes Job")."""
 
+LOGS_TOO: Final = "FallbackToLogsOnError"
+"""Of a container (`terminationMessagePolicy`): the end of its log may stand for its message (Kubernetes: "Determine the
+Reason for Pod Failure"). Jobs have it unless their author says otherwise."""
+
 _LINE: Final = 300
 _FINISHED: Final = ("Succeeded", "Failed")
 _STARTING: Final = (None, "ContainerCreating", "PodInitializing")
@@ -36,7 +40,8 @@ class JobFacts:
     """A Job as it was last observed.
 
     `run`: what it is for, the value of its label. `revision`: number of the revision that it trains or evaluates, 0
-    where its label is none. `account`: that its pods run as. `container`: the one that leaves the result. `tries`: pods
+    where its label is none. `account`: that its pods run as. `container`: the one that leaves the result. `shows_log`:
+    whether its author lets the end of that container's log be shown (`terminationMessagePolicy`). `tries`: pods
     that it may have one after another. `deadline`: seconds. `queue`: of Kueue, where it is in one. `suspender`: who
     suspended it, empty where nobody but its author or the operator is known to have done so. `ending`: why its pods are
     being ended, until they are. `finished`: when it completed or failed.
@@ -49,6 +54,7 @@ class JobFacts:
     container: str
     run: str = ""
     revision: int = 0
+    shows_log: bool = False
     tries: int = 1
     deadline: int = 0
     queue: str = ""
@@ -71,8 +77,8 @@ class PodFacts:
     """A pod of a Job as it was last observed.
 
     `finished`: when it ended, None while it has not. `message`: what the container of the result left, or where the
-    pod failed, the container that failed. `why`: why it failed. `held`: why it has no node. `stuck`: why it does not
-    get on.
+    pod failed, the container that failed. `log`: the end of the log of the container of the result, where it was read.
+    `why`: why it failed. `held`: why it has no node. `stuck`: why it does not get on.
     """
 
     name: str
@@ -81,6 +87,7 @@ class PodFacts:
     succeeded: bool = False
     finished: datetime | None = None
     message: str = ""
+    log: str = ""
     why: str = ""
     held: Said | None = None
     stuck: str = ""
@@ -102,6 +109,7 @@ def observe(live: Mapping[str, Any]) -> JobFacts:
         container=pods["containers"][0]["name"],
         run=labels.get(runs.LABEL_RUN, ""),
         revision=int(number) if number.isdecimal() else 0,
+        shows_log=pods["containers"][0].get("terminationMessagePolicy") == LOGS_TOO,
         tries=spec.get("backoffLimit", 6) + 1,
         deadline=spec.get("activeDeadlineSeconds", 0),
         queue=labels.get(KUEUE_QUEUE, ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -48,11 +48,13 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """It has ended well. `result` is the termination message, to be read as a stranger's word."""
+    """It has ended well. `result` is the termination message, to be read as a stranger's word. `tail`: the end of its
+    log, made harmless; empty where it was not read."""
 
     result: str
     pod: str
     finished: datetime | None
+    tail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +97,26 @@ def outcome(job: JobFacts | None, pods: Sequence[PodFacts]) -> Outcome:
 
 
 def _result(job: JobFacts, pods: Sequence[PodFacts]) -> Outcome:
-    """Of several pods that succeeded, the one that ended last: it wrote last."""
-    ended = [(pod.finished, pod.name, pod) for pod in pods if pod.succeeded and pod.finished]
-    if not ended:
+    pod = wrote_last(pods)
+    if pod is None:
         text = (
             f"{job} completed, but its pod is gone, and the result with it: start the run again, and keep pods of "
             "finished Jobs from being removed"
         )
         return Failed(RunReason.RESULT_LOST, text, finished=job.finished)
-    pod = max(ended)[2]
     if not pod.message.strip():
         text = (
             f"{job} completed, but container {untrusted.shown(job.container)} of pod {pod.name} left no termination "
             "message: write the result to $WORKFORCE_RESULT"
         )
-        return Failed(RunReason.NO_RESULT, text, finished=job.finished)
-    return Succeeded(pod.message, pod.name, job.finished or pod.finished)
+        return Failed(RunReason.NO_RESULT, text, pod.log, job.finished)
+    return Succeeded(pod.message, pod.name, job.finished or pod.finished, pod.log)
+
+
+def wrote_last(pods: Iterable[PodFacts]) -> PodFacts | None:
+    """The pod whose result counts: of those that succeeded, the one that ended last."""
+    ended = [(pod.finished, pod.name, pod) for pod in pods if pod.succeeded and pod.finished]
+    return max(ended)[2] if ended else None
 
 
 def _failure(job: JobFacts, said: Said, pods: Sequence[PodFacts]) -> Failed:

@@ -1,8 +1,7 @@
 """What a successor gets of its predecessor's archive, as one tar.
 
 Each file is compared with the manifest on its way: where one is not as it was sealed, the stream breaks off. What is
-personal is decrypted on the way; logs are not in it, nor what is personal and larger than can be held at once, other
-than the memory.
+personal is decrypted on the way; logs are not in it.
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tarfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
 from aiagent_operator.api import handover
 from aiagent_operator.api.archive import Item, Manifest
-from aiagent_operator.core.archive import layout, wire
+from aiagent_operator.core.archive import layout, payload, wire
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Folder
 from aiagent_operator.runtime.archive.encrypting import decrypted
@@ -25,8 +24,6 @@ from aiagent_operator.runtime.archive.errors import DisputedError
 from aiagent_operator.runtime.archive.store import Store
 
 _BESIDE: Final = (layout.SUMS, layout.CERTIFICATE)
-# Bytes of a personal file other than the memory: its length has to be known before it is sent.
-_LARGEST: Final = 32 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +57,10 @@ async def stream(source: Source, key: str) -> AsyncGenerator[bytes, None]:
             async for piece in _compared(source, item):
                 yield piece
             yield bytes(-item.size % tarfile.BLOCKSIZE)
-        elif not plain.startswith(f"{layout.LOGS}/") and item.size <= _LARGEST:
-            yield _file(plain, b"".join([piece async for piece in _decrypted(source, item, key)]))
+        elif not plain.startswith(f"{layout.LOGS}/"):
+            async with contextlib.aclosing(_personal(source, item, key)) as pieces:
+                async for piece in pieces:
+                    yield piece
     if memory is None:
         yield bytes(2 * tarfile.BLOCKSIZE)
         return
@@ -70,7 +69,28 @@ async def stream(source: Source, key: str) -> AsyncGenerator[bytes, None]:
         yield piece
 
 
-async def _decrypted(source: Source, item: Item, key: str) -> AsyncIterator[bytes]:
+async def _personal(source: Source, item: Item, key: str) -> AsyncGenerator[bytes, None]:
+    """A personal file, decrypted, whose length has to be said before it: by the payload, and it has to be true."""
+    begin = b""
+    async with contextlib.aclosing(_compared(source, item)) as pieces:
+        async for piece in pieces:
+            begin += piece
+            if len(begin) >= payload.LONGEST_HEADER:
+                break
+    size = left = payload.plain_size(begin[: payload.LONGEST_HEADER], item.size)
+    yield _header(layout.item(item.path), size)
+    async with contextlib.aclosing(_decrypted(source, item, key)) as pieces:
+        async for piece in pieces:
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+    if left:
+        raise DisputedError(f"archive store {source.store.name}: {source.where.prefix}/{item.path} has another length")
+    yield bytes(-size % tarfile.BLOCKSIZE)
+
+
+async def _decrypted(source: Source, item: Item, key: str) -> AsyncGenerator[bytes, None]:
     if item.encrypted is None:
         raise ArchiveError(f"{item.path} is personal, and not encrypted: find out who has written the manifest")
     async with contextlib.aclosing(decrypted(_compared(source, item), key, item.encrypted)) as pieces:
@@ -78,7 +98,7 @@ async def _decrypted(source: Source, item: Item, key: str) -> AsyncIterator[byte
             yield piece
 
 
-async def _compared(source: Source, item: Item) -> AsyncIterator[bytes]:
+async def _compared(source: Source, item: Item) -> AsyncGenerator[bytes, None]:
     """The file's bytes. Raises DisputedError at the end of what is not what the manifest says."""
     hashing, size = hashlib.sha256(), 0
     async for piece in source.store.chunks(source.where.key(item.path)):

@@ -15,7 +15,7 @@ from aiagent_operator.core.strict_json import kind
 from aiagent_operator.runtime.archive.config import ConfigError, StoreConfig, read
 
 if TYPE_CHECKING:
-    from aiagent_operator.core.archive.envelope import PrivateKey
+    from aiagent_operator.core.archive.envelope import PrivateKey, PublicKey
 
 _FIELDS: Final = ("default", "stores", "signingKeyFile")
 
@@ -23,11 +23,13 @@ _FIELDS: Final = ("default", "stores", "signingKeyFile")
 @dataclass(frozen=True, slots=True)
 class Described:
     """The stores by their names, which of them is for agents whose policies name none, and the key that signs
-    certificates of decommission; None where there is none."""
+    certificates of decommission; None where there is none. `former_keys`: public parts of keys that have signed before.
+    """
 
     default: str
     stores: Mapping[str, StoreConfig]
     signing_key: PrivateKey | None = None
+    former_keys: tuple[PublicKey, ...] = ()
 
 
 def load(path: Path) -> Described:
@@ -61,7 +63,22 @@ def _described(found: Any) -> Described:
     default = found.get("default") or next(iter(stores))
     if default not in stores:
         raise ConfigError(f"default is {default}, and the stores are {texts.some(stores)}: name one of them")
-    return Described(str(default), stores, _signing_key(found.get("signingKeyFile")))
+    signing = found.get("signingKeyFile")
+    return Described(str(default), stores, _signing_key(signing), _former_keys(signing))
+
+
+def _former_keys(signing: Any) -> tuple[PublicKey, ...]:
+    """The public keys beside the one that signs: `*.pub` of the same Secret."""
+    if signing is None or not (there := sorted(Path(str(signing)).parent.glob("*.pub"))):
+        return ()
+    from aiagent_operator.core.archive.envelope import public_key  # noqa: PLC0415 - as below
+
+    try:
+        return tuple(public_key(path.read_bytes(), str(path)) for path in there)
+    except OSError as error:
+        raise ConfigError(f"{error.filename} cannot be read: {error.strerror}: mount the Secret there") from error
+    except KeyFileError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _signing_key(name: Any) -> PrivateKey | None:

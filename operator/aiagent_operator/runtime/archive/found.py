@@ -47,7 +47,12 @@ class Folder:
     @property
     def is_rest(self) -> bool:
         """Whether it is what an attempt to seal an archive has left, or one that is still under way."""
-        return layout.MANIFEST not in self.about and not self.about & _AFTER_SEALING
+        return not self.about & {layout.MANIFEST, *_AFTER_SEALING, *layout.RELEASE}
+
+    @property
+    def is_release(self) -> bool:
+        """Whether it says that there is no archive: what else is in it was never on record, and is no archive then."""
+        return bool(self.about & layout.RELEASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +161,21 @@ async def _candidate(
     return Candidate(where, sealed, certificate, purged, await _stone(store, folder, sealed, Destroyed.ERASED))
 
 
+def check_place(folder: Folder, where: Layout, file: str) -> None:
+    """Raises RefusedError where the folder is not that of which the file is, or no AgentArchive can be called so."""
+    if where.prefix != folder.prefix:
+        raise RefusedError(
+            f"{file} is that of {where.prefix}: somebody has moved or copied it; bring it "
+            "back to its place, or remove the folder"
+        )
+    if len(where.archive) > _LONGEST_NAME or not _NAME.fullmatch(where.archive):
+        raise RefusedError(f"{file}: no AgentArchive can have the name that archive says")
+
+
 def _place(folder: Folder, about: Manifest) -> Layout:
     """Where the archive is by its own manifest, which has to be where it was found."""
     where = Layout(about.agent.uid, about.archive)
-    if where.prefix != folder.prefix:
-        raise RefusedError(
-            f"{folder.prefix}/{layout.MANIFEST} is that of {where.prefix}: somebody has moved or copied it; bring it "
-            "back to its place, or remove the folder"
-        )
-    if len(about.archive) > _LONGEST_NAME or not _NAME.fullmatch(about.archive):
-        raise RefusedError(f"{folder.prefix}/{layout.MANIFEST}: no AgentArchive can have the name that archive says")
+    check_place(folder, where, f"{folder.prefix}/{layout.MANIFEST}")
     return where
 
 

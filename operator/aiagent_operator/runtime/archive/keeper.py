@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiagent_operator.runtime import metrics
 from aiagent_operator.runtime.archive import errors
@@ -21,13 +21,19 @@ from aiagent_operator.runtime.archive.opening import looking, opened
 from aiagent_operator.runtime.archive.proof import prove
 from aiagent_operator.runtime.archive.verdict import Mode, Verdict, failed
 
+if TYPE_CHECKING:
+    from aiagent_operator.core.archive.envelope import PublicKey
+
 log = logging.getLogger(__name__)
 
 _KINDS: Final = frozenset(kind.value for kind in errors.Kind)
 
 
 class Keeper:
-    """One store. `restored` is called each time that it takes records again. `run` belongs to its event loop."""
+    """One store. `restored` is called each time that it takes records again. `run` belongs to its event loop.
+
+    `usable`: it takes records. `reads`: what is in it can be read, at the least.
+    """
 
     def __init__(self, config: StoreConfig, *, interval: float, restored: Callable[[str], None]) -> None:
         self.name, self.location = config.name, config.url
@@ -35,15 +41,23 @@ class Keeper:
         self._look = looking(config, self.store)
         self._interval, self._restored = interval, restored
         self._again = asyncio.Event()
-        self.usable, self.proved = False, False
+        self.usable, self.reads, self.proved = False, False, False
         self.problem = f"archive store {self.name} has not been looked at yet"
-        metrics.ARCHIVE_STORE_READY.labels(self.name).set(0)
+        # One that is never to take any has no such series: nobody is to be told of it.
+        self._ready = None if config.read_only else metrics.ARCHIVE_STORE_READY.labels(self.name)
+        if self._ready:
+            self._ready.set(0)
+
+    @property
+    def readable(self) -> bool:
+        """Whether what is in it can be read, also where it takes nothing."""
+        return self.usable or self.reads
 
     def failed(self, error: StoreError) -> None:
         """An operation failed: nothing is asked of it before a proof, which is made at once."""
-        if not self.usable:
+        if not self.readable:
             return
-        self.usable = False
+        self.usable = self.reads = False
         self.problem = f"archive store {self.name} does not take records ({error.kind.value})"
         log.warning("%s", error)
         self._again.set()
@@ -76,7 +90,9 @@ class Keeper:
     def _judge(self, verdict: Verdict) -> None:
         was, known = self.usable, self.proved
         self.proved, self.usable = True, verdict.mode is Mode.READY
-        metrics.ARCHIVE_STORE_READY.labels(self.name).set(self.usable)
+        self.reads = verdict.mode is not Mode.UNUSABLE
+        if self._ready:
+            self._ready.set(self.usable)
         for warning in verdict.warnings:
             log.warning("%s", warning)
         if self.usable:
@@ -95,9 +111,15 @@ class Archive:
     def __init__(self, described: Described, *, interval: float, restored: Callable[[str], None]) -> None:
         """Raises StoreError (Misconfigured) for a store that cannot be opened."""
         self.default, self.signing_key = described.default, described.signing_key
+        self.former_keys = described.former_keys
         self.keepers = {
             name: Keeper(config, interval=interval, restored=restored) for name, config in described.stores.items()
         }
+
+    @property
+    def keys(self) -> tuple[PublicKey, ...]:
+        """The keys by which certificates of its own are known."""
+        return ((self.signing_key.public,) if self.signing_key else ()) + self.former_keys
 
     @property
     def unproved(self) -> Iterable[str]:

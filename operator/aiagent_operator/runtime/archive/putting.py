@@ -20,14 +20,24 @@ _AT_ONCE = 16
 
 
 async def put(store: Store, where: Folder, files: Iterable[File]) -> tuple[Stored, ...]:
-    """Puts the files. Raises StoreError, DisputedError."""
-    slots = asyncio.Semaphore(_AT_ONCE)
+    """Puts the files. Raises StoreError, DisputedError, once none is being put any more: whoever tries again, or gives
+    the archive up, would find more in the store from moment to moment."""
+    slots, failed = asyncio.Semaphore(_AT_ONCE), list[StoreError | DisputedError]()
 
-    async def one(file: File) -> Stored:
+    async def one(file: File) -> Stored | None:
         async with slots:
-            return await _put(store, where, file)
+            if failed:
+                return None
+            try:
+                return await _put(store, where, file)
+            except (StoreError, DisputedError) as error:
+                failed.append(error)
+                return None
 
-    return tuple(await asyncio.gather(*map(one, files)))
+    stored = await asyncio.gather(*map(one, files))
+    if failed:
+        raise failed[0]
+    return tuple(each for each in stored if each is not None)
 
 
 async def own(store: Store, name: str, data: bytes) -> None:

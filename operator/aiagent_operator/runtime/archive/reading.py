@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
+from aiagent_operator.core.archive.findings import Fault, Finding, Report
 from aiagent_operator.core.archive.layout import Folder
-from aiagent_operator.core.archive.verify import Fault, Finding, Report, Verifier
+from aiagent_operator.core.archive.verify import Verifier
 from aiagent_operator.runtime.archive.store import Store
 
 # What somebody else has put beside an archive changes nothing of it: the manifest does not know it.

@@ -22,7 +22,7 @@ from aiagent_operator.core.journal.asking import (
     Taken,
 )
 from aiagent_operator.core.journal.event import Event
-from aiagent_operator.core.journal.head import WIDTH, Head
+from aiagent_operator.core.journal.head import WIDTH, Head, folder
 from aiagent_operator.core.journal.head import path as record_path
 from aiagent_operator.core.journal.record import MOST_BYTES
 from aiagent_operator.core.journal.settling import Ask, begin, step
@@ -34,6 +34,10 @@ _RECORD: Final = re.compile(rf"([0-9]{{{WIDTH}}})\.json")
 # What is read in place of an object that is too large to be a record: it is none either.
 _NONE: Final = b"too large"
 _AT_ONCE: Final = 16
+
+MOST_TOGETHER: Final = 64 * 1024**2
+"""Bytes of the records of one journal that are in memory together: 50,000 and more. Nobody who writes to an agent's
+spec all day is to end the operator by that."""
 
 
 async def settle(
@@ -49,12 +53,20 @@ async def settle(
     return found
 
 
-async def read_all(store: Store, uid: str, head: Head) -> tuple[bytes, ...]:
-    """The records of a journal up to its head, in their order. Raises StoreError, Missing where one is not there."""
+async def read_all(store: Store, uid: str, head: Head, *, most: int = MOST_TOGETHER) -> tuple[bytes, ...]:
+    """The records of a journal up to its head, in their order. Raises StoreError: Missing where one is not there,
+    TooLarge where they have more than so many bytes."""
     found: list[bytes] = []
+    size = 0
     for first in range(1, head.sequence + 1, _AT_ONCE):
         several = range(first, min(first + _AT_ONCE, head.sequence + 1))
-        found += await asyncio.gather(*(store.read(record_path(uid, each), MOST_BYTES) for each in several))
+        read = await asyncio.gather(*(store.read(record_path(uid, each), MOST_BYTES) for each in several))
+        found += read
+        size += sum(map(len, read))
+        if size > most:
+            text = f"the journal has {head.sequence} records, and its first {len(found)} more than {most} bytes"
+            remedy = "it stays where it is, record by record: keep that folder"
+            raise StoreError(Kind.TOO_LARGE, store.name, folder(uid), text, remedy)
     return tuple(found)
 
 

@@ -41,10 +41,13 @@ class Sealed:
         return wire.digest(self.data)
 
 
-async def found(store: Store, where: Layout, noted: Collection[str]) -> Sealed | None:
+async def found(
+    store: Store, where: Layout, noted: Collection[str], *, keys: Iterable[envelope.PublicKey] = ()
+) -> Sealed | None:
     """The manifest that is in the store already; None where there is none.
 
-    Raises DisputedError for one whose digest the operator has not noted, or that is of another agent.
+    A status that came back with a backup of the cluster has noted nothing of it: then the certificate tells that it is
+    the operator's own, where one of the `keys` has signed that. Raises DisputedError for any other one, and StoreError.
     """
     name = where.key(layout.MANIFEST)
     try:
@@ -53,15 +56,36 @@ async def found(store: Store, where: Layout, noted: Collection[str]) -> Sealed |
         if error.kind is Kind.MISSING:
             return None
         raise
-    if wire.digest(data) not in noted:
-        raise DisputedError(
-            f"archive store {store.name}: {name} is there, and its digest {wire.digest(data)} is none that "
-            "status.archive.manifests knows: somebody else has written it, or a backup of the cluster was restored"
-        )
+    known = wire.digest(data) in noted
     try:
-        return Sealed(data, manifest.read(data, name))
+        sealed = Sealed(data, manifest.read(data, name))
     except ArchiveError as error:
-        raise DisputedError(f"archive store {store.name}: {error}") from error
+        if known:
+            raise DisputedError(f"archive store {store.name}: {error}") from error
+    else:
+        if known or await _certified_before(store, where, sealed, keys):
+            return sealed
+    raise DisputedError(
+        f"archive store {store.name}: {name} is there, and its digest {wire.digest(data)} is none that "
+        "status.archive.manifests knows, nor has a key of the operator signed a certificate of it: somebody else has "
+        "written it, or a backup of the cluster was restored"
+    )
+
+
+async def _certified_before(store: Store, where: Layout, sealed: Sealed, keys: Iterable[envelope.PublicKey]) -> bool:
+    """Whether a certificate that is there says that the manifest is of this very agent, and complete."""
+    about = sealed.manifest
+    if (about.agent.uid, about.archive) != (where.agent_uid, where.archive):
+        return False
+    try:
+        await certified(store, where, sealed, keys)
+    except DisputedError:
+        return False
+    except StoreError as error:
+        if error.kind is not Kind.MISSING:
+            raise
+        return False
+    return True
 
 
 async def left(store: Store, where: Layout, files: Iterable[Stored]) -> tuple[str, ...]:
@@ -107,11 +131,17 @@ def ended(proof: Proof, removed: tuple[Removed, ...], location: str, verified_at
 
 
 async def certify(
-    store: Store, where: Layout, sealed: Sealed, ended: Ended, key: envelope.PrivateKey
+    store: Store,
+    where: Layout,
+    sealed: Sealed,
+    ended: Ended,
+    key: envelope.PrivateKey,
+    *,
+    former: Iterable[envelope.PublicKey] = (),
 ) -> CertificateSummary:
-    """The certificate in the store; it is made where there is none yet.
+    """The certificate in the store; it is made where there is none yet. `former`: keys of one that was made before.
 
-    Raises DisputedError for one that the key has not signed or that is about something else, ArchiveError for what
+    Raises DisputedError for one that none of the keys has signed or that is about something else, ArchiveError for what
     would not be true, and StoreError.
     """
     name = where.key(layout.CERTIFICATE)
@@ -120,7 +150,7 @@ async def certify(
         return CertificateSummary(
             digest=wire.digest(issued), key_ids=(key.public.key_id,), completion_time=ended.completed_at
         )
-    return await certified(store, where, sealed, (key.public,))
+    return await certified(store, where, sealed, (key.public, *former))
 
 
 async def certified(

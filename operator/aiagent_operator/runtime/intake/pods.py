@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from aiagent_operator.api import meta
 from aiagent_operator.core.objects import AgentIdentity, Child
 from aiagent_operator.runtime.client import Api
@@ -10,8 +12,13 @@ from aiagent_operator.runtime.intake.endpoint import RefusedError
 from aiagent_operator.runtime.store import AgentKey, Store
 
 
-def waited_for(store: Store, account: Account, run: str) -> tuple[AgentIdentity, Child] | None:
-    """The agent whose account for Jobs of that kind this is, and its Job that runs as the account, if any."""
+def waited_for(
+    store: Store, account: Account, run: str, kinds: Container[str] | None = None
+) -> tuple[AgentIdentity, Child] | None:
+    """The agent whose account for Jobs of that kind this is, and its Job that runs as the account, if any.
+
+    `kinds`: those of Jobs that run as it, where there are others.
+    """
     agent = meta.agent_of_run(account.name, run)
     record = store.agents.get(AgentKey(account.namespace, agent)) if agent else None
     if record is None or agent is None:
@@ -19,7 +26,7 @@ def waited_for(store: Store, account: Account, run: str) -> tuple[AgentIdentity,
     identity = AgentIdentity(account.namespace, agent, record.uid)
     for child in store.children(record.uid).values():
         its = child.job
-        if its is None or its.run != run or its.account != account.name:
+        if its is None or its.run not in (kinds or {run}) or its.account != account.name:
             continue
         if not (child.deleting or its.complete or its.failed is not None):
             return identity, child
