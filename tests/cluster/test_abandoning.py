@@ -341,7 +341,7 @@ def _killed(
         proxy.crash_at(number, When.BEFORE, kill)
         place.order("Abandon", f"give-up-{name}", name)
         wait_for(over, what=f"the operator to die at write {number}, or {name} to be gone", timeout=60)
-        proxy.reset()
+        proxy.spare()
         if dead.is_set():
             operator.restart()
         place.until_gone(name)

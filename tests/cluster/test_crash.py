@@ -584,6 +584,7 @@ def _ended(rig: Rig, run: Run, dead: threading.Event) -> bool:
     wait_for(
         over, what=f"the operator to come to the write at which it is killed, or {run.name} to arrive", timeout=120
     )
+    rig.proxy.spare()
     return not dead.is_set()
 
 

@@ -101,6 +101,7 @@ def _lives(
             return over() or dead.is_set()
 
         wait_for(ended, what=f"operator {lives} to come to its {lives}th write, or the end", timeout=180)
+        proxy.spare()
         if not dead.is_set():
             return lives
         operator.forget_lease()

@@ -201,7 +201,7 @@ def _erased_with_a_death(
     proxy.crash_at(number, When.BEFORE, kill)
     erase(place, f"forget-{number}", name)
     wait_for(over, what=f"the operator to die at write {number}, or {name} to be erased")
-    proxy.reset()
+    proxy.spare()
     if dead.is_set():
         # Who is dead destroys nothing, and what it has begun is ended also without the order.
         if "erasure" in place.admin.get(meta.API_VERSION, PLURAL, name)["status"]:

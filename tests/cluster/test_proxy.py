@@ -1,6 +1,7 @@
 """The fault-injecting proxy, before a real API server."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import orjson
@@ -104,6 +105,32 @@ def test_a_crash_hits_exactly_the_chosen_write(
     assert (call.number, call.name) == (2, "second")
     assert existed is (when is When.AFTER)
     assert (admin.find("v1", "configmaps", "second", namespace=namespace) is not None) is (when is When.AFTER)
+
+
+def test_who_is_spared_is_killed_no_more_and_who_was_being_killed_is_dead(
+    proxy: FaultProxy, client: Kube, namespace: str
+) -> None:
+    begun, killed = threading.Event(), threading.Event()
+
+    def kill(_: Call) -> None:
+        begun.set()
+        time.sleep(0.3)
+        killed.set()
+
+    def write() -> None:
+        with pytest.raises(urllib3.exceptions.ProtocolError):
+            client.create(_config_map(namespace, "first"))
+
+    proxy.crash_at(1, When.BEFORE, kill)
+    proxy.crash_at(2, When.BEFORE, kill)
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert begun.wait(10)
+    proxy.spare()
+    assert killed.is_set()
+    writer.join(10)
+    client.create(_config_map(namespace, "second"))
+    assert [call.status for call in proxy.calls if call.number] == [None, 201]
 
 
 def test_a_hook_that_fails_is_not_swallowed(control_plane: Cluster, admin: Kube, namespace: str) -> None:

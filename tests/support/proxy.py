@@ -44,6 +44,8 @@ class FaultProxy:
         """`access` names the server behind; its credentials are not used."""
         self._access = access
         self._lock = threading.Lock()
+        # How many requests are at their crash points.
+        self._deadly, self._struck = 0, threading.Condition(self._lock)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._folder = tempfile.TemporaryDirectory(prefix="aiagent-proxy-")
@@ -128,6 +130,13 @@ class FaultProxy:
         with self._lock:
             self._crashes[number] = (when, kill)
 
+    def spare(self) -> None:
+        """Call no `kill` any more. What has been called is over when this returns: whether it died is certain then."""
+        with self._struck:
+            self._crashes.clear()
+            if not self._struck.wait_for(lambda: not self._deadly, timeout=30):
+                raise ProxyError("a hook that kills has not ended within 30 s")
+
     def inject(self, fault: Fault, match: Callable[[Call], bool], *, times: int | None = None) -> Rule:
         """Do this to the requests that match: the next `times` ones or, with None, all. The first that fits wins."""
         rule = Rule(match, fault, times)
@@ -184,8 +193,14 @@ class FaultProxy:
             index = len(self._calls)
             self._calls.append(call)
             crash = self._crashes.pop(call.number, None) if call.number is not None else None
+            self._deadly += crash is not None
             fault = self._take_fault(call)
-        response, status = await self._answer(request, call, crash, fault)
+        try:
+            response, status = await self._answer(request, call, crash, fault)
+        finally:
+            with self._struck:
+                self._deadly -= crash is not None
+                self._struck.notify_all()
         with self._lock:
             if index < len(self._calls) and self._calls[index] is call:  # not reset meanwhile
                 self._calls[index] = replace(call, status=status)
