@@ -15,7 +15,8 @@ from aiagent_operator.core import agent_reading, leaving, offboarding
 from aiagent_operator.core.objects import ChildKind
 from aiagent_operator.core.plan import Observed
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, parse
-from aiagent_operator.runtime.store import AgentKey, RoleRecord, Store
+from aiagent_operator.runtime.rolerecord import RoleRecord
+from aiagent_operator.runtime.store import AgentKey, Store
 from support import agents
 from support.agents import permission
 from support.decisions import ENVIRONMENT, HOME, compiled, kinds, observed

@@ -56,7 +56,7 @@ async def test_what_was_begun_a_moment_ago_is_said_only_where_it_goes_on(
     queue: WorkQueue[Key] = WorkQueue(backoff_initial=1, backoff_max=1)
     store, key = Store(queue.add), AgentKey("crm", "triage")
     metadata = {"namespace": "crm", "name": "triage", "uid": "u", "resourceVersion": "1", "generation": 1}
-    store.observe_agent({"metadata": metadata}, notify=False)
+    store.observe_agent({"metadata": metadata})
     api: Any = Nobody()
     statuses = AgentStatusWriter(api, store, queue, Slots(1), Journal(store, queue))
     plan = Plan(verdicts=(Verdict(Type.READY, False, Reason.OFFBOARDING, "waiting"),), patience=patience)

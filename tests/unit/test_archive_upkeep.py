@@ -271,10 +271,10 @@ def test_the_book_knows_the_newest_of_each_and_whose_they_are() -> None:
     heard: list[ArchiveRecord] = []
     book = ArchiveBook(heard.append)
 
-    def observe(name: str, uid: str, version: int) -> None:
+    def observe(name: str, uid: str, version: int, *, answer: bool = False) -> None:
         body = archiverecords.record(name)
         body["metadata"] |= {"uid": uid, "resourceVersion": str(version), "creationTimestamp": LAST}
-        book.observe(body)
+        book.observe(body, answer=answer)
 
     observe("b", "1", 5)
     observe("a", "2", 6)
@@ -291,5 +291,6 @@ def test_the_book_knows_the_newest_of_each_and_whose_they_are() -> None:
     assert book.of("crm", "triage") == ["a"]
     book.forget("a", "2")
     assert book.of("crm", "triage") == []
-    assert not book.records
+    observe("a", "2", 7, answer=True)
+    assert not book.records, "an answer brings back none that went"
     assert book.of("crm", "nobody") == []

@@ -259,11 +259,29 @@ class TestSteering:
 ABOUT = {"agentRef": {"name": "triage"}, "requestedBy": "ann@corp.example", "reason": "A test"}
 
 
+def as_read(spec: dict[str, Any], *, version: int = 7, uid: str = "u1") -> dict[str, Any]:
+    metadata = {"namespace": "support", "name": "one", "uid": uid, "resourceVersion": str(version)}
+    return {"metadata": {**metadata, "creationTimestamp": "2026-03-01T12:00:00Z"}, "spec": spec}
+
+
 def book(spec: dict[str, Any]) -> OrderBook:
     found = OrderBook(lambda _: None, lambda _: None)
-    metadata = {"namespace": "support", "name": "one", "uid": "u1", "resourceVersion": "7"}
-    found.observe({"metadata": {**metadata, "creationTimestamp": "2026-03-01T12:00:00Z"}, "spec": spec})
+    found.observe(as_read(spec))
     return found
+
+
+def test_an_answer_does_not_bring_back_an_order_that_went_or_one_of_before() -> None:
+    """A Suspend that somebody has deleted would be in force for ever."""
+    suspend = {**ABOUT, "action": "Suspend"}
+    orders = book(suspend)
+    orders.observe(as_read(suspend, version=8), answer=True)
+    assert [order.version for order in orders.over("support", "triage", {})] == [8]
+    orders.forget("support", "one", "u1")
+    orders.observe(as_read(suspend, version=9), answer=True)
+    assert orders.over("support", "triage", {}) == ()
+    orders.observe(as_read(suspend, version=12, uid="u2"))
+    orders.observe(as_read(suspend, version=11), answer=True)
+    assert [order.uid for order in orders.over("support", "triage", {})] == ["u2"]
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,21 @@ def test_what_is_gone_demands_nothing(store: Store, told: list[Key]) -> None:
     assert store.demands(CRM, store.agents[CRM]) is NOTHING
 
 
+def test_an_answer_does_not_bring_back_a_policy_that_went_or_one_of_before(store: Store, told: list[Key]) -> None:
+    store.policies.observe(policy(maxAge="1h"))
+    store.policies.forget("p", "u-p")
+    told.clear()
+    store.policies.observe(policy(version=2, maxAge="1h"), answer=True)
+    assert not store.policies.records
+    store.policies.observe(policy(version=3, uid="new", maxAge="2h"))
+    told.clear()
+    store.policies.observe(policy(version=4, maxAge="1h"), answer=True)
+    assert store.policies.records["p"].uid == "new"
+    assert told == []
+    store.policies.observe(policy(version=5, uid="new", maxAge="2h"), answer=True)
+    assert store.policies.records["p"].version == 5
+
+
 def test_labels_and_namespaces_are_looked_at_each_time(store: Store, told: list[Key]) -> None:
     store.policies.observe(policy("a", selector={"agentSelector": {"matchLabels": {"tier": "gold"}}}))
     store.policies.observe(policy("b", selector={"namespaceSelector": {"matchLabels": {"data": "customer"}}}))

@@ -8,7 +8,8 @@ import pytest
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
 from aiagent_operator.core.rights.grants import NamespaceFacts
 from aiagent_operator.runtime.orders import ActionKey
-from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, RoleKey, RoleRecord, Store
+from aiagent_operator.runtime.rolerecord import RoleRecord
+from aiagent_operator.runtime.store import AgentKey, Key, OrphanKey, RoleKey, Store
 
 KEY = ObjectKey(ChildKind.ROLE, "crm", "aiagent.triage")
 
@@ -44,8 +45,8 @@ def test_an_older_agent_does_not_replace_a_newer_one(store: Store, told: list[Ke
 
 @pytest.mark.parametrize(
     ("change", "heard"),
-    [({}, False), ({"generation": 2}, True), ({"labels": {"tier": "gold"}}, True), ({"uid": "u2"}, True)],
-    ids=["nothing", "spec", "labels", "another"],
+    [({}, False), ({"generation": 2}, True), ({"labels": {"tier": "gold"}}, True)],
+    ids=["nothing", "spec", "labels"],
 )
 def test_what_others_have_changed_before_a_status_was_written_is_heard_of(
     store: Store, told: list[Key], change: dict[str, Any], heard: bool
@@ -56,9 +57,24 @@ def test_what_others_have_changed_before_a_status_was_written_is_heard_of(
     after["metadata"] |= {"generation": 1} | change
     store.observe_agent(before)
     told.clear()
-    store.observe_agent(after, notify=False)
+    store.observe_agent(after, answer=True)
     assert told == [AgentKey("crm", "triage")] * heard
     assert not store.observe_agent(agent(version=11) | {"metadata": after["metadata"] | {"resourceVersion": "11"}})
+
+
+def test_an_answer_does_not_bring_back_an_agent_that_went_or_one_of_before(store: Store, told: list[Key]) -> None:
+    """It was written to just before its end, of which the watch has told by then."""
+    store.observe_agent(agent(version=10))
+    store.forget_agent("crm", "triage", "u1")
+    told.clear()
+    assert not store.observe_agent(agent(version=11), answer=True)
+    assert not store.agents
+    assert store.agent_of("u1") is None
+    store.observe_agent(agent(version=13, uid="u2"))
+    told.clear()
+    assert not store.observe_agent(agent(version=14), answer=True)
+    assert store.agents[AgentKey("crm", "triage")].uid == "u2"
+    assert told == []
 
 
 def test_an_agent_that_came_back_under_its_name_is_another(store: Store) -> None:

@@ -21,7 +21,8 @@ from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.erasures import Erasures
 from aiagent_operator.runtime.keeporders import OrderKeeper
-from aiagent_operator.runtime.orders import ActionKey, OrderRecord
+from aiagent_operator.runtime.orderrecord import OrderRecord
+from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.previews import Previews
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, Key, Store
@@ -176,7 +177,7 @@ class ActionReconciler:
             return False
         answer = await report.write(self._api, paths.action(key.namespace, key.name), record.uid, patch)
         if answer is not None:
-            self._store.orders.observe(answer)
+            self._store.orders.observe(answer, answer=True)
         return True
 
     async def _delete(self, order: Order) -> None:

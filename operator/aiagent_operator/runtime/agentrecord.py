@@ -64,10 +64,10 @@ class AgentRecord:
         return self.phase == Phase.RETIRED
 
     def edited_since(self, known: AgentRecord) -> bool:
-        """Whether its spec or its labels are others than they were, or it is being deleted by now, which all but labels
-        count in its generation."""
+        """Whether its spec or its labels are others than those of the same agent were, or it is being deleted by now,
+        which all but labels count in its generation."""
         generation, before = (each.load()["metadata"].get("generation") for each in (self, known))
-        return self.uid != known.uid or generation != before or self.labels != known.labels
+        return generation != before or self.labels != known.labels
 
     def load(self) -> Manifest:
         """The object itself, without `managedFields`."""

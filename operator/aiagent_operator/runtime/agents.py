@@ -234,7 +234,7 @@ class AgentReconciler:
         answer = await finalizer.write(self._api, key, record.uid, metadata, plan.finalizer)
         if answer is None:
             return False
-        self._store.observe_agent(answer, notify=False)
+        self._store.observe_agent(answer, answer=True)
         return True
 
     async def _ask(self, o: Observed, plan: Plan) -> tuple[Proof | None, tuple[str, ...] | None]:

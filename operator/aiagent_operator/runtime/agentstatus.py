@@ -251,7 +251,7 @@ class AgentStatusWriter:
         async with self._slots.take():
             answer = await report.write(self._api, paths.agent(*key), record.uid, patch, version=version)
         if answer is not None:
-            self._store.observe_agent(answer, notify=False)
+            self._store.observe_agent(answer, answer=True)
         elif version is not None:
             self._queue.add_after(key, _CONFLICT_AGAIN)
         return answer

@@ -71,11 +71,13 @@ class ArchiveBook:
         # An agent's name may have been that of several, one after the other.
         self._of: dict[tuple[str, str], set[str]] = defaultdict(set)
 
-    def observe(self, body: Mapping[str, Any]) -> None:
-        """Takes in an AgentArchive, unless it is older than what is known."""
+    def observe(self, body: Mapping[str, Any], *, answer: bool = False) -> None:
+        """Takes in an AgentArchive, unless it is older than what is known. One that is known no longer has gone since
+        the write whose `answer` this is; the answer to its creation is none of these."""
         new = _record(body)
         known = self.records.get(new.name)
-        if known and known.uid == new.uid and known.version >= new.version:
+        same = known is not None and known.uid == new.uid
+        if (known and same and known.version >= new.version) or (answer and not same):
             return
         if known:
             self._drop(known)

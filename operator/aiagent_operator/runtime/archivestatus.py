@@ -32,7 +32,7 @@ async def write(
         if answer is None:
             store.archives.forget(name, uid)
             return
-        store.archives.observe(answer)
+        store.archives.observe(answer, answer=True)
     raise NotYetSeenError(f"AgentArchive {name} changes faster than its status can be written")
 
 

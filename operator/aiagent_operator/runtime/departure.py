@@ -201,7 +201,7 @@ class Departures:
         there = found and await report.write(self._api, paths.archive(name), found.uid, {"handover": record})
         if not there:
             raise NotYetSeenError(f"AgentArchive {name} has gone while {o.agent.metadata.name} was let go")
-        self._store.archives.observe(there)
+        self._store.archives.observe(there, answer=True)
 
     async def _note(self, key: AgentKey, ended: Ended, where: Layout, digest: str) -> None:
         """Says in the status which manifest is about to be written: only such a one is the operator's own."""

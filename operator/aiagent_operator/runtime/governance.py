@@ -30,4 +30,4 @@ class PolicyReconciler:
             return
         answer = await report.write(self._api, paths.policy(key.name), record.uid, patch)
         if answer is not None:
-            self._store.policies.observe(answer)
+            self._store.policies.observe(answer, answer=True)

@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import kopf
-from pydantic import ValidationError
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.agentrole import AgentRole
-from aiagent_operator.api.fields import unreadable
-from aiagent_operator.core.rights.compiled_role import CompiledRole
+from aiagent_operator.runtime import rolerecord
 from aiagent_operator.runtime.client import load_configuration
 from aiagent_operator.runtime.settings import Settings
-from aiagent_operator.runtime.store import RoleRecord, Store
+from aiagent_operator.runtime.store import Store
 
 
 def registry(store: Store) -> kopf.OperatorRegistry:
@@ -40,7 +37,7 @@ def registry(store: Store) -> kopf.OperatorRegistry:
     @kopf.on.event(meta.GROUP, meta.VERSION, "agentroles", registry=handlers)
     async def roles(event: kopf.RawEvent, **_: Any) -> None:
         body: Any = event["object"]
-        store.observe_role(body["metadata"]["name"], None if event["type"] == "DELETED" else role_record(body))
+        store.observe_role(body["metadata"]["name"], None if event["type"] == "DELETED" else rolerecord.read(body))
 
     @kopf.on.event(meta.GROUP, meta.VERSION, "agentpolicies", registry=handlers)
     async def policies(event: kopf.RawEvent, **_: Any) -> None:
@@ -68,18 +65,6 @@ def registry(store: Store) -> kopf.OperatorRegistry:
             store.archives.observe(body)
 
     return handlers
-
-
-def role_record(body: dict[str, Any]) -> RoleRecord:
-    """The role, made ready for decisions; one that cannot be read grants nothing and says why."""
-    slim = {
-        "metadata": {k: v for k, v in body["metadata"].items() if k != "managedFields"},
-        "status": body.get("status"),
-    }
-    try:
-        return RoleRecord(slim, CompiledRole.of(AgentRole.model_validate(body)))
-    except ValidationError as error:
-        return RoleRecord(slim, None, unreadable(error))
 
 
 class NoDiff(kopf.DiffBaseStorage):

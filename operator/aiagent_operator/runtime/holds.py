@@ -16,7 +16,7 @@ from aiagent_operator.core.orders import Order, OrderPlan
 from aiagent_operator.runtime import paths
 from aiagent_operator.runtime.archives import ArchiveRecord
 from aiagent_operator.runtime.client import MERGE_PATCH, Api, ApiError
-from aiagent_operator.runtime.orders import OrderRecord
+from aiagent_operator.runtime.orderrecord import OrderRecord
 from aiagent_operator.runtime.store import Store
 
 ACTIONS = (Action.HOLD, Action.RELEASE)
@@ -91,4 +91,4 @@ class Holds:
                 return
             raise
         if "deletionTimestamp" not in answer["metadata"]:
-            self._store.orders.observe(answer)
+            self._store.orders.observe(answer, answer=True)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from pydantic import ValidationError
-
-from aiagent_operator.api import meta
-from aiagent_operator.api.agentaction import Action, ActionPhase, AgentAction, AgentActionSpec
-from aiagent_operator.api.fields import unreadable
-from aiagent_operator.core import order_reading, texts
+from aiagent_operator.api.agentaction import Action, ActionPhase
+from aiagent_operator.core import texts
 from aiagent_operator.core.orders import FINISHED, STEERING, Order
 from aiagent_operator.core.rollout.facts import OrderKind, RolloutOrder
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
+from aiagent_operator.runtime import orderrecord
+from aiagent_operator.runtime.orderrecord import OrderRecord
 
 # Orders that are about archives.
 _ARCHIVES: Final = (Action.HOLD, Action.RELEASE, Action.ERASE)
@@ -24,7 +20,6 @@ _ARCHIVES: Final = (Action.HOLD, Action.RELEASE, Action.ERASE)
 _CONCERN: Final = (
     Action.SUSPEND, Action.OFFBOARD, Action.ROLLBACK, Action.RETRAIN, Action.ABANDON, *_ARCHIVES, *STEERING
 )  # fmt: skip
-_PHASES: Final = {phase.value: phase for phase in ActionPhase}
 
 
 class ActionKey(NamedTuple):
@@ -33,29 +28,6 @@ class ActionKey(NamedTuple):
     namespace: str
     name: str
     kind: str = "AgentAction"
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRecord:
-    """An order as it was last seen; `order` is None where nothing of it can be read. `problem`: what cannot be."""
-
-    uid: str
-    version: int
-    generation: int
-    status: Mapping[str, Any]
-    order: Order | None
-    problem: str = ""
-    finalizers: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> tuple[bool, bool, bool]:
-        """Whether it is over, is being deleted, and is an accepted Abandon: whoever it is about hears of it."""
-        return self.finished, self.order is not None and self.order.deleting, _is_accepted(self.order)
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has been carried out, or will not be."""
-        return self.order is not None and self.order.phase in FINISHED
 
 
 class OrderBook:
@@ -70,23 +42,25 @@ class OrderBook:
         # So may an Abandon be, by namespace and name of its agent.
         self._abandons: dict[tuple[str, str], set[ActionKey]] = defaultdict(set)
 
-    def observe(self, body: Mapping[str, Any]) -> None:
-        """Takes in an order, unless it is older than what is known."""
+    def observe(self, body: Mapping[str, Any], *, answer: bool = False) -> None:
+        """Takes in an order, unless it is older than what is known. One that is known no longer has gone since the
+        write whose `answer` this is."""
         metadata = body["metadata"]
         key = ActionKey(metadata["namespace"], metadata["name"])
         known = self.records.get(key)
-        new = _record(body)
-        if known and known.uid == new.uid and known.version >= new.version:
+        new = orderrecord.read(body)
+        same = known is not None and known.uid == new.uid
+        if (known and same and known.version >= new.version) or (answer and not same):
             return
         self.records[key] = new
         self._inside[key.namespace].add(key)
         if known:
             self._forget_archive(key, known)
-        if archive := _archive(new):
-            self._about_archive[archive].add(key)
-        if agent := _abandoned(new):
-            self._abandons[agent].add(key)
-        if known is None or known.uid != new.uid or known.passed != new.passed:
+        if new.archive:
+            self._about_archive[new.archive].add(key)
+        if new.abandons:
+            self._abandons[new.abandons].add(key)
+        if known is None or not same or known.passed != new.passed:
             self._tell(known)
             self._tell(new)
         self._changed(key)
@@ -182,9 +156,8 @@ class OrderBook:
         """The first Abandon of an agent that was accepted; None where one is to hold what is archived of it."""
         if (namespace, agent) not in self._abandons or self.holds(namespace, agent, archive):
             return None
-        found = (self.records[key].order for key in self._abandons[namespace, agent])
-        accepted = [order for order in found if order is not None and _is_accepted(order)]
-        return min(accepted, key=lambda order: order.age, default=None)
+        found = (self.records[key].accepted for key in self._abandons[namespace, agent])
+        return min((order for order in found if order is not None), key=lambda order: order.age, default=None)
 
     def archive_changed(self, namespace: str, agent: str, archive: str) -> None:
         """An AgentArchive came, went, or says something else: orders about it say so."""
@@ -223,11 +196,11 @@ class OrderBook:
             self._changed(key)
 
     def _forget_archive(self, key: ActionKey, record: OrderRecord) -> None:
-        if agent := _abandoned(record):
+        if agent := record.abandons:
             self._abandons[agent].discard(key)
             if not self._abandons[agent]:
                 del self._abandons[agent]
-        if archive := _archive(record):
+        if archive := record.archive:
             self._about_archive[archive].discard(key)
             if not self._about_archive[archive]:
                 del self._about_archive[archive]
@@ -246,54 +219,3 @@ def _kind(order: Order) -> OrderKind:
     if order.spec.action is Action.ABORT:
         return OrderKind.ABORT
     return OrderKind.PROMOTE_FULL if order.spec.full else OrderKind.PROMOTE
-
-
-def _record(body: Mapping[str, Any]) -> OrderRecord:
-    metadata, status = body["metadata"], body.get("status") or {}
-    finalizers = tuple(metadata.get("finalizers") or ())
-    head = (metadata["uid"], int(metadata["resourceVersion"]), metadata.get("generation", 0), status)
-    problem = ""
-    try:
-        spec: AgentActionSpec | None = AgentAction.model_validate(body).spec
-    except ValidationError as error:
-        spec, problem = order_reading.strictest(body.get("spec") or {}), unreadable(error)
-    if spec is None:
-        return OrderRecord(*head, None, problem, finalizers)
-    order = Order(
-        metadata["namespace"],
-        metadata["name"],
-        metadata["uid"],
-        head[1],
-        dt.datetime.fromisoformat(metadata["creationTimestamp"]),
-        spec,
-        dt.datetime.fromisoformat(status["completionTime"]) if "completionTime" in status else None,
-        _PHASES.get(status.get("phase", "")),
-        deleting="deletionTimestamp" in metadata,
-        guarded=meta.HOLD_FINALIZER in finalizers,
-        partial=bool(problem),
-    )
-    return OrderRecord(*head, order, problem, finalizers)
-
-
-def _abandoned(record: OrderRecord) -> tuple[str, str] | None:
-    """Namespace and name of the agent that an Abandon is about; None for other orders."""
-    order = record.order
-    if order is None or order.spec.action is not Action.ABANDON or order.spec.agent_ref is None:
-        return None
-    return order.home, order.spec.agent_ref.name
-
-
-def _is_accepted(order: Order | None) -> bool:
-    """Whether it is an Abandon of which it is on record that it may be carried out."""
-    return (
-        order is not None
-        and order.spec.action is Action.ABANDON
-        and order.phase is ActionPhase.PENDING
-        and not order.deleting
-    )
-
-
-def _archive(record: OrderRecord) -> str:
-    """Name of the archive that an order is about; empty where it is about none."""
-    named = record.order.spec.archive_ref if record.order else None
-    return named.name if named else ""

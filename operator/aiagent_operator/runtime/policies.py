@@ -42,14 +42,18 @@ class PolicyBook:
         self.records: dict[str, PolicyRecord] = {}
         self._merged: dict[tuple[str, ...], Merged] = {}
 
-    def observe(self, body: Mapping[str, Any]) -> None:
-        """Takes in a policy, unless it is older than what is known. Concerned: it and, of another spec, its agents."""
+    def observe(self, body: Mapping[str, Any], *, answer: bool = False) -> None:
+        """Takes in a policy, unless it is older than what is known. Concerned: it and, of another spec, its agents.
+
+        One that is known no longer has gone since the write whose `answer` this is: nothing would end it again.
+        """
         metadata = body["metadata"]
         name, version, generation = metadata["name"], int(metadata["resourceVersion"]), metadata.get("generation", 0)
         known = self.records.get(name)
-        if known and known.uid == metadata["uid"] and known.version >= version:
+        same = known is not None and known.uid == metadata["uid"]
+        if (known and same and known.version >= version) or (answer and not same):
             return
-        same = known is not None and (known.uid, known.generation) == (metadata["uid"], generation)
+        same = known is not None and same and known.generation == generation
         compiled = known.compiled if known and same else CompiledPolicy.of(name, body.get("spec"))
         self.records[name] = PolicyRecord(metadata["uid"], version, generation, body.get("status") or {}, compiled)
         if not same:

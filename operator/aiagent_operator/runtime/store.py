@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from aiagent_operator.api.agentaction import Action
-from aiagent_operator.core.objects import Child, ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.objects import Child, ChildKind, ObjectKey
 from aiagent_operator.core.orders import Order
 from aiagent_operator.core.policies.compiled import CompiledPolicy, Subject
 from aiagent_operator.core.policies.merged import Merged
-from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
+from aiagent_operator.core.rights.grants import NamespaceFacts
 from aiagent_operator.runtime import agentrecord
 from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.archives import ArchiveBook, ArchiveKey, ArchiveRecord, CareKey
 from aiagent_operator.runtime.index import Index, dependencies
 from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from aiagent_operator.runtime.policies import PolicyBook, PolicyKey
+from aiagent_operator.runtime.rolerecord import RoleRecord
 
 _REMEMBERED = 20_000
 
@@ -57,15 +57,6 @@ class OrphanKey(NamedTuple):
 Key = AgentKey | JournalKey | RoleKey | PolicyKey | ActionKey | ArchiveKey | CareKey | OrphanKey
 
 
-@dataclass(frozen=True, slots=True)
-class RoleRecord:
-    """A role as it was last seen; `compiled` is None where it cannot be read, with the reason in `problem`."""
-
-    raw: Manifest
-    compiled: CompiledRole | None
-    problem: str = ""
-
-
 class Store:
     """The cluster as far as the operator knows it. `notify` is called with each key that a change concerns, `hurry`
     with each agent that an order does."""
@@ -89,14 +80,15 @@ class Store:
 
     # Agents
 
-    def observe_agent(self, body: Mapping[str, Any], *, notify: bool = True) -> bool:
-        """Takes in an agent; False where it is older than what is known. Concerned: the agent; of the answer to a write
-        (not `notify`) only where others have changed it too, since the watch brings that too late to be heard."""
+    def observe_agent(self, body: Mapping[str, Any], *, answer: bool = False) -> bool:
+        """Takes in an agent; False where it is older than what is known. Concerned: the agent; of the `answer` to a
+        write only where others have changed it too, since the watch brings that too late to be heard. An agent that is
+        known no longer has gone since it was written to."""
         metadata = body["metadata"]
         key = AgentKey(metadata["namespace"], metadata["name"])
-        version = int(metadata["resourceVersion"])
         known = self.agents.get(key)
-        if known and known.uid == metadata["uid"] and known.resource_version >= version:
+        same = known is not None and known.uid == metadata["uid"]
+        if (known and same and known.resource_version >= int(metadata["resourceVersion"])) or (answer and not same):
             return False
         record = agentrecord.read(body)
         self.agents[key] = record
@@ -106,7 +98,7 @@ class Store:
             self.orders.agent_changed(key.namespace, key.name)
         if known is None or record.to_kin != known.to_kin:
             self._concern_kin(key)
-        if notify or (known and record.edited_since(known)):
+        if not answer or (known and record.edited_since(known)):
             self.notify(key)
         return True
 
