@@ -27,7 +27,7 @@ class ArchiveFolder:
 
     def __init__(self, top: Path, name: str = "local", path: Path | None = None) -> None:
         self.name, self.path = name, path or top / name
-        self._file, self._key = top / "stores.yaml", top / "signing.key"
+        self._top, self._key = top, top / "signing.key"
         self.path.mkdir(parents=True, exist_ok=path is not None)
         top.mkdir(exist_ok=True)
         self._key.write_bytes(pem(ED25519))
@@ -37,13 +37,14 @@ class ArchiveFolder:
         """Its description."""
         return {"name": self.name, "url": f"file://{self.path}"}
 
-    def described(self, *more: dict[str, Any], signed: bool = True) -> Path:
+    def described(self, *more: dict[str, Any], signed: bool = True, file: str = "stores.yaml") -> Path:
         """The file for AIAGENT_ARCHIVE_FILE; `more` are other stores, `signed`: there is a key for certificates."""
+        path = self._top / file
         content: dict[str, Any] = {"default": self.name, "stores": [self.store, *more]}
         if signed:
             content["signingKeyFile"] = str(self._key)
-        self._file.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return self._file
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
 
     def described_in_bucket(self, region: str, endpoint: str, credentials: Path) -> Path:
         """The same for the server's bucket of which this is the folder, at this endpoint."""
