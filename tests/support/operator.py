@@ -321,7 +321,7 @@ class Installation:
         """An operator that is not started yet, as the chart's account; `kubeconfig` leads it through a proxy."""
         own = kubeconfig or self.cluster.kubeconfig_for_serviceaccount(chart.NAMESPACE, chart.ACCOUNT)
         folder = Path(self._folder.name)
-        # In a file of its own: a test may have described the store otherwise, for an operator that comes after this one.
+        # In a file of its own: a test may have described the store otherwise, for its own operator after this one.
         chosen = {"archive_file": str(self.archive.described(file="stores-of-all.yaml")), **settings}
         return OperatorProcess(own, admin=self.admin, folder=folder, settings=chosen, forked=self._forked)
 
