@@ -42,7 +42,7 @@ from aiagent_operator.api.fields import (
 from aiagent_operator.api.holds import MOST_HOLDS, HoldEntry
 from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.objectmeta import ObjectMeta
-from aiagent_operator.api.succession import AcceptanceStatus, KinStatus
+from aiagent_operator.api.succession import AcceptanceStatus, DeliveryStatus, KinStatus
 
 SHOWN_GAPS: Final = 64
 """Gaps that stand in the spec. A manifest may have 50,000, which is more than an object in etcd can hold."""
@@ -163,6 +163,9 @@ class HandoverRecord(Model):
     successor: KinStatus | None = described("Who has taken over; nobody, where it is left out.", default=None)
     acceptance: AcceptanceStatus | None = described(
         "The order by which that was accepted, where it had to be.", default=None
+    )
+    delivery: DeliveryStatus | None = described(
+        "Where a store had what was delivered by then, decrypted.", default=None
     )
     time: Annotated[Moment, described("When that was found.")]
     message: Annotated[str, StringConstraints(max_length=1024), described("What is to be known of it.")]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
-from aiagent_operator.api.fields import Digest, Model, ObjectName, described
+from aiagent_operator.api.fields import Digest, Model, ObjectName, cel, described, rules
+from aiagent_operator.api.journalstatus import StoreName
 from aiagent_operator.api.memory import Memory
 
 
@@ -38,6 +39,15 @@ class Volume(Memory):
 class Succession(Model):
     """From whom the agent takes over."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.store) || !has(self.volume)",
+                "name either a volume or a store: what is inherited is delivered to one place",
+            )
+        )
+    )
+
     predecessor_ref: Annotated[
         AgentRef,
         described(
@@ -48,6 +58,11 @@ class Succession(Model):
     volume: Volume | None = described(
         "Where to put what the predecessor's archive has, and its memory, before it is hired. Who names it must hold "
         "update on persistentvolumeclaims.",
+        default=None,
+    )
+    store: StoreName | None = described(
+        "Name of an archive store of the operator that takes handovers: the same comes, before it is hired, below "
+        "inherited/<namespace>/<name of the agent>/ of it. Who names it must hold the verb inherit on this AIAgent.",
         default=None,
     )
     acceptance: Annotated[
@@ -74,6 +89,14 @@ class AcceptanceStatus(Model):
     revision: Annotated[int, Field(ge=1), described("Number of the revision that it was given for.")]
 
 
+class DeliveryStatus(Model):
+    """Where in an archive store lies what was delivered, decrypted."""
+
+    store: Annotated[StoreName, described("Name of the archive store.")]
+    path: Annotated[str, StringConstraints(max_length=512), described("The folder in it.")]
+    digest: Annotated[Digest, described("Digest of manifest.json in that folder.")]
+
+
 class SuccessionStatus(Model):
     """What the agent has taken over."""
 
@@ -81,6 +104,7 @@ class SuccessionStatus(Model):
     archive: Annotated[str, StringConstraints(max_length=253), described("The predecessor's AgentArchive.")]
     digest: Annotated[Digest, described("Digest of that archive's manifest.")]
     claim_name: ObjectName | None = described("The claim into which it was delivered.", default=None)
+    delivery: DeliveryStatus | None = described("The store into which it was delivered.", default=None)
     time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64), described("When.")]
     acceptance: AcceptanceStatus | None = described("The order by which that was accepted.", default=None)
 

@@ -5,7 +5,9 @@ The Job goes once the status says that all is there; what it leaves behind other
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -18,7 +20,7 @@ from aiagent_operator.core.objects import Child, ChildKind, Desired, ObjectKey
 from aiagent_operator.core.plan import Observed, Write, create, delete, settle
 from aiagent_operator.core.runs import outcome as runs
 from aiagent_operator.core.runs.outcome import Failed, Running, Succeeded, Waiting
-from aiagent_operator.core.succession import Kin
+from aiagent_operator.core.succession import Bequest, Kin
 
 _AGAIN = 10.0
 # Seconds after which a delivery that failed is tried anew: by then somebody may have made room.
@@ -27,7 +29,8 @@ _PAUSE = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How far it is: `text` says it. `done`: all is in the volume. `failed`: a person is needed."""
+    """How far it is: `text` says it. `done`: all is there, and `into` is what the status says of where. `failed`: a
+    person is needed. `bequest`: what is to be delivered into a store."""
 
     text: str = ""
     done: bool = False
@@ -36,6 +39,8 @@ class Delivery:
     needs_outlet: bool = False
     needs_pods: frozenset[ObjectKey] = frozenset()
     requeue_after: float | None = field(default=_AGAIN)
+    into: Mapping[str, Any] = field(default_factory=dict)
+    bequest: Bequest | None = None
 
 
 def look(o: Observed, its: Kin, volume: Volume) -> Delivery:
@@ -59,7 +64,7 @@ def look(o: Observed, its: Kin, volume: Volume) -> Delivery:
         return Delivery(f"waiting for {job.key} to be gone, and made anew")
     if job.key not in o.pods:
         return Delivery(needs_pods=frozenset({job.key}))
-    return _course(o, child, its)
+    return _course(o, child, its, volume)
 
 
 def leftover(o: Observed) -> tuple[Write, ...]:
@@ -89,11 +94,11 @@ def _begin(o: Observed, job: Desired, outlet: Intake) -> Delivery:
     return Delivery("its volume is being filled", writes=before or (create(job),))
 
 
-def _course(o: Observed, child: Child, its: Kin) -> Delivery:
+def _course(o: Observed, child: Child, its: Kin, volume: Volume) -> Delivery:
     match runs.outcome(child.job, o.pods[child.key]):
         case Succeeded(result=result):
             if _said(result) == its.digest:
-                return Delivery(done=True)
+                return Delivery(done=True, into={"claimName": volume.claim_name})
             return _failed(o, child, f"{child.key} ended well, and does not say that it has {its.digest}")
         case Failed(message=text, tail=tail):
             return _failed(o, child, f"{text}: {tail}" if tail else text)

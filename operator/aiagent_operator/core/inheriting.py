@@ -12,7 +12,7 @@ from typing import Any
 
 from aiagent_operator.api.agentstatus import PermissionState
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import delivering, status, succession
+from aiagent_operator.core import bequests, delivering, status, succession
 from aiagent_operator.core.delivering import Delivery
 from aiagent_operator.core.objects import ChildKind
 from aiagent_operator.core.plan import Observed, Plan, Write
@@ -47,15 +47,25 @@ def look(o: Observed) -> Heir:
     if its is None or not its.archive:
         return Heir(_says(Reason.WAITING_FOR_HANDOVER, _until(o, name, its)), writes=left)
     text = f"Takes over from AIAgent {name}, which is archived as AgentArchive {its.archive}"
-    volume = o.agent.spec.succession.volume if o.agent.spec.succession else None
-    if volume is None:
+    delivery = _delivery(o, its)
+    if delivery is None:
         return Heir(_says(Reason.WAITING_FOR_HANDOVER, text), {"succession": _taken(o, its)}, writes=left)
-    delivery = delivering.look(o, its, volume)
     if delivery.done:
-        taken = _taken(o, its) | {"claimName": volume.claim_name}
+        taken = {**_taken(o, its), **delivery.into}
         return Heir(_says(Reason.WAITING_FOR_HANDOVER, text), {"succession": taken}, writes=left)
     why = Reason.SUCCESSION_INVALID if delivery.failed else Reason.WAITING_FOR_HANDOVER
     return Heir(_says(why, f"{text}; {delivery.text}"), delivery=delivery, writes=delivery.writes)
+
+
+def _delivery(o: Observed, its: Kin) -> Delivery | None:
+    """How far it is into the volume or the store; None where it asks for neither. What a Job fills a volume with is of
+    no use to one that asks for a store."""
+    asked = o.agent.spec.succession
+    if asked is not None and asked.volume is not None:
+        return delivering.look(o, its, asked.volume)
+    if asked is not None and asked.store is not None:
+        return replace(bequests.look(o, its, asked.store), writes=delivering.leftover(o))
+    return None
 
 
 def holds(o: Observed, heir: Heir) -> bool:
@@ -88,6 +98,7 @@ def beside(o: Observed, plan: Plan, heir: Heir) -> Plan:
         first={**plan.first, **heir.status} if heir.status else plan.first,
         status={**plan.status, **heir.status},
         needs_outlet=found.needs_outlet if found else False,
+        bequest=found.bequest if found else None,
         needs_pods=plan.needs_pods | (found.needs_pods if found else frozenset()),
         requeue_after=min(filter(None, again), default=None),
     )

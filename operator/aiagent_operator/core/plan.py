@@ -25,7 +25,7 @@ from aiagent_operator.core.rights.grants import CompiledRole, NamespaceFacts
 from aiagent_operator.core.rights.rules import Ceiling, Rule
 from aiagent_operator.core.rollout.facts import RolloutOrder
 from aiagent_operator.core.runs.facts import PodFacts
-from aiagent_operator.core.succession import NOBODY, Family
+from aiagent_operator.core.succession import NOBODY, Became, Bequest, Family
 from aiagent_operator.core.supervision.drift import Seen
 from aiagent_operator.core.versions.revisions import RetrainOrder, RollbackOrder
 
@@ -170,8 +170,8 @@ class Observed:
     none. `offboards`: orders to offboard it, those too whose notice is not over. `abandon`: one that was accepted, to
     release it without an archive. `running`: names of its pods that have not ended; None where nobody has looked.
     `intake`: where its volumes are sent to, or what it inherits comes from, once a plan has needed it. `family`: whom
-    it comes after, and who comes after it. `ended`: UIDs of objects of which the API server has answered that they are
-    gone, some of them.
+    it comes after, and who comes after it. `bequest`: what became of what a store was to be given for it. `ended`: UIDs
+    of objects of which the API server has answered that they are gone, some of them.
     """
 
     agent: AIAgent
@@ -210,6 +210,7 @@ class Observed:
     running: tuple[str, ...] | None = None
     intake: Intake | None = None
     family: Family = NOBODY
+    bequest: Became | None = None
     ended: Container[str] = ()
 
     @property
@@ -257,10 +258,10 @@ class Plan:
     before any write is sent: a crash in between leaves the same decision. `training`: what it rests on. `archive`: all
     that it held is proved gone, and what it leaves behind is to be archived. `capture`: what is to be read before that,
     while it is there, and while the pass goes on to its end. `outside`: it is not employed, and nothing of it is told
-    in a journal. `needs_intake`: where its volumes are to be sent to; `needs_outlet`: where
-    what it inherits is to be had. `missing`: the capture of a volume is over, and
-    it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it has
-    handed over, before anything else.
+    in a journal. `needs_intake`: where its volumes are to be sent to; `needs_outlet`: where what it inherits is to be
+    had. `bequest`: what a store is to be given for it, beside the passes. `missing`: the capture of a volume is over,
+    and it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it
+    has handed over, before anything else.
     `requeue_after` is in seconds, and so is `patience`: what this very pass has begun mostly ends within it, so it is
     said only of what has not.
     """
@@ -281,6 +282,7 @@ class Plan:
     outside: bool = False
     needs_intake: bool = False
     needs_outlet: bool = False
+    bequest: Bequest | None = None
     missing: Gap | None = None
     handover: Mapping[str, Any] | None = None
     training: View | None = None

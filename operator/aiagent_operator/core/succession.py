@@ -42,6 +42,26 @@ class Kin:
 
 
 @dataclass(frozen=True, slots=True)
+class Bequest:
+    """What is to be delivered, and where: the archive with this digest of its manifest, into this store."""
+
+    store: str
+    archive: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of it. `digest`: of its manifest in the store, where all is there; else `text` says what a person
+    has to mend where it `failed`, or for what it waits."""
+
+    of: Bequest
+    digest: str = ""
+    text: str = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """The agents that an agent names: whom it comes `after`, and who comes `next`. `circle`: names of agents that wait
     for each other, the agent's own first. `recorded`: nothing is to be put on record of how its own handover ended.
@@ -80,11 +100,14 @@ def successor(o: Observed) -> str:
 
 
 def received(o: Observed) -> bool:
-    """Whether it has taken over from the one that its spec names, and into the volume that it names."""
+    """Whether it has taken over from the one that its spec names, and into the volume or store that it names."""
     found = o.agent.status.get("succession") or {}
     asked = o.agent.spec.succession
-    there = asked is None or asked.volume is None or asked.volume.claim_name == found.get("claimName")
-    return (found.get("predecessor") or {}).get("name") == predecessor(o) and there
+    if asked is not None and asked.volume is not None and asked.volume.claim_name != found.get("claimName"):
+        return False
+    if asked is not None and asked.store is not None and asked.store != (found.get("delivery") or {}).get("store"):
+        return False
+    return (found.get("predecessor") or {}).get("name") == predecessor(o)
 
 
 def to_be_accepted(o: Observed) -> bool:
@@ -177,8 +200,8 @@ def record(o: Observed) -> dict[str, Any] | None:
     if text is None or o.family.recorded:
         return None
     said = {"time": o.time, "message": text} | ({"successor": its["successor"]} if its else {})
-    accepted = o.family.next.received.get("acceptance") if its and o.family.next else None
-    return said | ({"acceptance": accepted} if accepted else {})
+    received = o.family.next.received if its and o.family.next else {}
+    return said | {field: received[field] for field in ("acceptance", "delivery") if received.get(field)}
 
 
 def lineage(o: Observed) -> Lineage:

@@ -20,6 +20,7 @@ from aiagent_operator.core.rights import holdings
 from aiagent_operator.runtime import finalizer, repairs
 from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
+from aiagent_operator.runtime.bequests import Bequests
 from aiagent_operator.runtime.captures import Captures
 from aiagent_operator.runtime.client import Api
 from aiagent_operator.runtime.departure import Departures
@@ -65,10 +66,11 @@ class AgentReconciler:
         statuses: AgentStatusWriter,
         captures: Captures,
         memories: Memories,
+        bequests: Bequests,
         pods_of_runs: Callable[[], PodsOfRuns],
     ) -> None:
         self._statuses, self._captures, self._memories = statuses, captures, memories
-        self._pods_of_runs = pods_of_runs
+        self._pods_of_runs, self._bequests = pods_of_runs, bequests
         self._departures = Departures(api, store, queue, statuses)
         self._api, self._store, self._queue = api, store, queue
         self._gather, self._execute, self._measuring = gatherer, executor, measuring
@@ -104,6 +106,7 @@ class AgentReconciler:
                     live=live,
                     proof=proof,
                     intake=intakes[-1] if intakes else None,
+                    bequest=self._bequests.became(key),
                     pods=pods.current,
                     measured=self._measuring.answers(key),
                     pod_problems=memory.problems,
@@ -148,6 +151,7 @@ class AgentReconciler:
         await self._statuses.report(key, record, plan, wrote=wrote)
         # Not before: what is captured is said in the same status.
         self._captures.want(key, observed, plan.capture)
+        self._bequests.want(key, observed.identity, plan.bequest)
         self._fleet.finished(key)
         self._look_again(key, plan, memory)
 
@@ -157,6 +161,7 @@ class AgentReconciler:
         self._fleet.forget(key)
         self._measuring.want(key, ())
         self._captures.want(key, None, ())
+        self._bequests.forget(key)
         self._statuses.journal.forget(key)
 
     def _look_again(self, key: AgentKey, plan: Plan, memory: Memory) -> None:

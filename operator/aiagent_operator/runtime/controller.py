@@ -9,11 +9,12 @@ import time
 from typing import Final
 
 from aiagent_operator.core.rights import roles
-from aiagent_operator.runtime import metrics, paths, report
+from aiagent_operator.runtime import bequests, metrics, paths, report
 from aiagent_operator.runtime.actions import ActionReconciler
 from aiagent_operator.runtime.agents import AgentReconciler
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archives import ArchiveKey, CareKey
+from aiagent_operator.runtime.bequests import Bequests
 from aiagent_operator.runtime.captures import AT_ONCE, Captures
 from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.custody import Custodian
@@ -61,6 +62,7 @@ class Controller:
         self._api, self._store, self._queue, self._gather = api, store, queue, gatherer
         self._statuses = AgentStatusWriter(api, store, queue, executor.slots, journal)
         self._captures = Captures(api, store, queue, self._statuses, settings, measuring.prometheus)
+        self._bequests = Bequests(api, store, queue, settings.namespace, journal.archive)
         self._agents = AgentReconciler(
             api,
             store,
@@ -71,6 +73,7 @@ class Controller:
             self._statuses,
             self._captures,
             memories,
+            self._bequests,
             functools.partial(PodsOfRuns, api, logs=settings.training_logs),
         )
         previews, keeper = Previews(api, store, gatherer, journal), OrderKeeper(store, journal)
@@ -86,6 +89,8 @@ class Controller:
                 group.create_task(self._work())
             for _ in range(AT_ONCE):
                 group.create_task(self._captures.work())
+            for _ in range(bequests.AT_ONCE):
+                group.create_task(self._bequests.work())
 
     async def _work(self) -> None:
         while True:

@@ -122,6 +122,29 @@ class Erasures:
                 keeper.failed(error)
                 raise
         await self.destroy_key(record.name)
+        await self._withdraw(record)
+
+    async def _withdraw(self, record: ArchiveRecord) -> None:
+        """What was delivered of it to archive stores, in the clear, goes too."""
+        named = ((record.status.get("handover") or {}).get("delivery") or {}).get("store")
+        archive = self._archive()
+        for keeper in archive.keepers.values() if archive else ():
+            if not keeper.handovers and keeper.name != named:
+                continue
+            from aiagent_operator.runtime.archive import bequeathing  # noqa: PLC0415 - takes memory
+
+            if not keeper.readable:
+                raise _AwayError(f"{keeper.problem}, and may have what was handed over of it")
+            try:
+                if await bequeathing.withdraw_all(keeper.store, record.namespace, record.name):
+                    log.info("AgentArchive %s: what archive store %s had of it is gone", record.name, keeper.name)
+            except StoreError as error:
+                keeper.failed(error)
+                raise
+        if named and not (archive and named in archive.keepers):
+            raise _AwayError(
+                f'what was handed over of it is in archive store "{named}": describe it (values archive.stores)'
+            )
 
     async def _begin(self, order: Order, record: ArchiveRecord) -> None:
         said = erasing.begun(order, report.now())

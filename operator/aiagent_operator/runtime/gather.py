@@ -25,6 +25,7 @@ from aiagent_operator.core.plan import Environment, Failure, Observed, Proof, Ro
 from aiagent_operator.core.rights.exposure import Exposure
 from aiagent_operator.core.rights.grants import CompiledRole
 from aiagent_operator.core.runs.facts import PodFacts
+from aiagent_operator.core.succession import Became
 from aiagent_operator.runtime import kinship, paths
 from aiagent_operator.runtime.agentrecord import AgentRecord, unpacked
 from aiagent_operator.runtime.client import Api, ApiError
@@ -100,6 +101,7 @@ class Gatherer:
         running: tuple[str, ...] | None,
         since: float,
         intake: Intake | None = None,
+        bequest: Became | None = None,
     ) -> Observed:
         """What is known of the agent. `since` is the monotonic time after which facts must have been read."""
         moment = dt.datetime.now(dt.UTC)
@@ -141,6 +143,7 @@ class Gatherer:
             pod_problems=pod_problems,
             proof=proof,
             intake=intake,
+            bequest=bequest,
             family=kinship.family(self._store, key, raw["spec"]),
             ended=self._store.ended,
             rollback=self._store.orders.rollback(key.namespace, key.name),

@@ -46,20 +46,40 @@ class Handovers:
         agent, job = found
         if not await pods.is_of(self._api, caller, job):
             raise pods.refuse_stranger()
-        its = self._agreed(agent)
-        source = await self._source(its)
-        former = AgentIdentity(agent.namespace, its.name, its.uid)
-        key = ""
-        if any(item.encrypted for item in source.manifest.items):
-            secret = await self._api.find(paths.secret(self._namespace, archivekey.name(former)))
-            if secret is None:
-                raise RefusedError(409, f"the key of AgentArchive {its.archive} is gone: its payload cannot be read")
-            key = archivekey.identity(secret, former)
+        its = self.agreed(agent)
+        source, readable = await self.opened(agent, its)
         log.info("AIAgent %s/%s: fetches %s", agent.namespace, agent.name, its.archive)
-        return Gift(f"AIAgent {agent.namespace}/{agent.name}", bundle.stream(source, key))
+        return Gift(f"AIAgent {agent.namespace}/{agent.name}", bundle.stream(source, readable))
 
-    def _agreed(self, agent: AgentIdentity) -> Kin:
-        """The predecessor, where both still name each other, and it is archived."""
+    async def opened(self, agent: AgentIdentity, its: Kin) -> tuple[Source, str]:
+        """What the predecessor has left, and the key with which it is read; empty where none is needed.
+
+        Raises RefusedError, StoreError, DisputedError, ArchiveError and ApiError.
+        """
+        source = await self._source(its)
+        if not any(item.encrypted for item in source.manifest.items):
+            return source, ""
+        former = AgentIdentity(agent.namespace, its.name, its.uid)
+        secret = await self._api.find(paths.secret(self._namespace, archivekey.name(former)))
+        if secret is None:
+            raise RefusedError(409, f"the key of AgentArchive {its.archive} is gone: its payload cannot be read")
+        return source, archivekey.identity(secret, former)
+
+    def erased(self, its: Kin) -> bool:
+        """Whether what is personal in its archive is erased, or about to be."""
+        record = self._store.archives.own(its.archive)
+        return record is not None and "erasure" in record.status
+
+    def ended(self, its: Kin) -> str:
+        """Why nothing is to be had of its archive any more; empty where something is."""
+        record = self._store.archives.own(its.archive)
+        if record is None or not {"erasure", "purge"} & record.status.keys():
+            return ""
+        what = "what is personal in it is erased, by order" if self.erased(its) else "its retention has ended"
+        return f"AgentArchive {its.archive} is handed over no more: {what}"
+
+    def agreed(self, agent: AgentIdentity) -> Kin:
+        """The predecessor, where both still name each other, and it is archived. Raises RefusedError."""
         key = AgentKey(agent.namespace, agent.name)
         record = self._store.agents.get(key)
         its = kinship.family(self._store, key, record.load()["spec"]).after if record is not None else None
@@ -68,6 +88,8 @@ class Handovers:
         return its
 
     async def _source(self, its: Kin) -> Source:
+        if over := self.ended(its):
+            raise RefusedError(409, f"{over}: take spec.succession out, or what asks for a delivery in it")
         record = self._store.archives.own(its.archive)
         keeper = self._keeper(record.spec["store"] if record else "")
         if record is None:

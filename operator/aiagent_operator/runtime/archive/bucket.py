@@ -149,7 +149,17 @@ class BucketStore:
 
     async def upload(self, folder: str, leaf: str, data: AsyncIterable[bytes]) -> Uploaded:
         must_write(self, folder)
-        path = blob_name(self.name, folder, leaf)
+        return await self._sent(blob_name(self.name, folder, leaf), data)
+
+    async def fill(self, name: str, data: AsyncIterable[bytes]) -> Put:
+        must_write(self, name)
+        path = names.checked(self.name, name)
+        if await self.stat(path) is not None:
+            return Put.TAKEN
+        await self._sent(path, data)
+        return Put.CREATED
+
+    async def _sent(self, path: str, data: AsyncIterable[bytes]) -> Uploaded:
         digest, size, parts = hashlib.sha256(), 0, 0
         seconds = clients.bulk_seconds(self._config)
         # Never as a context manager: leaving that completes what was sent so far, also after an error.

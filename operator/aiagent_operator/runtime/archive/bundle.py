@@ -1,7 +1,7 @@
-"""What a successor gets of its predecessor's archive, as one tar.
+"""What a successor gets of its predecessor's archive: one file after the other, or all as one tar.
 
-Each file is compared with the manifest on its way: where one is not as it was sealed, the stream breaks off. What is
-personal is decrypted on the way; logs are not in it.
+Each file is compared with the manifest on its way: where one is not as it was sealed, it breaks off. What is personal
+is decrypted on the way; logs are not in it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tarfile
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -42,22 +42,19 @@ async def stream(source: Source, key: str) -> AsyncGenerator[bytes, None]:
     Raises StoreError, and DisputedError and ArchiveError for what is not as it was sealed: until its end nobody knows
     whether anything is. To be closed by whoever does not take all of it (contextlib.aclosing).
     """
-    yield _folders(layout.item(item.path) if item.encrypted else item.path for item in source.manifest.items)
-    yield _file(layout.MANIFEST, source.data)
-    for name in _BESIDE:
-        if (stat := await source.store.stat(source.where.key(name))) is not None:
-            yield _file(name, await source.store.read(source.where.key(name), stat.size))
+    yield _folders(path for path, _ in given(source.manifest))
+    async for name, data in beside(source):
+        yield _file(name, data)
     memory = None
-    for item in source.manifest.items:
-        plain = layout.item(item.path)
-        if plain == layout.MEMORY:
+    for path, item in given(source.manifest):
+        if path == layout.MEMORY:
             memory = item
         elif item.encrypted is None:
-            yield _header(item.path, item.size)
-            async for piece in _compared(source, item):
+            yield _header(path, item.size)
+            async for piece in opened(source, item, key):
                 yield piece
             yield bytes(-item.size % tarfile.BLOCKSIZE)
-        elif not plain.startswith(f"{layout.LOGS}/"):
+        else:
             async with contextlib.aclosing(_personal(source, item, key)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -65,8 +62,40 @@ async def stream(source: Source, key: str) -> AsyncGenerator[bytes, None]:
         yield bytes(2 * tarfile.BLOCKSIZE)
         return
     # A tar itself, whose names are in a folder of their own, up to its end.
-    async for piece in _decrypted(source, memory, key):
-        yield piece
+    async with contextlib.aclosing(opened(source, memory, key)) as pieces:
+        async for piece in pieces:
+            yield piece
+
+
+def given(manifest: Manifest) -> Iterator[tuple[str, Item]]:
+    """The items that are handed over, each with its path without attempts where it is personal."""
+    for item in manifest.items:
+        plain = layout.item(item.path)
+        if item.encrypted is None and plain != layout.MEMORY:
+            yield item.path, item
+        elif not plain.startswith(f"{layout.LOGS}/"):
+            yield plain, item
+
+
+async def beside(source: Source) -> AsyncGenerator[tuple[str, bytes], None]:
+    """The files that are about the archive, by their paths: its manifest first. Raises StoreError."""
+    yield layout.MANIFEST, source.data
+    for name in _BESIDE:
+        if (stat := await source.store.stat(source.where.key(name))) is not None:
+            yield name, await source.store.read(source.where.key(name), stat.size)
+
+
+async def opened(source: Source, item: Item, key: str) -> AsyncGenerator[bytes, None]:
+    """The item's bytes, in the clear. Raises StoreError, and DisputedError and ArchiveError for what is not as it was
+    sealed: until its end nobody knows whether it is. To be closed as `stream`."""
+    pieces = _compared(source, item) if _is_plain(item) else _decrypted(source, item, key)
+    async with contextlib.aclosing(pieces) as found:
+        async for piece in found:
+            yield piece
+
+
+def _is_plain(item: Item) -> bool:
+    return item.encrypted is None and layout.item(item.path) != layout.MEMORY
 
 
 async def _personal(source: Source, item: Item, key: str) -> AsyncGenerator[bytes, None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -25,8 +25,9 @@ from aiagent_operator.core.untrusted import shown
 from aiagent_operator.runtime.archive import names
 
 TIMEOUT: Final = timedelta(seconds=30)
+_FLAGS: Final = ("readOnly", "handovers")
 FIELDS: Final = (
-    "name", "url", "region", "endpoint", "credentialsDir", "caFile", "timeout", "readOnly", "lockMode", "retention",
+    "name", "url", "region", "endpoint", "credentialsDir", "caFile", "timeout", *_FLAGS, "lockMode", "retention",
 )  # fmt: skip
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
@@ -70,7 +71,8 @@ class StoreConfig:
     `container`: bucket, or Azure container; empty for a directory. `path`: the directory, absolute; else the prefix
     below which everything is, maybe empty. `endpoint`: in the normal form of `address.normal`; empty for a directory.
     `account`: of Azure. `credentials_dir`: None means those of the process's environment: workload identity, or the
-    instance's. `timeout` is in seconds and for one request, or one operation on files.
+    instance's. `timeout` is in seconds and for one request, or one operation on files. `handovers`: successors may have
+    what they inherit delivered there, in the clear.
     """
 
     name: str
@@ -85,6 +87,7 @@ class StoreConfig:
     timeout: float = TIMEOUT.total_seconds()
     read_only: bool = False
     lock: Lock | None = None
+    handovers: bool = False
 
     @property
     def url(self) -> str:
@@ -104,15 +107,14 @@ def read(data: Mapping[str, object], allowed: Iterable[str] | None) -> StoreConf
     unknown = sorted(str(field) for field in data if field not in FIELDS)
     if unknown:
         raise _error(name, shown(unknown[0]), f"is no field of a store: use {texts.some(FIELDS, most=len(FIELDS))}")
-    text = {field: _text(name, data, field) for field in FIELDS if field not in ("name", "readOnly")}
-    read_only = data.get("readOnly", False)
-    if not isinstance(read_only, bool):
-        raise _error(name, "readOnly", f"is {shown(str(read_only))}: write true or false")
-    source = _Source(
-        name, text, None if allowed is None else tuple(allowed), _timeout(name, text["timeout"]), read_only
-    )
+    text = {field: _text(name, data, field) for field in FIELDS if field not in ("name", *_FLAGS)}
+    permitted = None if allowed is None else tuple(allowed)
+    source = _Source(name, text, permitted, _timeout(name, text["timeout"]), _flag(name, data, "readOnly"))
     scheme, rest = _scheme(name, text["url"])
-    return _directory(source, rest) if scheme is Scheme.FILE else _bucket(source, scheme, rest)
+    found = _directory(source, rest) if scheme is Scheme.FILE else _bucket(source, scheme, rest)
+    if (handovers := _flag(name, data, "handovers")) and found.lock is not None:
+        raise _error(name, "handovers", "is true, and what is locked cannot be erased: leave lockMode out, or it")
+    return replace(found, handovers=handovers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,13 @@ def _file(name: str, field: str, text: Mapping[str, str]) -> Path | None:
     if not path.is_absolute() or ".." in path.parts:
         raise _error(name, field, "is not absolute, or has ..: write the full path of what is mounted")
     return Path(path)
+
+
+def _flag(name: str, data: Mapping[str, object], field: str) -> bool:
+    found = data.get(field, False)
+    if not isinstance(found, bool):
+        raise _error(name, field, f"is {shown(str(found))}: write true or false")
+    return found
 
 
 def _timeout(name: str, text: str) -> float:

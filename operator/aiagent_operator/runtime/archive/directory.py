@@ -126,6 +126,19 @@ class DirectoryStore:
     async def upload(self, folder: str, leaf: str, data: AsyncIterable[bytes]) -> Uploaded:
         must_write(self, folder)
         name = blob_name(self.name, folder, leaf)
+        put, uploaded = await self._sent(name, data)
+        if put is Put.TAKEN:
+            raise StoreError(Kind.CONTENDED, self.name, name, "a random name is taken", "try again")
+        return uploaded
+
+    async def fill(self, name: str, data: AsyncIterable[bytes]) -> Put:
+        must_write(self, name)
+        # Before it is written: it is linked only where nothing has the name in any case.
+        if await self.stat(name) is not None:
+            return Put.TAKEN
+        return (await self._sent(name, data))[0]
+
+    async def _sent(self, name: str, data: AsyncIterable[bytes]) -> tuple[Put, Uploaded]:
         digest, size = hashlib.sha256(), 0
         async with AsyncExitStack() as stack:
             writing = await self._inside(name, lambda top: files.Writing(top, self._flushed))
@@ -139,9 +152,7 @@ class DirectoryStore:
                 await self._run(name, partial(work, piece))
                 size += len(piece)
             put = await self._run(name, lambda: writing.publish(name))
-        if put is Put.TAKEN:
-            raise StoreError(Kind.CONTENDED, self.name, name, "a random name is taken", "try again")
-        return Uploaded(name, size, digest.hexdigest())
+        return put, Uploaded(name, size, digest.hexdigest())
 
     async def delete(self, name: str) -> None:
         must_write(self, name)

@@ -32,11 +32,11 @@ _KINDS: Final = frozenset(kind.value for kind in errors.Kind)
 class Keeper:
     """One store. `restored` is called each time that it takes records again. `run` belongs to its event loop.
 
-    `usable`: it takes records. `reads`: what is in it can be read, at the least.
+    `usable`: it takes records. `reads`: what is in it can be read, at the least. `handovers`: as in its description.
     """
 
     def __init__(self, config: StoreConfig, *, interval: float, restored: Callable[[str], None]) -> None:
-        self.name, self.location = config.name, config.url
+        self.name, self.location, self.handovers = config.name, config.url, config.handovers
         self.store = opened(config)
         self._look = looking(config, self.store)
         self._interval, self._restored = interval, restored

@@ -84,6 +84,13 @@ class Store(Protocol):
         conditional multipart upload that the library can ask for. Where it fails, what it has sent is given up.
         """
 
+    async def fill(self, name: str, data: AsyncIterable[bytes]) -> Put:
+        """Stores a blob of any size under this very name, unless something has it; seen once it is complete.
+
+        A bucket can only look before it begins: two who do so at once must bring the same bytes, and whoever has to
+        know what is there reads it back.
+        """
+
     async def delete(self, name: str) -> None:
         """Removes an object, for a purge; one that is not there is no error."""
 
