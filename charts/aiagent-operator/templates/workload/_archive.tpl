@@ -48,6 +48,9 @@ workforce.dev/archive-volume: {{ include "workforce.archive.claim" . | sha256sum
 {{- if and (not $s3) (or .region .lockMode) -}}
 {{- fail (printf "archive.stores: region, lockMode and retention of %s mean something for s3:// only: leave them out" .name) -}}
 {{- end -}}
+{{- if and .handovers .lockMode -}}
+{{- fail (printf "archive.stores: %s takes handovers, and what is locked cannot be erased: leave lockMode and retention out, or handovers" .name) -}}
+{{- end -}}
 {{- $store := omit . "credentialsSecret" "caConfigMap" -}}
 {{- if .credentialsSecret -}}
 {{- $_ := set $store "credentialsDir" (printf "/etc/aiagent-operator/archive-credentials/%s" .name) -}}
