@@ -254,8 +254,12 @@ def _more(o: Observed) -> frozenset[Capture]:
 
 
 def _archived(o: Observed) -> bool:
-    """Whether its archive is complete: then it is also proved that it has no right left."""
-    return o.journal is not None and bool((o.agent.status.get("archive") or {}).get("completed"))
+    """Whether its archive is complete: then it is also proved that it has no right left.
+
+    Where its object goes at once, its status does not say so: who comes after a crash has the archive read back again.
+    """
+    said = bool((o.agent.status.get("archive") or {}).get("completed"))
+    return o.journal is not None and (said or (o.on_record and leaving.at_once(o)))
 
 
 def _records(o: Observed) -> frozenset[ObjectKey]:

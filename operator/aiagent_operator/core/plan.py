@@ -171,7 +171,7 @@ class Observed:
     release it without an archive. `running`: names of its pods that have not ended; None where nobody has looked.
     `intake`: where its volumes are sent to, or what it inherits comes from, once a plan has needed it. `family`: whom
     it comes after, and who comes after it. `ended`: UIDs of objects of which the API server has answered that they are
-    gone, some of them.
+    gone, some of them. `on_record`: this process has put its archive on record.
     """
 
     agent: AIAgent
@@ -211,6 +211,7 @@ class Observed:
     intake: Intake | None = None
     family: Family = NOBODY
     ended: Container[str] = ()
+    on_record: bool = False
 
     @property
     def suspended(self) -> bool:

@@ -79,6 +79,10 @@ class AgentReconciler:
     async def reconcile(self, key: AgentKey) -> None:
         """One pass. Raises ApiError and the like where it is to be made again later."""
         memory = self._memory.setdefault(key, Memory())
+        record = self._store.agents.get(key)
+        if record is not None and record.uid == memory.let_go:
+            # The watch is about to tell that it is gone.
+            return
         if not await self._withdrawals.first(key, memory):
             await self._rounds(key, memory)
 
@@ -109,6 +113,7 @@ class AgentReconciler:
                     pod_problems=memory.problems,
                     running=running,
                     since=began,
+                    on_record=self._departures.on_record(key, record.uid),
                 )
             except InvalidSpecError as error:
                 self._fleet.unreadable(key)
@@ -154,6 +159,7 @@ class AgentReconciler:
     def _forget(self, key: AgentKey) -> None:
         """The agent is gone, and what was remembered of it with it."""
         self._memory.pop(key, None)
+        self._departures.forget(key)
         self._fleet.forget(key)
         self._measuring.want(key, ())
         self._captures.want(key, None, ())
@@ -233,6 +239,8 @@ class AgentReconciler:
                 await certify(self._api, observed, observed.proof)
         answer = await finalizer.write(self._api, key, record.uid, metadata, plan.finalizer)
         if answer is None:
+            self._memory[key].let_go = record.uid
+            await self._departures.gone(key, observed)
             return False
         self._store.observe_agent(answer, answer=True)
         return True
@@ -242,7 +250,7 @@ class AgentReconciler:
         proof, running = o.proof, o.running
         if plan.needs_proof is not None:
             held = holdings.namespaces_held(o)
-            proof = await prove(self._api, o.identity, plan.needs_proof, held, account_uid(o))
+            proof = await prove(self._api, o.identity, plan.needs_proof, held, account_uid(o), read=o.live)
         if plan.needs_running:
             running = await running_pods(self._api, o.identity)
         return proof, running

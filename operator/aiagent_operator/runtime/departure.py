@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from aiagent_operator.api import meta
 from aiagent_operator.api.archivestatus import MOST_MANIFESTS
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.api.decommission import MOST_RIGHTS, Removed
-from aiagent_operator.core import abandoning
+from aiagent_operator.api.decommission import MOST_RIGHTS
+from aiagent_operator.core import abandoning, leaving
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Layout
-from aiagent_operator.core.children import role
 from aiagent_operator.core.journal import book
-from aiagent_operator.core.objects import ChildKind, Manifest
+from aiagent_operator.core.objects import Manifest
 from aiagent_operator.core.plan import Held, Observed, Proof
 from aiagent_operator.core.rights import holdings
 from aiagent_operator.runtime import leavings, paths, report
@@ -40,7 +38,7 @@ from aiagent_operator.runtime.client import Api, ApiError
 from aiagent_operator.runtime.gather import NotYetSeenError
 from aiagent_operator.runtime.leavings import Leavings
 from aiagent_operator.runtime.onrecord import on_record
-from aiagent_operator.runtime.prove import account_uid, certify, prove
+from aiagent_operator.runtime.prove import account_uid, certify, covers, prove, removed
 from aiagent_operator.runtime.queue import WorkQueue
 from aiagent_operator.runtime.store import AgentKey, Key, Store
 
@@ -78,6 +76,22 @@ class Departures:
         self._api, self._store, self._queue, self._statuses = api, store, queue, statuses
         self._leavings = Leavings(api, store)
         self._abandonments = Abandonments(api, store, statuses)
+        # Of each agent whose archive this process has put on record, and whose object goes at once: UID and proof.
+        self._recorded: dict[AgentKey, tuple[str, Proof]] = {}
+
+    def on_record(self, key: AgentKey, uid: str) -> bool:
+        """Whether this process has put the agent's archive on record, and its status need not say so."""
+        return self._recorded.get(key, ("",))[0] == uid
+
+    def forget(self, key: AgentKey) -> None:
+        """The agent is gone."""
+        self._recorded.pop(key, None)
+
+    async def gone(self, key: AgentKey, o: Observed) -> None:
+        """Its object has gone: says to people that its rights have ended, where nothing has said so yet."""
+        uid, proof = self._recorded.pop(key, ("", None))
+        if proof is not None and uid == o.identity.uid:
+            await certify(self._api, o, proof)
 
     async def archived(self, key: AgentKey, record: AgentRecord, o: Observed, first: Mapping[str, Any]) -> bool:
         """Brings the archive to its end; False where it waits, and the status says for what. `first`: fields that the
@@ -181,7 +195,7 @@ class Departures:
         proof = await self._proof(o, found.told.rights())
         certificate = None
         if archive.signing_key is not None:
-            ended = sealing.ended(proof, _removed(o, proof), keeper.location, verified_at)
+            ended = sealing.ended(proof, removed(o, proof), keeper.location, verified_at)
             try:
                 certificate = await sealing.certify(
                     keeper.store, where, sealed, ended, archive.signing_key, former=archive.former_keys
@@ -191,6 +205,10 @@ class Departures:
                 raise
         body = index.build(sealed.manifest, sealed.digest, store=keeper.name, path=where.prefix)
         await self._on_record(body, index.status(sealed.manifest, verified_at, certificate, datetime.now(UTC)))
+        if leaving.at_once(o):
+            # What else is to be done is seen in the cluster: whoever comes after a crash reads the archive once more.
+            self._recorded[key] = (o.identity.uid, proof)
+            return
         await self._write(key, where, found.ended, {"completed": report.now()})
         await certify(self._api, o, proof)
 
@@ -222,17 +240,18 @@ class Departures:
         held = dict.fromkeys((*holdings.rights_held(o), *rights))
         count = itertools.accumulate(len(tuple(rule.rights())) for _, rule in held)
         asked = [each for each, so_far in zip(held, count, strict=True) if so_far <= MOST_RIGHTS]
-        if o.proof is not None and _covers(o.proof, asked):
+        if o.proof is not None and covers(o.proof, asked):
             return o.proof
         namespaces = holdings.namespaces_held(o) | {namespace for namespace, _ in asked}
-        proof = await prove(self._api, o.identity, asked, namespaces, account_uid(o))
+        proof = await prove(self._api, o.identity, asked, namespaces, account_uid(o), read=o.live)
         if proof.remaining:
             raise WaitsError(f"still in force: {'; '.join(proof.remaining)}: it is asked again")
         return proof
 
     async def _on_record(self, body: Manifest, status: Manifest) -> None:
         try:
-            there = await on_record(self._api, body, status)
+            known = body["metadata"]["name"] in self._store.archives.records
+            there = await on_record(self._api, body, status, known=known)
         except ApiError as error:
             if error.status in _REFUSED:
                 raise WaitsError(f"AgentArchive {body['metadata']['name']} cannot be made: {error}") from error
@@ -258,33 +277,5 @@ def keeper_of(archive: Archive, name: str) -> Keeper:
     return keeper
 
 
-def _covers(proof: Proof, asked: Iterable[Held]) -> bool:
-    """Whether the proof has an answer about each of the rights."""
-    known = {(answer.namespace, answer.right) for answer in proof.answers}
-    return all((namespace, right) in known for namespace, rule in asked for right in rule.rights())
-
-
 def _noted(raw: Manifest) -> tuple[str, ...]:
     return tuple(((raw.get("status") or {}).get("archive") or {}).get("manifests") or ())
-
-
-def _removed(o: Observed, proof: Proof) -> tuple[Removed, ...]:
-    """The agent's bindings and its account, which the proof has seen gone."""
-    agent = o.identity
-    bindings = (
-        Removed(
-            kind=ChildKind.ROLE_BINDING.value,
-            namespace=namespace,
-            name=role.name_in(agent, namespace),
-            gone_at=proof.ended_at,
-        )
-        for namespace in sorted(holdings.namespaces_held(o) | {asking.namespace for asking in proof.answers})
-    )
-    account = Removed(
-        kind=ChildKind.SERVICE_ACCOUNT.value,
-        namespace=agent.namespace,
-        name=meta.account_name(agent.name),
-        uid=account_uid(o) or None,
-        gone_at=proof.ended_at,
-    )
-    return (*bindings, account)

@@ -142,6 +142,8 @@ class Leavings:
         return Parcel(leaving, tuple(files), tuple(gaps), claims(raw, o), stored)
 
     async def _children(self, o: Observed, kind: ChildKind) -> list[Manifest]:
+        if not any(key.kind is kind for key in o.children):
+            return []
         selector = f"{meta.LABEL_AGENT_UID}={o.identity.uid}"
         return await self._listed(paths.collection(kind, o.identity.namespace), {"labelSelector": selector})
 
