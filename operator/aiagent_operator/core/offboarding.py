@@ -117,7 +117,9 @@ class _Departure:
         o = self.o
         given_up = abandoning.granted(o)
         if not given_up and (capture := self._capture()):
-            return self._waiting(f"Its rights have ended; {_READING}", plan=capture)
+            said = self._waiting(f"Its rights have ended; {_READING}", plan=capture)
+            # What says that all is captured says this too; of an order it is said at once what it has done.
+            return replace(said, patience=_PATIENCE * (self.leave.deleted and capturing.last(capture.capture)))
         remembering = self._remembering()
         roles = [key for key in _of(o, ChildKind.ROLE, ChildKind.JOB) if key not in remembering]
         if roles or set(_of(o, *_PODS)) - remembering:

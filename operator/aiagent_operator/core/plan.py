@@ -262,8 +262,8 @@ class Plan:
     what it inherits is to be had. `missing`: the capture of a volume is over, and
     it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it has
     handed over, before anything else.
-    `requeue_after` is in seconds, and so is `patience`: what this very pass has begun mostly ends within it, so it is
-    said only of what has not.
+    `requeue_after` is in seconds, and so is `patience`: what was begun mostly ends within it, so it is said only of
+    what has not.
     """
 
     writes: tuple[Write, ...] = ()

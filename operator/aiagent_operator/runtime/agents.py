@@ -94,7 +94,6 @@ class AgentReconciler:
         pods = self._pods_of_runs()
         began = time.monotonic()
         sent: set[ObjectKey] = set()
-        wrote = False
         for _ in range(ROUNDS):
             record = self._store.agents.get(key)
             if record is None:
@@ -139,7 +138,7 @@ class AgentReconciler:
                 continue
             await self._send(observed.identity, record, plan.writes, memory, urgent=plan.revokes)
             repairs.count(observed, plan.writes, sent)
-            wrote = True
+            memory.moved = time.monotonic()
             live = _untouched(live, plan.writes)
             proof = running = None
             if plan.revokes and len(self._queue):
@@ -147,14 +146,25 @@ class AgentReconciler:
                 return
         else:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
+        await self._settled(key, record, observed, plan, memory)
+
+    async def _settled(
+        self, key: AgentKey, record: AgentRecord, observed: Observed, plan: Plan, memory: Memory
+    ) -> None:
+        """The end of a pass that has nothing left to write."""
         self._measuring.want(key, plan.measure)
         plan = self._captures.told(key, plan)
+        if self._captures.is_new(key, plan.capture):
+            memory.moved = time.monotonic()
         await self._look_at_pods(key, observed, plan, memory)
-        await self._statuses.report(key, record, plan, wrote=wrote)
+        await self._statuses.report(key, record, plan, idle=time.monotonic() - memory.moved)
         # Not before: what is captured is said in the same status.
-        self._captures.want(key, observed, plan.capture)
+        self._captures.want(key, observed, plan)
         self._fleet.finished(key)
-        self._look_again(key, plan, memory)
+        if memory.failures:
+            self._queue.add_after(key, _REFUSED_AGAIN)
+        if plan.requeue_after is not None:
+            self._queue.add_after(key, plan.requeue_after)
 
     def _forget(self, key: AgentKey) -> None:
         """The agent is gone, and what was remembered of it with it."""
@@ -162,14 +172,8 @@ class AgentReconciler:
         self._departures.forget(key)
         self._fleet.forget(key)
         self._measuring.want(key, ())
-        self._captures.want(key, None, ())
+        self._captures.want(key, None)
         self._statuses.journal.forget(key)
-
-    def _look_again(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
-        if memory.failures:
-            self._queue.add_after(key, _REFUSED_AGAIN)
-        if plan.requeue_after is not None:
-            self._queue.add_after(key, plan.requeue_after)
 
     async def _read(
         self, plan: Plan, observed: Observed, live: dict[ObjectKey, Manifest | None], pods: PodsOfRuns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -126,11 +127,11 @@ class AgentStatusWriter:
             # It has gone meanwhile, and what was remembered of it then.
             self.journal.forget(key)
 
-    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan, *, wrote: bool = False) -> None:
-        """What is true after a pass that has nothing left to write; of what it has begun where it `wrote`, only once
-        that has not ended in time."""
-        if wrote and plan.patience:
-            self._queue.add_after(key, plan.patience)
+    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan, *, idle: float = math.inf) -> None:
+        """What is true after a pass that has nothing left to write; what has begun, only once that has not ended in
+        time. `idle`: seconds since something was begun."""
+        if idle < plan.patience:
+            self._queue.add_after(key, plan.patience - idle)
             return
         if not plan.verdicts:
             return
