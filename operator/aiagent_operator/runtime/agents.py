@@ -233,8 +233,8 @@ class AgentReconciler:
             return await self._departures.archived(key, record, observed, {})
         metadata = observed.agent.metadata
         if plan.finalizer is Finalizer.REMOVE:
-            # Of one that was abandoned it is on record how far its journal went.
-            if not abandoning.given_up(observed.agent.status):
+            # How far its journal went is on record, also of one that was abandoned.
+            if not (observed.on_record or abandoning.given_up(observed.agent.status)):
                 ended = await self._statuses.end(key, record, metadata)
                 if ended is None:
                     return False

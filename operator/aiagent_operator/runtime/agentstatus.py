@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -157,12 +157,14 @@ class AgentStatusWriter:
         first: Mapping[str, Any] | None = None,
         hint: str = "",
         later: bool = False,
+        more: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]] | None = None,
     ) -> Ended | None:
         """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait,
         which the status says then, and `hint` with it.
 
         First it is noted, with the fields `first`, then recorded: the agent may go once nothing waits any more. With
-        `later` it is left to the caller's next write to say that all is recorded.
+        `later` it is left to the caller's next write to say that all is recorded. `more`: what else is to be noted, by
+        the status that is.
         """
         last = {**(first or {}), "permissions": [], "phase": Phase.OFFBOARDING.value}
         current, metadata = record, known
@@ -173,6 +175,8 @@ class AgentStatusWriter:
             old = current.load().get("status") or {}
             told = await self.journal.tell(key, current, old, {**old, **last}, end=True)
             fields: dict[str, Any] = {} if told.held or told.journal is None else {**last, "journal": told.journal}
+            if more is not None and fields and told.waits and not told.verdict:
+                fields |= await more({**old, **fields})
             patch = report.differences(old, fields or ({} if told.held else (first or {})))
             if later and patch.keys() == {"journal"} and not told.waits and not told.verdict:
                 return Ended(metadata, fields["journal"], old.get("journal"))
