@@ -63,6 +63,6 @@ class ArchiveStatus(Model):
     )
     completed: Annotated[str, StringConstraints(max_length=64)] | None = described(
         "When the archive was read back, certified where there is a key, and on record as an AgentArchive: the agent "
-        "may go. Not said of one that goes at once then.",
+        "may go.",
         default=None,
     )
