@@ -12,7 +12,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
 from aiagent_operator.api.decommission import MOST_RIGHTS
 from aiagent_operator.api.durations import DurationError, parse
-from aiagent_operator.core import agent_reading, capturing, offboarding, succession
+from aiagent_operator.core import agent_reading, capturing, offboarding, succession, written
 from aiagent_operator.core.archive import contents, held, index, layout, manifest, retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
@@ -193,7 +193,7 @@ async def _kept(store: ArchiveStore, where: Kept) -> dict[str, bytes]:
 def claims(raw: Manifest, o: Observed) -> tuple[Claim, ...]:
     """Who asks that the archive be kept for how long."""
     asked_for = []
-    own = ((raw.get("spec") or {}).get("retirement") or {}).get("retention")
+    own = written.at(raw, "spec", "retirement", "retention")
     if own:
         source = f"AIAgent {o.identity.namespace}/{o.identity.name} spec.retirement.retention"
         try:
