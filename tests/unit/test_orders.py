@@ -17,7 +17,7 @@ from aiagent_operator.api.rolloutstatus import RolloutOrderStatus
 from aiagent_operator.core.objects import Child, ChildKind, ObjectKey, RevisionFacts
 from aiagent_operator.core.orders import AgentFacts, Order, OrderPlan, decide
 from aiagent_operator.runtime import agentrecord
-from aiagent_operator.runtime.orders import OrderBook
+from aiagent_operator.runtime.orders import ActionKey, OrderBook
 from support import agents
 
 BEGIN = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -130,6 +130,32 @@ class TestResume:
             order("Resume", version=5), [AgentFacts("triage", True, True, False, (suspend,))], (suspend,), BEGIN
         )
         assert (plan.ends == (suspend,)) is ended
+
+    @pytest.mark.parametrize(
+        ("seen", "ended"),
+        [
+            # What was written to the status of either since they were given says nothing about that.
+            ([("one", 4, False), ("back", 5, False), ("one", 6, True)], True),
+            ([("one", 4, False), ("back", 5, False), ("one", 6, True), ("back", 7, True)], True),
+            ([("back", 4, False), ("one", 5, False), ("back", 6, True)], False),
+            # Seen for the first time after a restart of the operator.
+            ([("one", 6, True), ("back", 5, False)], False),
+            ([("one", 6, True), ("back", 7, True)], True),
+        ],
+    )
+    def test_in_the_same_second_it_counts_which_was_seen_first(
+        self, seen: list[tuple[str, int, bool]], ended: bool
+    ) -> None:
+        orders = OrderBook(lambda _: None, lambda _: None)
+        for name, version, written in seen:
+            spec = {**ABOUT, "action": "Resume" if name == "back" else "Suspend"}
+            status = {"status": {"phase": "Pending" if name == "back" else "InForce"}} if written else {}
+            orders.observe(as_read(spec, version=version, uid=name, name=name) | status)
+        suspend, resume = (orders.records[ActionKey("support", name)].order for name in ("one", "back"))
+        assert suspend
+        assert resume
+        about = AgentFacts("triage", True, True, False, (suspend,))
+        assert (decide(resume, [about], (suspend,), BEGIN).ends == (suspend,)) is ended
 
     def test_one_agent_is_not_taken_out_of_an_order_about_many(self) -> None:
         many = order("Suspend", "many", selector=some(team="a"))
@@ -259,8 +285,8 @@ class TestSteering:
 ABOUT = {"agentRef": {"name": "triage"}, "requestedBy": "ann@corp.example", "reason": "A test"}
 
 
-def as_read(spec: dict[str, Any], *, version: int = 7, uid: str = "u1") -> dict[str, Any]:
-    metadata = {"namespace": "support", "name": "one", "uid": uid, "resourceVersion": str(version)}
+def as_read(spec: dict[str, Any], *, version: int = 7, uid: str = "u1", name: str = "one") -> dict[str, Any]:
+    metadata = {"namespace": "support", "name": name, "uid": uid, "resourceVersion": str(version)}
     return {"metadata": {**metadata, "creationTimestamp": "2026-03-01T12:00:00Z"}, "spec": spec}
 
 

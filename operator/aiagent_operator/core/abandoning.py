@@ -18,7 +18,7 @@ from aiagent_operator.api.agentaction import ActionPhase
 from aiagent_operator.api.archive import Gap, GapReason
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.api.durations import format_duration
-from aiagent_operator.core import capturing, leaving, texts
+from aiagent_operator.core import capturing, leaving, texts, written
 from aiagent_operator.core.archive import layout, manifest
 from aiagent_operator.core.order_facts import NAMED, Order, OrderPlan, carried_out, ended, reconciling
 from aiagent_operator.core.plan import Observed
@@ -100,14 +100,12 @@ def gaps(raw: Mapping[str, Any], *, terminating: bool) -> tuple[Gap, ...]:
 
 def _named(raw: Mapping[str, Any]) -> list[str]:
     """Paths of what an agent leaves only where its spec, as its author wrote it, names where that is."""
-    retirement = (raw.get("spec") or {}).get("retirement") or {}
-    log = retirement.get("decisionLog") or {}
-    lost = {
-        layout.MEMORY: "memory" in retirement,
-        layout.DECISION_LOG: "volume" in log,
-        layout.DECISIONS: "store" in log,
+    kept = {
+        layout.MEMORY: ("memory",),
+        layout.DECISION_LOG: ("decisionLog", "volume"),
+        layout.DECISIONS: ("decisionLog", "store"),
     }
-    return [path for path, named in lost.items() if named]
+    return [path for path, fields in kept.items() if written.at(raw, "spec", "retirement", *fields) is not None]
 
 
 def hint(o: Observed) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from aiagent_operator.api.aiagent import AIAgent
 from aiagent_operator.api.archive import Gap, GapReason
+from aiagent_operator.core import written
 from aiagent_operator.core.archive import layout, manifest
 from aiagent_operator.core.plan import Observed
 
@@ -39,7 +40,8 @@ _CAPTURED: Final = {"memory": layout.MEMORY, "decisionLog": layout.DECISIONS}
 
 def readable(raw: Mapping[str, Any], error: ValidationError) -> AIAgent:
     """The agent with what can be read of its spec, which gave that error when it was read whole."""
-    spec = dict(raw.get("spec") or {})
+    given = raw.get("spec")
+    spec = dict(given) if isinstance(given, Mapping) else {}
     retirement = spec.get(_RETIREMENT)
     spec |= {_RETIREMENT: dict(retirement)} if isinstance(retirement, Mapping) else {}
     for each in error.errors(include_url=False, include_input=False):
@@ -53,7 +55,7 @@ def readable(raw: Mapping[str, Any], error: ValidationError) -> AIAgent:
 
 def unread(o: Observed) -> tuple[Gap, ...]:
     """What its spec names, and this version cannot read: it is not archived."""
-    named = o.raw_spec.get(_RETIREMENT)
+    named = written.at(o.raw_spec, _RETIREMENT)
     known = o.agent.spec.retirement.model_dump(by_alias=True, exclude_none=True) if o.agent.spec.retirement else {}
     lost = [field for field in _CAPTURED if isinstance(named, Mapping) and named.get(field) and field not in known]
     return tuple(

@@ -23,7 +23,8 @@ FINISHED = (ActionPhase.COMPLETE, ActionPhase.FAILED, ActionPhase.EXPIRED)
 @dataclass(frozen=True, slots=True)
 class Order:
     """An AgentAction as it was last seen. `version` is its resourceVersion; `guarded`: it has its finalizer;
-    `partial`: not all that it says can be read, see `order_reading`."""
+    `partial`: not all that it says can be read, see `order_reading`. `oldest`: the first resourceVersion that was seen
+    of it, 0 where that is the last one; `fresh`: nothing was written to its status by then."""
 
     namespace: str
     name: str
@@ -36,6 +37,8 @@ class Order:
     deleting: bool = False
     guarded: bool = False
     partial: bool = False
+    oldest: int = 0
+    fresh: bool = False
 
     def covers(self, agent: str, labels: Mapping[str, str]) -> bool:
         """Whether it is about the agent of that name and labels in its namespace."""

@@ -203,9 +203,11 @@ def _lifts(order: Order, other: Order, names: frozenset[str]) -> bool:
 def _before(other: Order, order: Order) -> bool:
     """Whether the standing order was given before. What came later is a new decision, and stays.
 
-    Times have whole seconds. In the same second, versions tell: that of the standing one can only have grown since.
+    Times have whole seconds. In the same second, versions tell: both have grown by what was written to their statuses,
+    so the oldest count that were seen. That of the order is its first only where nothing was written to it yet.
     """
-    return (other.created, other.version) < (order.created, order.version)
+    given = order.oldest if order.fresh else order.version
+    return (other.created, other.oldest or other.version) < (order.created, given)
 
 
 def _keep(order: Order, phase: ActionPhase, now: dt.datetime) -> OrderPlan:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiagent_operator.api.archive import Lineage, Relative
 from aiagent_operator.api.conditions import Reason
 from aiagent_operator.api.succession import Acceptance
-from aiagent_operator.core import texts
+from aiagent_operator.core import texts, written
 
 if TYPE_CHECKING:
     from aiagent_operator.core.plan import Observed
@@ -82,9 +82,8 @@ NOBODY: Final = Family()
 
 def named(spec: Mapping[str, Any]) -> tuple[str, str]:
     """The names of predecessor and successor in a spec as it was written; empty where there are none."""
-    before = ((spec.get("succession") or {}).get("predecessorRef") or {}).get("name") or ""
-    after = ((spec.get("retirement") or {}).get("successorRef") or {}).get("name") or ""
-    return str(before), str(after)
+    before = written.text(spec, "succession", "predecessorRef", "name")
+    return before, written.text(spec, "retirement", "successorRef", "name")
 
 
 def predecessor(o: Observed) -> str:

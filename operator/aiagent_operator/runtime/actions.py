@@ -8,7 +8,7 @@ from typing import Any
 
 from aiagent_operator.api.agentaction import Action, ActionPhase
 from aiagent_operator.api.conditions import Reason, Type, Verdict
-from aiagent_operator.core import orders
+from aiagent_operator.core import orders, written
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.objects import Child, ChildKind
 from aiagent_operator.core.order_facts import reconciling
@@ -18,13 +18,13 @@ from aiagent_operator.runtime import holds, paths, report
 from aiagent_operator.runtime.abandons import Abandons
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.client import Api, ApiError
-from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.erasures import Erasures
 from aiagent_operator.runtime.keeporders import OrderKeeper
 from aiagent_operator.runtime.orderrecord import OrderRecord
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.previews import Previews
 from aiagent_operator.runtime.queue import WorkQueue
+from aiagent_operator.runtime.seals import WaitsError
 from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 # Seconds between two reports of how far an order about many agents has come: a report for each agent would cost as
@@ -120,11 +120,12 @@ class ActionReconciler:
         if order.spec.action not in (Action.ROLLBACK, Action.RETRAIN):
             return facts
         spec = record.load()["spec"]
+        work = written.at(spec, "workload")
         return replace(
             facts,
-            adopted="targetRef" in spec["workload"] and "container" not in spec["workload"],
-            container=(spec["workload"].get("container") or {}).get("name", ""),
-            trainable="jobTemplate" in (spec.get("retraining") or {}),
+            adopted=bool(written.at(work, "targetRef")) and not written.at(work, "container"),
+            container=written.text(work, "container", "name"),
+            trainable=bool(written.at(spec, "retraining", "jobTemplate")),
             revisions=tuple(c for c in children.values() if c.revision and not c.deleting),
             newest=self._store.orders.newest_rollback(key.namespace, key.name),
         )

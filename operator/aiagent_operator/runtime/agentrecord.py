@@ -16,7 +16,7 @@ import orjson
 
 from aiagent_operator.api.agentstatus import Phase
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.core import succession
+from aiagent_operator.core import succession, written
 from aiagent_operator.core.objects import Manifest
 
 _ALONE: dict[tuple[object, ...], tuple[object, ...]] = {}
@@ -100,9 +100,9 @@ def read(body: Mapping[str, Any]) -> AgentRecord:
         exposed="IdentityExposed" in true,
         labels=tuple((intern(k), intern(v)) for k, v in (metadata.get("labels") or {}).items()),
         suspended=ready.get("reason") == "Suspended",
-        suspended_by_spec=spec.get("suspended") is True,
+        suspended_by_spec=written.at(spec, "suspended") is True,
         suspended_by_policy=bool((status.get("training") or {}).get("suspendedBy")),
-        role=intern((spec.get("roleRef") or {}).get("name") or ""),
+        role=intern(written.text(spec, "roleRef", "name")),
         carried=tuple(order.get("uid", "") for order in (status.get("rollout") or {}).get("orders") or ()),
         leaving="deletionTimestamp" in metadata,
         out=ready.get("reason") == Reason.RETIRED,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
-from aiagent_operator.core import succession
+from aiagent_operator.core import succession, written
 
 K = TypeVar("K", bound=Hashable)
 
@@ -55,19 +55,14 @@ class Index(Generic[K]):
 
 def dependencies(home: str, spec: Mapping[str, Any]) -> tuple[Hashable, ...]:
     """What the agent must hear of: its role, namespaces, handbook source and target."""
-    facts: dict[Hashable, None] = {
-        ("role", (spec.get("roleRef") or {}).get("name")): None,
-        ("namespace", home): None,
-    }
-    for permission in spec.get("permissions") or ():
-        for namespace in permission.get("namespaces") or ():
-            facts["namespace", namespace] = None
-    source = ((spec.get("handbook") or {}).get("instructions") or {}).get("configMapKeyRef") or {}
-    if source:
-        facts["ConfigMap", home, source.get("name")] = None
-    target = (spec.get("workload") or {}).get("targetRef") or {}
-    if target:
-        facts[target.get("kind"), home, target.get("name")] = None
+    facts: dict[Hashable, None] = {("role", written.text(spec, "roleRef", "name")): None, ("namespace", home): None}
+    for permission in written.items(spec, "permissions"):
+        for namespace in written.items(permission, "namespaces"):
+            facts["namespace", str(namespace)] = None
+    if source := written.text(spec, "handbook", "instructions", "configMapKeyRef", "name"):
+        facts["ConfigMap", home, source] = None
+    if target := written.text(spec, "workload", "targetRef", "name"):
+        facts[written.text(spec, "workload", "targetRef", "kind"), home, target] = None
     for kin in filter(None, succession.named(spec)):
         facts["AIAgent", home, kin] = None
     return tuple(facts)

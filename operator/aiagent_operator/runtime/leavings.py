@@ -12,7 +12,7 @@ from aiagent_operator.api import meta
 from aiagent_operator.api.archive import Gap, GapReason, JournalHead, LeaveReason, Mode
 from aiagent_operator.api.decommission import MOST_RIGHTS
 from aiagent_operator.api.durations import DurationError, parse
-from aiagent_operator.core import agent_reading, capturing, offboarding, succession
+from aiagent_operator.core import agent_reading, capturing, offboarding, succession, written
 from aiagent_operator.core.archive import contents, held, index, layout, manifest, retention
 from aiagent_operator.core.archive.contents import Parcel
 from aiagent_operator.core.archive.errors import ArchiveError
@@ -69,6 +69,11 @@ async def told(store: ArchiveStore, uid: str, head: Head, *, most: int = records
         why = GapReason.TOO_LARGE if error.path == folder(uid) else GapReason.UNREADABLE
         lost = (manifest.gap(name, why, str(error)) for name in (layout.JOURNAL, layout.RIGHTS))
         return Told(head, (), (), gaps=tuple(lost))
+    return of(raw, uid, head)
+
+
+def of(raw: tuple[bytes, ...], uid: str, head: Head) -> Told:
+    """The journal of these records, which the head names the last of."""
     found: list[Record] = []
     for number, data in enumerate(raw, 1):
         try:
@@ -142,6 +147,8 @@ class Leavings:
         return Parcel(leaving, tuple(files), tuple(gaps), claims(raw, o), stored)
 
     async def _children(self, o: Observed, kind: ChildKind) -> list[Manifest]:
+        if not any(key.kind is kind for key in o.children):
+            return []
         selector = f"{meta.LABEL_AGENT_UID}={o.identity.uid}"
         return await self._listed(paths.collection(kind, o.identity.namespace), {"labelSelector": selector})
 
@@ -186,7 +193,7 @@ async def _kept(store: ArchiveStore, where: Kept) -> dict[str, bytes]:
 def claims(raw: Manifest, o: Observed) -> tuple[Claim, ...]:
     """Who asks that the archive be kept for how long."""
     asked_for = []
-    own = ((raw.get("spec") or {}).get("retirement") or {}).get("retention")
+    own = written.at(raw, "spec", "retirement", "retention")
     if own:
         source = f"AIAgent {o.identity.namespace}/{o.identity.name} spec.retirement.retention"
         try:

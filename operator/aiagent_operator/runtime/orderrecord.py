@@ -63,8 +63,8 @@ class OrderRecord:
         return named.name if named else ""
 
 
-def read(body: Mapping[str, Any]) -> OrderRecord:
-    """The record of an order as the API server gives it."""
+def read(body: Mapping[str, Any], before: Order | None = None) -> OrderRecord:
+    """The record of an order as the API server gives it; `before`: the same order as it was seen last."""
     metadata, status = body["metadata"], body.get("status") or {}
     finalizers = tuple(metadata.get("finalizers") or ())
     head = (metadata["uid"], int(metadata["resourceVersion"]), metadata.get("generation", 0), status)
@@ -87,5 +87,7 @@ def read(body: Mapping[str, Any]) -> OrderRecord:
         deleting="deletionTimestamp" in metadata,
         guarded=meta.HOLD_FINALIZER in finalizers,
         partial=bool(problem),
+        oldest=before.oldest if before else head[1],
+        fresh=before.fresh if before else not status,
     )
     return OrderRecord(*head, order, problem, finalizers)

@@ -48,8 +48,8 @@ class OrderBook:
         metadata = body["metadata"]
         key = ActionKey(metadata["namespace"], metadata["name"])
         known = self.records.get(key)
-        new = orderrecord.read(body)
-        same = known is not None and known.uid == new.uid
+        same = known is not None and known.uid == metadata["uid"]
+        new = orderrecord.read(body, known.order if known and same else None)
         if (known and same and known.version >= new.version) or (answer and not same):
             return
         self.records[key] = new

@@ -6,6 +6,7 @@ The Job's name ends in a hash of all that it is: one that another leader has mad
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from aiagent_operator.api import capture, meta, runs
 from aiagent_operator.api.memory import LogVolume, Memory
+from aiagent_operator.core import written
 from aiagent_operator.core.archive import layout
 from aiagent_operator.core.archive.sending import AUDIENCE
 from aiagent_operator.core.children import common, network_policy, service_account
@@ -59,12 +61,12 @@ def owner(asked: Memory, spec: Mapping[str, Any]) -> Owner:
 
     `spec`: the agent's, as its author wrote it; its template says whose the files are that its pods have written.
     """
-    pods = ((spec.get("workload") or {}).get("template") or {}).get("spec") or {}
-    pod = pods.get("securityContext") or {}
-    container = ((pods.get("containers") or [{}])[0]).get("securityContext") or {}
-    user = asked.run_as_user or container.get("runAsUser") or pod.get("runAsUser")
+    pods = written.at(spec, "workload", "template", "spec")
+    pod = functools.partial(written.at, pods, "securityContext")
+    container = functools.partial(written.at, next(written.items(pods, "containers"), None), "securityContext")
+    user = asked.run_as_user or container("runAsUser") or pod("runAsUser")
     # A volume with an fsGroup is that group's, whoever writes.
-    group = asked.run_as_group or pod.get("fsGroup") or container.get("runAsGroup") or pod.get("runAsGroup")
+    group = asked.run_as_group or pod("fsGroup") or container("runAsGroup") or pod("runAsGroup")
     return Owner(_number(user), _number(group))
 
 
