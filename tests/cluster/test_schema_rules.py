@@ -136,6 +136,11 @@ RULES = [
         "an agent does not come after itself: name another one, or leave spec.succession out",
         "spec.succession.predecessorRef",
     ),
+    rule(
+        "spec.succession",
+        {"predecessorRef": {"name": "old"}, "store": "inheritances", "volume": {"claimName": "facts"}},
+        "name either a volume or a store: what is inherited is delivered to one place",
+    ),
     rule("metadata.name", "x" * 41, "must be a DNS label of at most 40 characters"),
     rule("metadata.name", "support.triage", "must be a DNS label of at most 40 characters"),
     rule("spec.owners.0.responsibility", "Responsible", "exactly one owner must be Accountable", "spec.owners"),

@@ -7,15 +7,12 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
-from aiagent_operator.api import meta
 from aiagent_operator.api.conditions import Reason, Type
-from aiagent_operator.core import abandoning, leaving, offboarding, onboarding
+from aiagent_operator.core import abandoning, deciding
 from aiagent_operator.core.children.memory import Intake
 from aiagent_operator.core.objects import AgentIdentity, Manifest, ObjectKey
 from aiagent_operator.core.plan import Finalizer, Observed, Plan, Proof, Write
-from aiagent_operator.core.retraining import facts
 from aiagent_operator.core.rights import holdings
 from aiagent_operator.runtime import finalizer, repairs
 from aiagent_operator.runtime.agentrecord import AgentRecord
@@ -121,7 +118,7 @@ class AgentReconciler:
                 self._fleet.unreadable(key)
                 await self._statuses.invalid(key, record, str(error))
                 return
-            plan = decide(observed)
+            plan = deciding.decide(observed)
             self._fleet.seen(key, plan.training, observed.policies.names)
             if plan.handover is not None:
                 await self._departures.handed_over(observed, plan.handover)
@@ -284,17 +281,6 @@ class AgentReconciler:
         if problems != memory.problems:
             memory.problems = problems
             self._queue.add_after(key, 0.0)
-
-
-def decide(observed: Observed) -> Plan:
-    """What to do about the agent, and what is true of it."""
-    if leaving.look(observed):
-        return replace(offboarding.decide(observed), training=facts.leaving(observed))
-    if meta.FINALIZER not in observed.agent.metadata.finalizers:
-        return Plan(finalizer=Finalizer.ADD, training=facts.leaving(observed))
-    plan = onboarding.decide(observed)
-    ahead = leaving.notice(observed.offboards, observed.moment)
-    return plan if ahead is None else replace(plan, requeue_after=min(filter(None, (ahead, plan.requeue_after))))
 
 
 def _untouched(live: Mapping[ObjectKey, Manifest | None], writes: Iterable[Write]) -> dict[ObjectKey, Manifest | None]:
