@@ -100,7 +100,6 @@ class Gatherer:
         running: tuple[str, ...] | None,
         since: float,
         intake: Intake | None = None,
-        on_record: bool = False,
     ) -> Observed:
         """What is known of the agent. `since` is the monotonic time after which facts must have been read."""
         moment = dt.datetime.now(dt.UTC)
@@ -144,7 +143,6 @@ class Gatherer:
             intake=intake,
             family=kinship.family(self._store, key, raw["spec"]),
             ended=self._store.ended,
-            on_record=on_record,
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
             policies=demands,
