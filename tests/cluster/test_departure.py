@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from aiagent_operator.core.archive import envelope, index, layout, wire
+from aiagent_operator.core.archive import envelope, index, layout
 from aiagent_operator.core.objects import AgentIdentity
 from support import agents, archives, chart
 from support.agents import permission
@@ -11,7 +11,6 @@ from support.archivefolder import ArchiveFolder
 from support.committee import here, new_policy
 from support.kube import Kube, Object, wait_for
 from support.operator import Installation
-from support.proxy import FaultProxy
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
@@ -96,41 +95,6 @@ def test_what_an_agent_was_and_did_outlives_it_and_its_rights_do_not(place: Work
         "Ready": ("True", "Certified"), "Verified": ("True", "ReadBack"), "Certified": ("True", "Certified")
     }  # fmt: skip
     assert place.children(uid) == {}
-
-
-@pytest.mark.parametrize("ordered", [False, True])
-def test_its_manifest_is_noted_once_with_its_last_events_and_before_it_is_written(
-    vacant: Workplace, installed: Installation, archive: ArchiveFolder, ordered: bool
-) -> None:
-    place, token = vacant, installed.token()
-    with FaultProxy.before(installed.cluster.kubeconfig) as proxy, installed.alone(proxy.kubeconfig(token)) as operator:
-        place.employ("triage", place.new_role(), permission("refund"))
-        uid = place.until_ready("triage")["metadata"]["uid"]
-        operator.until_idle()
-        proxy.reset()
-        if ordered:
-            how = {"reason": "Expired", "mode": "Emergency"}
-            order = place.order("Offboard", "bye", "triage", offboarding=how)["metadata"]["uid"]
-            place.until("triage", _retired, what="triage to be retired")
-        else:
-            place.dismiss("triage")
-            place.until_gone("triage")
-        operator.until_idle()
-        said = [
-            call.json["status"]
-            for call in proxy.calls
-            if (call.resource, call.subresource, call.method) == ("aiagents", "status", "PATCH") and call.status == 200
-        ]
-    digest = wire.digest(archive.archived(uid)[layout.MANIFEST])
-    assert archive.verified(uid)["archive"]
-    (noted,) = [each for each in said if (each.get("journal") or {}).get("closed")]
-    if ordered:
-        # The journal names the order, which is not kept in the store before that is recorded; it is there as it was.
-        assert f"actions/{order}/bye.json" in archive.archived(uid)
-    assert noted["archive"]["manifests"] == [digest]
-    assert not [each for each in said if digest not in ((each.get("archive") or {}).get("manifests") or [digest])]
-    # Only an object that stays says that its archive is complete.
-    assert [each for each in said if (each.get("archive") or {}).get("completed")] == (said[-2:-1] if ordered else [])
 
 
 def test_its_role_may_have_it_kept_for_longest(place: Workplace, archive: ArchiveFolder) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from support import agents
 from support.agents import permission
-from support.kube import Object, wait_for
+from support.kube import Object
 from support.localcluster.audit import AuditEvent
 from support.workplace import Workplace
 
@@ -13,15 +13,6 @@ def _employed(place: Workplace, *permissions: Object, **spec: object) -> str:
     place.employ("triage", place.new_role(), *permissions, **spec)
     uid: str = place.until_ready("triage")["metadata"]["uid"]
     return uid
-
-
-def _said(place: Workplace) -> Object:
-    """The one Event that its rights have ended, which comes when its object has gone."""
-    said = wait_for(
-        lambda: [e for e in place.events("triage") if e["reason"] == "Offboarded"], what="the Event Offboarded"
-    )
-    assert len(said) == 1
-    return said[0]
 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
@@ -36,7 +27,9 @@ def test_nothing_remains_also_in_other_namespaces(place: Workplace, propagation:
     assert place.children(uid) == {}
     assert not place.can("triage", "get", "tickets", namespace=crm)
     assert not place.can("triage", "create", "refunds")
-    assert "every right it held is refused" in _said(place)["message"]
+    said = [e for e in place.events("triage") if e["reason"] == "Offboarded"]
+    assert len(said) == 1
+    assert "every right it held is refused" in said[0]["message"]
 
 
 def test_rights_end_before_the_work_and_the_limits_last(place: Workplace) -> None:
@@ -197,7 +190,7 @@ def test_rights_that_remain_through_a_group_are_reported(place: Workplace) -> No
     place.dismiss("triage")
     place.until_gone("triage")
 
-    said = _said(place)
+    said = next(e for e in place.events("triage") if e["reason"] == "Offboarded")
     assert said["type"] == "Warning"
     assert "open" in said["message"]
     assert crm in said["message"]

@@ -1,6 +1,5 @@
 """What a status says of a journal that has ended, where that is left to the next write, and what it need not say."""
 
-import math
 from typing import Any
 
 import pytest
@@ -47,10 +46,10 @@ class Nobody:
 
 
 @pytest.mark.parametrize(
-    ("idle", "patience", "said"), [(1.0, 5.0, False), (6.0, 5.0, True), (0.0, 0.0, True), (math.inf, 5.0, True)]
+    ("wrote", "patience", "said"), [(True, 5.0, False), (False, 5.0, True), (True, 0.0, True), (False, 0.0, True)]
 )
 async def test_what_was_begun_a_moment_ago_is_said_only_where_it_goes_on(
-    idle: float,
+    wrote: bool,
     patience: float,
     said: bool,
 ) -> None:
@@ -61,7 +60,7 @@ async def test_what_was_begun_a_moment_ago_is_said_only_where_it_goes_on(
     api: Any = Nobody()
     statuses = AgentStatusWriter(api, store, queue, Slots(1), Journal(store, queue))
     plan = Plan(verdicts=(Verdict(Type.READY, False, Reason.OFFBOARDING, "waiting"),), patience=patience)
-    report = statuses.report(key, store.agents[key], plan, idle=idle)
+    report = statuses.report(key, store.agents[key], plan, wrote=wrote)
     if said:
         with pytest.raises(NobodyError):
             await report

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from aiagent_operator.api.conditions import Reason
-from aiagent_operator.api.retirement import Retirement
 from aiagent_operator.api.runs import RunKind
 from aiagent_operator.core import offboarding, onboarding
 from aiagent_operator.core.children import role, run_account, run_job, run_network
@@ -16,7 +15,6 @@ from aiagent_operator.core.rights.ledger import MOST_RIGHTS
 from support.agents import permission, rule
 from support.decisions import HOME, IDENTITY, after, kinds, observed, said
 
-SUCCEEDED = Retirement.model_validate({"successorRef": {"name": "triage-v2"}})
 ASKED = (permission("read-tickets", "crm"), permission("refund"))
 
 
@@ -59,18 +57,6 @@ def test_where_it_is_archived_its_records_stay_until_then() -> None:
     assert kinds(plan) == [("delete", "AgentRevision", HOME)]
     o = replace(o, children={})
     assert offboarding.decide(read(o, offboarding.decide(o))) == Plan(finalizer=Finalizer.REMOVE)
-
-
-def test_of_an_object_that_goes_at_once_it_is_enough_that_this_process_has_put_it_on_record() -> None:
-    """Whoever comes after a crash has all of it read back, and finds it on record."""
-    records = {key: child for key, child in employed(*ASKED).items() if key.kind is ChildKind.AGENT_REVISION}
-    status = {"archive": {"name": "a", "captured": ["Handbook", "Logs"]}}
-    o = leaving(records, journal=Room(True), status=status)
-    assert kinds(offboarding.decide(replace(o, on_record=True))) == [("delete", "AgentRevision", HOME)]
-    assert kinds(offboarding.decide(o)) == []
-    # Its successor waits for the word in its status.
-    named = o.agent.model_copy(update={"spec": o.agent.spec.model_copy(update={"retirement": SUCCEEDED})})
-    assert kinds(offboarding.decide(replace(o, on_record=True, agent=named))) == []
 
 
 def read(o: Observed, plan: Plan) -> Observed:

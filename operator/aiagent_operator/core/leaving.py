@@ -92,11 +92,6 @@ def done(status: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(step.get("name", "") for step in (status.get("offboarding") or {}).get("steps") or ())
 
 
-def at_once(o: Observed) -> bool:
-    """Whether its object goes as soon as it is archived, so that nobody reads of that in its status."""
-    return o.agent.metadata.deletion_timestamp is not None and not succession.successor(o)
-
-
 def fields(o: Observed, leave: Leave, steps: Mapping[Step, str], *, completed: bool = False) -> dict[str, Any]:
     """`status.offboarding`: how it leaves. `steps` that are done now, with what is to be known of each."""
     known = _known(o)

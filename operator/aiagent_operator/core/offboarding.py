@@ -117,9 +117,7 @@ class _Departure:
         o = self.o
         given_up = abandoning.granted(o)
         if not given_up and (capture := self._capture()):
-            said = self._waiting(f"Its rights have ended; {_READING}", plan=capture)
-            # What says that all is captured says this too; of an order it is said at once what it has done.
-            return replace(said, patience=_PATIENCE * (self.leave.deleted and capturing.last(capture.capture)))
+            return self._waiting(f"Its rights have ended; {_READING}", plan=capture)
         remembering = self._remembering()
         roles = [key for key in _of(o, ChildKind.ROLE, ChildKind.JOB) if key not in remembering]
         if roles or set(_of(o, *_PODS)) - remembering:
@@ -256,12 +254,8 @@ def _more(o: Observed) -> frozenset[Capture]:
 
 
 def _archived(o: Observed) -> bool:
-    """Whether its archive is complete: then it is also proved that it has no right left.
-
-    Where its object goes at once, its status does not say so: who comes after a crash has the archive read back again.
-    """
-    said = bool((o.agent.status.get("archive") or {}).get("completed"))
-    return o.journal is not None and (said or (o.on_record and leaving.at_once(o)))
+    """Whether its archive is complete: then it is also proved that it has no right left."""
+    return o.journal is not None and bool((o.agent.status.get("archive") or {}).get("completed"))
 
 
 def _records(o: Observed) -> frozenset[ObjectKey]:

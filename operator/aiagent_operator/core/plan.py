@@ -171,8 +171,7 @@ class Observed:
     release it without an archive. `running`: names of its pods that have not ended; None where nobody has looked.
     `intake`: where its volumes are sent to, or what it inherits comes from, once a plan has needed it. `family`: whom
     it comes after, and who comes after it. `bequest`: what became of what a store was to be given for it. `ended`: UIDs
-    of objects of which the API server has answered that they are gone, some of them. `on_record`: this process has put
-    its archive on record.
+    of objects of which the API server has answered that they are gone, some of them.
     """
 
     agent: AIAgent
@@ -213,7 +212,6 @@ class Observed:
     family: Family = NOBODY
     bequest: Became | None = None
     ended: Container[str] = ()
-    on_record: bool = False
 
     @property
     def suspended(self) -> bool:
@@ -264,8 +262,8 @@ class Plan:
     had. `bequest`: what a store is to be given for it, beside the passes. `missing`: the capture of a volume is over,
     and it is said to be missing unless it is noted to be there. `handover`: what its AgentArchive is to say of how it
     has handed over, before anything else.
-    `requeue_after` is in seconds, and so is `patience`: what was begun mostly ends within it, so it is said only of
-    what has not.
+    `requeue_after` is in seconds, and so is `patience`: what this very pass has begun mostly ends within it, so it is
+    said only of what has not.
     """
 
     writes: tuple[Write, ...] = ()

@@ -18,13 +18,13 @@ from aiagent_operator.runtime import holds, paths, report
 from aiagent_operator.runtime.abandons import Abandons
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.client import Api, ApiError
+from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.erasures import Erasures
 from aiagent_operator.runtime.keeporders import OrderKeeper
 from aiagent_operator.runtime.orderrecord import OrderRecord
 from aiagent_operator.runtime.orders import ActionKey
 from aiagent_operator.runtime.previews import Previews
 from aiagent_operator.runtime.queue import WorkQueue
-from aiagent_operator.runtime.seals import WaitsError
 from aiagent_operator.runtime.store import AgentKey, Key, Store
 
 # Seconds between two reports of how far an order about many agents has come: a report for each agent would cost as

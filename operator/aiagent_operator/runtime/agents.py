@@ -78,10 +78,6 @@ class AgentReconciler:
     async def reconcile(self, key: AgentKey) -> None:
         """One pass. Raises ApiError and the like where it is to be made again later."""
         memory = self._memory.setdefault(key, Memory())
-        record = self._store.agents.get(key)
-        if record is not None and record.uid == memory.let_go:
-            # The watch is about to tell that it is gone.
-            return
         if not await self._withdrawals.first(key, memory):
             await self._rounds(key, memory)
 
@@ -93,6 +89,7 @@ class AgentReconciler:
         pods = self._pods_of_runs()
         began = time.monotonic()
         sent: set[ObjectKey] = set()
+        wrote = False
         for _ in range(ROUNDS):
             record = self._store.agents.get(key)
             if record is None:
@@ -112,7 +109,6 @@ class AgentReconciler:
                     pod_problems=memory.problems,
                     running=running,
                     since=began,
-                    on_record=self._departures.on_record(key, record.uid),
                 )
             except InvalidSpecError as error:
                 self._fleet.unreadable(key)
@@ -138,7 +134,7 @@ class AgentReconciler:
                 continue
             await self._send(observed.identity, record, plan.writes, memory, urgent=plan.revokes)
             repairs.count(observed, plan.writes, sent)
-            memory.moved = time.monotonic()
+            wrote = True
             live = _untouched(live, plan.writes)
             proof = running = None
             if plan.revokes and len(self._queue):
@@ -146,36 +142,30 @@ class AgentReconciler:
                 return
         else:
             raise NotYetSeenError(f"AIAgent {key.namespace}/{key.name} is not settled after {ROUNDS} rounds")
-        await self._settled(key, record, observed, plan, memory)
-
-    async def _settled(
-        self, key: AgentKey, record: AgentRecord, observed: Observed, plan: Plan, memory: Memory
-    ) -> None:
-        """The end of a pass that has nothing left to write."""
         self._measuring.want(key, plan.measure)
         plan = self._captures.told(key, plan)
-        if self._captures.is_new(key, plan.capture):
-            memory.moved = time.monotonic()
         await self._look_at_pods(key, observed, plan, memory)
-        await self._statuses.report(key, record, plan, idle=time.monotonic() - memory.moved)
+        await self._statuses.report(key, record, plan, wrote=wrote)
         # Not before: what is captured is said in the same status.
-        self._captures.want(key, observed, plan)
+        self._captures.want(key, observed, plan.capture)
         self._bequests.want(key, observed.identity, plan.bequest)
         self._fleet.finished(key)
-        if memory.failures:
-            self._queue.add_after(key, _REFUSED_AGAIN)
-        if plan.requeue_after is not None:
-            self._queue.add_after(key, plan.requeue_after)
+        self._look_again(key, plan, memory)
 
     def _forget(self, key: AgentKey) -> None:
         """The agent is gone, and what was remembered of it with it."""
         self._memory.pop(key, None)
-        self._departures.forget(key)
         self._fleet.forget(key)
         self._measuring.want(key, ())
-        self._captures.want(key, None)
+        self._captures.want(key, None, ())
         self._bequests.forget(key)
         self._statuses.journal.forget(key)
+
+    def _look_again(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
+        if memory.failures:
+            self._queue.add_after(key, _REFUSED_AGAIN)
+        if plan.requeue_after is not None:
+            self._queue.add_after(key, plan.requeue_after)
 
     async def _read(
         self, plan: Plan, observed: Observed, live: dict[ObjectKey, Manifest | None], pods: PodsOfRuns
@@ -235,8 +225,8 @@ class AgentReconciler:
             return await self._departures.archived(key, record, observed, {})
         metadata = observed.agent.metadata
         if plan.finalizer is Finalizer.REMOVE:
-            # How far its journal went is on record, also of one that was abandoned.
-            if not (observed.on_record or abandoning.given_up(observed.agent.status)):
+            # Of one that was abandoned it is on record how far its journal went.
+            if not abandoning.given_up(observed.agent.status):
                 ended = await self._statuses.end(key, record, metadata)
                 if ended is None:
                     return False
@@ -245,8 +235,6 @@ class AgentReconciler:
                 await certify(self._api, observed, observed.proof)
         answer = await finalizer.write(self._api, key, record.uid, metadata, plan.finalizer)
         if answer is None:
-            self._memory[key].let_go = record.uid
-            await self._departures.gone(key, observed)
             return False
         self._store.observe_agent(answer, answer=True)
         return True
@@ -256,7 +244,7 @@ class AgentReconciler:
         proof, running = o.proof, o.running
         if plan.needs_proof is not None:
             held = holdings.namespaces_held(o)
-            proof = await prove(self._api, o.identity, plan.needs_proof, held, account_uid(o), read=o.live)
+            proof = await prove(self._api, o.identity, plan.needs_proof, held, account_uid(o))
         if plan.needs_running:
             running = await running_pods(self._api, o.identity)
         return proof, running

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -127,11 +126,11 @@ class AgentStatusWriter:
             # It has gone meanwhile, and what was remembered of it then.
             self.journal.forget(key)
 
-    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan, *, idle: float = math.inf) -> None:
-        """What is true after a pass that has nothing left to write; what has begun, only once that has not ended in
-        time. `idle`: seconds since something was begun."""
-        if idle < plan.patience:
-            self._queue.add_after(key, plan.patience - idle)
+    async def report(self, key: AgentKey, record: AgentRecord, plan: Plan, *, wrote: bool = False) -> None:
+        """What is true after a pass that has nothing left to write; of what it has begun where it `wrote`, only once
+        that has not ended in time."""
+        if wrote and plan.patience:
+            self._queue.add_after(key, plan.patience)
             return
         if not plan.verdicts:
             return
@@ -157,14 +156,12 @@ class AgentStatusWriter:
         first: Mapping[str, Any] | None = None,
         hint: str = "",
         later: bool = False,
-        more: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]] | None = None,
     ) -> Ended | None:
         """Has the journal told to its end, with all rights that are proved to be gone; None where that has to wait,
         which the status says then, and `hint` with it.
 
         First it is noted, with the fields `first`, then recorded: the agent may go once nothing waits any more. With
-        `later` it is left to the caller's next write to say that all is recorded. `more`: what else is to be noted, by
-        the status that is.
+        `later` it is left to the caller's next write to say that all is recorded.
         """
         last = {**(first or {}), "permissions": [], "phase": Phase.OFFBOARDING.value}
         current, metadata = record, known
@@ -175,8 +172,6 @@ class AgentStatusWriter:
             old = current.load().get("status") or {}
             told = await self.journal.tell(key, current, old, {**old, **last}, end=True)
             fields: dict[str, Any] = {} if told.held or told.journal is None else {**last, "journal": told.journal}
-            if more is not None and fields and told.waits and not told.verdict:
-                fields |= await more({**old, **fields})
             patch = report.differences(old, fields or ({} if told.held else (first or {})))
             if later and patch.keys() == {"journal"} and not told.waits and not told.verdict:
                 return Ended(metadata, fields["journal"], old.get("journal"))

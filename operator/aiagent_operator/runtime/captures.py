@@ -21,7 +21,6 @@ from aiagent_operator.core import capturing, escalations, kpis
 from aiagent_operator.core.archive import index
 from aiagent_operator.core.objects import AgentIdentity
 from aiagent_operator.core.plan import Observed, Plan
-from aiagent_operator.runtime import report
 from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.agentstatus import AgentStatusWriter
 from aiagent_operator.runtime.archive import captured
@@ -45,9 +44,6 @@ _LONGEST: Final = 15.0
 # Times that it is said what was captured, where others write to the status meanwhile.
 _SAID: Final = 5
 _SOON: Final = 0.1
-# Seconds for which nothing is said of an agent that waits for its turn.
-_TURN: Final = 60.0
-NOTHING: Final = Plan()
 
 
 class Captures:
@@ -68,14 +64,9 @@ class Captures:
         self._wanted: dict[AgentKey, Wanted] = {}
         self._ready: asyncio.Queue[Wanted] = asyncio.Queue()
 
-    def is_new(self, key: AgentKey, what: frozenset[Capture]) -> bool:
-        """Whether this is due of the agent, and was not before."""
-        known = self._wanted.get(key)
-        return bool(what) and (known is None or known.what != what)
-
-    def want(self, key: AgentKey, o: Observed | None, plan: Plan = NOTHING) -> None:
-        """From now on what the plan says is due of the agent, and nothing else."""
-        known, what = self._wanted.get(key), plan.capture
+    def want(self, key: AgentKey, o: Observed | None, what: Iterable[Capture]) -> None:
+        """From now on this is due of the agent, and nothing else."""
+        known, what = self._wanted.get(key), frozenset(what)
         if o is None or not what:
             self._wanted.pop(key, None)
         elif known is None or known.agent != o.identity or known.what != what:
@@ -87,22 +78,18 @@ class Captures:
             waiting = escalations.lines(escalations.waiting(o))
             log_in = o.agent.spec.retirement.decision_log if o.agent.spec.retirement else None
             told = (books, series, waiting, (log_in.store if log_in else None) or "")
-            self._wanted[key] = wanted = Wanted(key, o.identity, what, *told, ends, o.terminating, told=plan)
+            self._wanted[key] = wanted = Wanted(key, o.identity, what, *told, ends, o.terminating)
             self._ready.put_nowait(wanted)
         else:
             known.terminating = o.terminating
 
     def told(self, key: AgentKey, plan: Plan) -> Plan:
-        """The plan, which says what that waits for which is due, where it is known. Of one that waits for its turn
-        alone is said nothing for a while."""
+        """The plan, which says what that waits for which is due, where it is known."""
         known = self._wanted.get(key)
-        if known is None or known.what != plan.capture:
+        if known is None or not known.waits or known.what != plan.capture:
             return plan
-        if not known.waits:
-            slow = time.monotonic() - known.begun >= plan.patience
-            return replace(plan, patience=0.0 if slow else max(plan.patience, _TURN)) if plan.patience else plan
         said = (replace(verdict, message=f"{verdict.message}. It waits: {known.waits}") for verdict in plan.verdicts)
-        return replace(plan, verdicts=tuple(said), patience=0.0)
+        return replace(plan, verdicts=tuple(said))
 
     async def work(self) -> None:
         """Captures for one agent after the other."""
@@ -111,7 +98,7 @@ class Captures:
             if self._wanted.get(wanted.key) is not wanted:
                 continue
             try:
-                again = await self._timely(wanted)
+                again = await self._tried(wanted)
             except (ApiError, NotYetSeenError) as error:
                 log.info("AIAgent %s/%s: captured, and not said yet: %s", *wanted.key, error)
                 again = wanted.pause
@@ -125,17 +112,6 @@ class Captures:
             elif self._wanted.get(wanted.key) is wanted:
                 del self._wanted[wanted.key]
                 self._queue.add(wanted.key)
-
-    async def _timely(self, wanted: Wanted) -> float | None:
-        """One try. Where it takes longer than mostly, the agent's status says that it is under way."""
-        wanted.begun = min(wanted.begun, time.monotonic())
-        if not (patience := wanted.told.patience):
-            return await self._tried(wanted)
-        late = asyncio.get_running_loop().call_later(patience, self._queue.add, wanted.key)
-        try:
-            return await self._tried(wanted)
-        finally:
-            late.cancel()
 
     async def _tried(self, wanted: Wanted) -> float | None:
         """One try; None where it was the last, else the seconds until the next."""
@@ -200,10 +176,7 @@ class Captures:
                 return
             snapshot = await self._snapshot(wanted, record, done, gaps)
             status = record.load().get("status") or {}
-            fields: dict[str, Any] = {"archive": _said(wanted.agent, status.get("archive") or {}, done, gaps)}
-            if snapshot is not None and "offboarding" not in status:
-                # It went so fast that nothing was said of its leaving yet.
-                fields |= report.wanted(status, wanted.told.status, wanted.told.verdicts, _generation(record))
+            fields = {"archive": _said(wanted.agent, status.get("archive") or {}, done, gaps)}
             try:
                 if snapshot is not None:
                     await self._statuses.first(wanted.key, record, status, fields, snapshot=snapshot)
@@ -219,11 +192,6 @@ class Captures:
     def _current(self, wanted: Wanted) -> AgentRecord | None:
         record = self._store.agents.get(wanted.key)
         return record if record is not None and record.uid == wanted.agent.uid else None
-
-
-def _generation(record: AgentRecord) -> int:
-    number: int = record.load()["metadata"].get("generation", 0)
-    return number
 
 
 def _said(agent: AgentIdentity, old: Mapping[str, Any], done: Iterable[Capture], gaps: Iterable[Gap]) -> dict[str, Any]:

@@ -102,7 +102,6 @@ class Gatherer:
         since: float,
         intake: Intake | None = None,
         bequest: Became | None = None,
-        on_record: bool = False,
     ) -> Observed:
         """What is known of the agent. `since` is the monotonic time after which facts must have been read."""
         moment = dt.datetime.now(dt.UTC)
@@ -147,7 +146,6 @@ class Gatherer:
             bequest=bequest,
             family=kinship.family(self._store, key, raw["spec"]),
             ended=self._store.ended,
-            on_record=on_record,
             rollback=self._store.orders.rollback(key.namespace, key.name),
             retrains=self._store.orders.retrains(key.namespace, key.name, agent.metadata.labels),
             policies=demands,

@@ -69,11 +69,6 @@ async def told(store: ArchiveStore, uid: str, head: Head, *, most: int = records
         why = GapReason.TOO_LARGE if error.path == folder(uid) else GapReason.UNREADABLE
         lost = (manifest.gap(name, why, str(error)) for name in (layout.JOURNAL, layout.RIGHTS))
         return Told(head, (), (), gaps=tuple(lost))
-    return of(raw, uid, head)
-
-
-def of(raw: tuple[bytes, ...], uid: str, head: Head) -> Told:
-    """The journal of these records, which the head names the last of."""
     found: list[Record] = []
     for number, data in enumerate(raw, 1):
         try:
@@ -147,8 +142,6 @@ class Leavings:
         return Parcel(leaving, tuple(files), tuple(gaps), claims(raw, o), stored)
 
     async def _children(self, o: Observed, kind: ChildKind) -> list[Manifest]:
-        if not any(key.kind is kind for key in o.children):
-            return []
         selector = f"{meta.LABEL_AGENT_UID}={o.identity.uid}"
         return await self._listed(paths.collection(kind, o.identity.namespace), {"labelSelector": selector})
 

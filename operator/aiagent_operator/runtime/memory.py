@@ -17,15 +17,12 @@ PODS_MOST: Final = 320.0
 
 @dataclass(slots=True)
 class Memory:
-    """What a pass leaves. Losing it costs a look or a repeated refusal, nothing else. `let_go`: UID of the agent from
-    which the finalizer was taken. `moved`: when something was begun for it last (monotonic)."""
+    """What a pass leaves. Losing it costs a look or a repeated refusal, nothing else."""
 
     failures: dict[ObjectKey, tuple[Failure, float]] = field(default_factory=dict)
     look_at: float | None = None
     look_after: float = _PODS_GRACE
     problems: tuple[str, ...] = ()
-    let_go: str = ""
-    moved: float = float("-inf")
 
     def current(self) -> dict[ObjectKey, Failure]:
         """Failures that are not yet to be tried again."""

@@ -12,17 +12,16 @@ from aiagent_operator.runtime.archive.errors import DisputedError
 from aiagent_operator.runtime.client import Api, ApiError
 
 
-async def on_record(api: Api, body: Manifest, status: Manifest, *, known: bool = True) -> Manifest:
+async def on_record(api: Api, body: Manifest, status: Manifest) -> Manifest:
     """The AgentArchive with its status, made where there is none; nothing is written where all is as it should be.
 
     Where it says already what is known of it, but for when that was read back, it stays: the next look at it will say
-    so. Else each try of an end that is cut off after this would begin with the same write. `known`: there may be one
-    already; else it is made first, and looked for where that is refused.
+    so. Else each try of an end that is cut off after this would begin with the same write.
 
     Raises DisputedError where one of that name is of another archive, and ApiError.
     """
     name = body["metadata"]["name"]
-    there = (await api.find(paths.archive(name)) if known else None) or await _made(api, body)
+    there = await api.find(paths.archive(name)) or await _made(api, body)
     check_same(there, body)
     before = there.get("status") or {}
     if "abandoned" in body["spec"] and is_judged(there):

@@ -16,11 +16,11 @@ from aiagent_operator.core.rights import holdings
 from aiagent_operator.runtime import kinship
 from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.client import Api
+from aiagent_operator.runtime.departure import WaitsError
 from aiagent_operator.runtime.gather import Gatherer, InvalidSpecError, NotYetSeenError
 from aiagent_operator.runtime.journal import Journal
 from aiagent_operator.runtime.leavings import Leavings, Told
 from aiagent_operator.runtime.leavings import told as told_in
-from aiagent_operator.runtime.seals import WaitsError
 from aiagent_operator.runtime.store import AgentKey, Store
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from aiagent_operator.api import meta
-from aiagent_operator.api.decommission import Removed
 from aiagent_operator.core.children import role
-from aiagent_operator.core.objects import AgentIdentity, ChildKind, Manifest, ObjectKey
+from aiagent_operator.core.objects import AgentIdentity, ChildKind, ObjectKey
 from aiagent_operator.core.plan import Held, Observed, Proof
-from aiagent_operator.core.rights import holdings
 from aiagent_operator.core.rights.asked import Asking
 from aiagent_operator.core.rights.rules import Right
 from aiagent_operator.runtime import paths, report
@@ -25,25 +23,16 @@ _MOST_AT_ONCE = 16
 
 
 async def prove(
-    api: Api,
-    agent: AgentIdentity,
-    held: Iterable[Held],
-    namespaces: Iterable[str],
-    account_uid: str,
-    *,
-    read: Mapping[ObjectKey, Manifest | None],
+    api: Api, agent: AgentIdentity, held: Iterable[Held], namespaces: Iterable[str], account_uid: str
 ) -> Proof:
     """Whether anything remains of what the agent held.
 
     Three questions: are its bindings gone, does its account (by UID) no longer exist, and does the API server refuse
     each right when asked with the account's user name and its three groups. Without the groups the answer is false: a
-    right that reaches every account of the namespace reaches this name too. It is reported as residual. `read`: what
-    the API server has said of objects since they were written last: what was gone then is not asked for once more.
+    right that reaches every account of the namespace reaches this name too. It is reported as residual.
     """
     slots = asyncio.Semaphore(_MOST_AT_ONCE)
-    keys = [ObjectKey(ChildKind.ROLE_BINDING, each, role.name_in(agent, each)) for each in sorted(set(namespaces))]
-    asked = (key for key in keys if key not in read or read[key] is not None)
-    bindings = await asyncio.gather(*(_binding(api, slots, agent, key) for key in asked))
+    bindings = await asyncio.gather(*(_binding(api, slots, agent, namespace) for namespace in sorted(set(namespaces))))
     account = await _account(api, agent, account_uid)
     ended_at = datetime.now(UTC)
     rights = sorted({(namespace, right) for namespace, rule in held for right in rule.rights()}, key=str)
@@ -61,7 +50,8 @@ async def prove(
     return Proof(tuple(remaining), tuple(residual), tuple(answers), ended_at)
 
 
-async def _binding(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, key: ObjectKey) -> str:
+async def _binding(api: Api, slots: asyncio.Semaphore, agent: AgentIdentity, namespace: str) -> str:
+    key = ObjectKey(ChildKind.ROLE_BINDING, namespace, role.name_in(agent, namespace))
     async with slots:
         live = await api.find(paths.item(key))
     if live is None or (live["metadata"].get("labels") or {}).get(meta.LABEL_AGENT_UID) not in (None, agent.uid):
@@ -111,34 +101,6 @@ async def _review(  # noqa: PLR0917 - one question, with who asks and since when
     allowed = status.get("allowed") is True
     reason = str(status.get("reason") or ("no reason given" if allowed else ""))
     return Asking(namespace, right, revoked_at, datetime.now(UTC), allowed, reason)
-
-
-def covers(proof: Proof, asked: Iterable[Held]) -> bool:
-    """Whether the proof has an answer about each of the rights."""
-    known = {(answer.namespace, answer.right) for answer in proof.answers}
-    return all((namespace, right) in known for namespace, rule in asked for right in rule.rights())
-
-
-def removed(o: Observed, proof: Proof) -> tuple[Removed, ...]:
-    """The agent's bindings and its account, which the proof has seen gone."""
-    agent = o.identity
-    bindings = (
-        Removed(
-            kind=ChildKind.ROLE_BINDING.value,
-            namespace=namespace,
-            name=role.name_in(agent, namespace),
-            gone_at=proof.ended_at,
-        )
-        for namespace in sorted(holdings.namespaces_held(o) | {asking.namespace for asking in proof.answers})
-    )
-    account = Removed(
-        kind=ChildKind.SERVICE_ACCOUNT.value,
-        namespace=agent.namespace,
-        name=meta.account_name(agent.name),
-        uid=account_uid(o) or None,
-        gone_at=proof.ended_at,
-    )
-    return (*bindings, account)
 
 
 async def certify(api: Api, observed: Observed, proof: Proof) -> None:

@@ -6,10 +6,9 @@ One try at a time is made, which ends within a bounded time. What is taken is no
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from aiagent_operator.api.archive import GapReason
@@ -19,7 +18,6 @@ from aiagent_operator.core.archive import layout
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.capturing import Missed
 from aiagent_operator.core.objects import AgentIdentity
-from aiagent_operator.core.plan import Plan
 from aiagent_operator.runtime.agentrecord import AgentRecord
 from aiagent_operator.runtime.archive.errors import DisputedError, StoreError
 from aiagent_operator.runtime.archive.store import Store as ArchiveStore
@@ -51,8 +49,7 @@ class AwayError(Exception):
 @dataclass(slots=True)
 class Wanted:
     """What is due of an agent until when (monotonic); `pause`: seconds until the next try. `waits`: what keeps its
-    store from taking it. `told`: what the pass that wanted it knew of the agent, for its status. `begun`: when the
-    first try was (monotonic)."""
+    store from taking it."""
 
     key: AgentKey
     agent: AgentIdentity
@@ -65,8 +62,6 @@ class Wanted:
     terminating: bool
     pause: float = FIRST
     waits: str = ""
-    told: Plan = field(default_factory=Plan)
-    begun: float = math.inf
 
 
 class Sources:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aiagent_operator.core.journal import pending, stored
-from aiagent_operator.core.journal.event import Event, seal
+from aiagent_operator.core.journal.event import Event
 from aiagent_operator.core.journal.head import START, Head
 from aiagent_operator.core.journal.pending import NOTHING, Note, Pending
-from aiagent_operator.core.objects import AgentIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +43,6 @@ class Book:
                 return None
             waiting = found.pending
         return replace(self, waiting=waiting)
-
-    def foretold(self, agent: AgentIdentity) -> tuple[tuple[bytes, ...], Head]:
-        """The records of what waits, and the head that they make, where nobody else has recorded anything.
-
-        Raises EventError, HeadError for what no record can tell.
-        """
-        head, found = self.head, list[bytes]()
-        for event in self.waiting.events:
-            raw, head = seal(agent, head, event)
-            found.append(raw)
-        return tuple(found), head
 
     def fields(self) -> dict[str, Any]:
         """What stands in `status.journal`."""

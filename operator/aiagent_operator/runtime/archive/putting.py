@@ -40,11 +40,6 @@ async def put(store: Store, where: Folder, files: Iterable[File]) -> tuple[Store
     return tuple(each for each in stored if each is not None)
 
 
-def stored(file: File) -> Stored:
-    """The file as a manifest lists it."""
-    return Stored(file.path, hashlib.sha256(file.data).hexdigest(), len(file.data))
-
-
 async def own(store: Store, name: str, data: bytes) -> None:
     """Puts a file that can have one content only. Raises StoreError, DisputedError where another one is there."""
     if not await _is(store, name, data):
@@ -52,11 +47,12 @@ async def own(store: Store, name: str, data: bytes) -> None:
 
 
 async def _put(store: Store, where: Folder, file: File) -> Stored:
+    digest = hashlib.sha256(file.data).hexdigest()
     if not await _is(store, where.key(file.path), file.data):
         *folders, leaf = file.path.split("/")
-        file = File("/".join((*folders, stored(file).digest[:32], leaf)), file.data)
+        file = File("/".join((*folders, digest[:32], leaf)), file.data)
         await own(store, where.key(file.path), file.data)
-    return stored(file)
+    return Stored(file.path, digest, len(file.data))
 
 
 async def _is(store: Store, name: str, data: bytes) -> bool:
