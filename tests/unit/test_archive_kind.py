@@ -123,6 +123,11 @@ STATUS: dict[str, Any] = {
     "handover": {
         "successor": {"name": "triage-v2", "uid": "0f0e"},
         "acceptance": {"name": "yes", "uid": "0f0f", "revision": 1},
+        "delivery": {
+            "store": "inheritances",
+            "path": "inherited/crm/triage-v2/crm.triage.0a1b",
+            "digest": f"sha256:{'a' * 64}",
+        },
         "time": "2026-11-22T10:06:00Z",
         "message": "AIAgent triage-v2 has taken over",
     },
