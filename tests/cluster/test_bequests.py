@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -13,11 +12,11 @@ import pytest
 
 from aiagent_operator.api import meta
 from aiagent_operator.core import bequests
-from aiagent_operator.core.archive import layout, wire
-from aiagent_operator.core.objects import AgentIdentity
+from aiagent_operator.core.archive import layout
 from support import agents
 from support.agents import permission
 from support.archivefolder import ArchiveFolder
+from support.bequests import STORE, delivered, heir, two, whole
 from support.kube import Object, wait_for
 from support.operator import Installation, OperatorProcess
 from support.proxy import FaultProxy, When
@@ -25,9 +24,6 @@ from support.tenancy import Office, refused
 from support.workplace import Workplace
 
 pytestmark = pytest.mark.cluster
-
-STORE = "inheritances"
-TEXT = "Answer what people ask, and nothing else."
 
 
 @pytest.fixture
@@ -42,58 +38,6 @@ def own(installed: Installation, vault: ArchiveFolder) -> Iterator[OperatorProce
     file = installed.archive.described({**vault.store, "handovers": True})
     with installed.alone(archive_file=str(file), archive_proof_interval="1") as operator:
         yield operator
-
-
-def heir(store: str = STORE) -> dict[str, Any]:
-    """For the spec of who comes."""
-    return {"succession": {"predecessorRef": {"name": "triage"}, "store": store}}
-
-
-def two(place: Workplace, **into: Any) -> tuple[str, str]:
-    """An agent at work, and one that is to come after it: their UIDs."""
-    role = place.new_role()
-    after = {"retirement": {"successorRef": {"name": "triage-v2"}}, "handbook": {"instructions": {"inline": TEXT}}}
-    place.employ("triage", role, permission("refund"), **after)
-    old = place.until_ready("triage")["metadata"]["uid"]
-    place.employ("triage-v2", role, permission("refund"), **(into or heir()))
-    new = place.until_reason("triage-v2", "Ready", "WaitingForHandover")["metadata"]["uid"]
-    return old, new
-
-
-def delivered(place: Workplace, vault: ArchiveFolder) -> dict[str, bytes]:
-    """What lies in the store for the successor, by its path in its folder; empty where nothing does."""
-    below = vault.path / bequests.of(place.namespace) / "triage-v2"
-    folders = list(below.iterdir()) if below.exists() else []
-    assert len(folders) <= 1
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def whole(place: Workplace, vault: ArchiveFolder, old: str) -> Object:
-    """The status of who came, after a check that all that it says is there."""
-    status: Object = place.get("triage-v2")["status"]["succession"]
-    files, where = delivered(place, vault), status["delivery"]
-    agent = AgentIdentity(place.namespace, "triage-v2", "")
-    assert (where["store"], where["path"]) == (STORE, bequests.folder(agent, status["archive"]))
-    assert where["digest"] == wire.digest(files[bequests.MANIFEST])
-    told = orjson.loads(files[bequests.MANIFEST])
-    assert (told["digest"], told["predecessor"]["uid"]) == (status["digest"], old)
-    listed = {each["path"]: each["digest"] for each in told["files"]}
-    assert listed == {path: wire.digest(data) for path, data in files.items() if "/" in path or path == layout.MEMORY}
-    assert wire.digest(files[f"bundle/{layout.MANIFEST}"]) == status["digest"]
-    subprocess.run(
-        ["sha256sum", "--check", "--quiet", bequests.SUMS],
-        cwd=vault.path / where["path"],
-        check=True,
-    )
-    books = [data for path, data in files.items() if path.startswith("bundle/handbook/")]
-    assert [TEXT in orjson.loads(book)["instructions.md"] for book in books] == [True]
-    assert not [path for path in files if "/logs/" in path or path.endswith(layout.ENCRYPTED)]
-    return status
 
 
 def test_it_is_hired_once_all_is_there_and_an_erasure_takes_that_too(
@@ -277,8 +221,8 @@ def test_who_names_a_store_holds_the_verb_inherit(office: Office) -> None:
     author = office.person(*allowed)
     with refused("author-rights", "may not inherit for aiagents/"):
         author.create(office.agent(succession=into))
-    heir = office.person(*allowed, agents.rule("inherit", "aiagents", group=meta.GROUP))
-    made = heir.create(office.agent(succession=into))
+    holder = office.person(*allowed, agents.rule("inherit", "aiagents", group=meta.GROUP))
+    made = holder.create(office.agent(succession=into))
     # Whoever changes something else needs it as well: else an edit could be made while the one who may holds still.
     with refused("author-rights", "may not inherit for aiagents/"):
         author.patch(

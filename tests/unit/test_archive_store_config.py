@@ -105,6 +105,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (S3 | {"timeout": "1h"}, 'timeout "1h" is too long: write at most 10m'),
     (S3 | {"timeout": "1ms"}, 'timeout "1ms" is too short'),
     (S3 | {"readOnly": "yes"}, 'readOnly is "yes": write true or false'),
+    (S3 | {"handovers": "yes"}, 'handovers is "yes": write true or false'),
+    (S3 | {"handovers": True, "lockMode": "Compliance", "retention": "24h"}, "what is locked cannot be erased"),
     (S3 | {"lockMode": "Compliance"}, "archive store eu: retention"),
     (S3 | {"retention": "24h"}, "lockMode is neither Governance nor Compliance"),
     (S3 | {"lockMode": "compliance", "retention": "24h"}, "lockMode is neither Governance nor Compliance"),

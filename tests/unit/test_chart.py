@@ -81,6 +81,10 @@ WRONG: dict[str, tuple[Values, str]] = {
     "timeout": (archive(bucket(timeout="soon")), "timeout"),
     "lock": (archive(bucket(lockMode="Legal", retention="1h")), "lockMode"),
     "lock without an end": (archive(bucket(lockMode="Compliance")), "retention"),
+    "handovers that are locked": (
+        archive(bucket(handovers=True, lockMode="Compliance", retention="24h")),
+        "what is locked cannot be erased",
+    ),
     "peers": ({"networkPolicy": {"archive": {"peers": ["10.0.0.0/8"]}}}, "peers"),
     "port": ({"networkPolicy": {"archive": {"ports": ["https"]}}}, "ports"),
     # What a schema cannot say.
