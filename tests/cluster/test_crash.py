@@ -544,7 +544,7 @@ def test_no_operator_comes_to_a_second_write(rig: Rig, scenario: str) -> None:
     assert rig.place.rights(run.uid) == run.new
     _told(rig, run)
     # Writes that are on their way together reach the API server together: of one agent's, five at the most.
-    assert lives > max(1, writes // 5), f"{lives} operators for {writes} writes: they were not killed as they should have been"
+    assert lives > max(1, writes // 5), f"{lives} operators for {writes} writes: too few deaths"
 
 
 def _told(rig: Rig, run: Run) -> None:
