@@ -11,6 +11,7 @@ from typing import Final
 from aiagent_operator.api.handover import BUNDLE, FOLDER
 from aiagent_operator.api.inheritance import Delivered, Heir, Inheritance, Predecessor
 from aiagent_operator.core.archive import layout, wire
+from aiagent_operator.core.archive.manifest import lines
 from aiagent_operator.core.archive.names import part
 from aiagent_operator.core.delivering import Delivery
 from aiagent_operator.core.objects import AgentIdentity
@@ -57,8 +58,7 @@ def manifest(about: Kin, heir: AgentIdentity, files: Iterable[Delivered]) -> byt
 
 def sums(files: Iterable[Delivered]) -> bytes:
     """The bytes of `sha256sums`, for `sha256sum --check` in that folder."""
-    ordered = sorted(files, key=lambda each: each.path)
-    return "".join(f"{each.digest.removeprefix(wire.PREFIX)}  {each.path}\n" for each in ordered).encode()
+    return lines((each.digest, each.path) for each in sorted(files, key=lambda each: each.path))
 
 
 def look(o: Observed, its: Kin, store: str) -> Delivery:

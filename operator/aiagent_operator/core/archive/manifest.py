@@ -123,20 +123,21 @@ def read(data: bytes, what: str = layout.MANIFEST) -> Manifest:
 
 
 def sums(manifest: Manifest) -> bytes:
-    """The bytes of `sha256sums`, which `sha256sum -c` takes (GNU coreutils): two spaces, the order of the manifest.
-
-    No path needs GNU's escapes, since none has a backslash or a line feed.
-    """
-    return _sums((item.digest.removeprefix(wire.PREFIX), item.path) for item in manifest.items)
+    """The bytes of `sha256sums`, in the order of the manifest."""
+    return lines((item.digest, item.path) for item in manifest.items)
 
 
 def digest_of(files: Iterable[Stored]) -> str:
     """One digest of these files: that of the lines which `sha256sums` has of them, once they are in a manifest."""
-    return wire.digest(_sums((file.digest, file.path) for file in sorted(files, key=lambda each: each.path)))
+    return wire.digest(lines((file.digest, file.path) for file in sorted(files, key=lambda each: each.path)))
 
 
-def _sums(files: Iterable[tuple[str, str]]) -> bytes:
-    return "".join(f"{digest}  {path}\n" for digest, path in files).encode()
+def lines(files: Iterable[tuple[str, str]]) -> bytes:
+    """What `sha256sum -c` takes of these digests and paths (GNU coreutils): two spaces, a line for each.
+
+    No path needs GNU's escapes, since none has a backslash or a line feed.
+    """
+    return "".join(f"{digest.removeprefix(wire.PREFIX)}  {path}\n" for digest, path in files).encode()
 
 
 def journal_faults(manifest: Manifest) -> Iterator[str]:

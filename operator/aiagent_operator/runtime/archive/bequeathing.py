@@ -126,16 +126,11 @@ async def _large(target: Store, legacy: Legacy, path: str, item: Item) -> Delive
 
 
 async def _looked(target: Store, legacy: Legacy, file: Delivered) -> Delivered:
-    counted = _Counted()
-    async with contextlib.aclosing(counted.through(target.chunks(f"{legacy.folder}/{file.path}"))) as pieces:
+    name = f"{legacy.folder}/{file.path}"
+    fault = f"{name} is not what was inherited: find out who wrote it, and remove it"
+    async with contextlib.aclosing(bundle.compared(target, name, file, fault)) as pieces:
         async for _ in pieces:
-            if counted.size > file.size:
-                break
-    if (counted.size, counted.digest) != (file.size, file.digest):
-        name = f"{legacy.folder}/{file.path}"
-        raise DisputedError(
-            f"archive store {target.name}: {name} is not what was inherited: find out who wrote it, and remove it"
-        )
+            pass
     return file
 
 
@@ -150,9 +145,7 @@ class _Counted:
         """As manifests write it."""
         return f"{wire.PREFIX}{self._hashing.hexdigest()}"
 
-    async def through(
-        self, pieces: AsyncIterator[bytes], before: Callable[[], None] = lambda: None
-    ) -> AsyncGenerator[bytes, None]:
+    async def through(self, pieces: AsyncIterator[bytes], before: Callable[[], None]) -> AsyncGenerator[bytes, None]:
         """The same pieces."""
         async for piece in pieces:
             before()

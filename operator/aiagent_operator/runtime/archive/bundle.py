@@ -16,6 +16,7 @@ from typing import Final
 
 from aiagent_operator.api import handover
 from aiagent_operator.api.archive import Item, Manifest
+from aiagent_operator.api.inheritance import Delivered
 from aiagent_operator.core.archive import layout, payload, wire
 from aiagent_operator.core.archive.errors import ArchiveError
 from aiagent_operator.core.archive.layout import Folder
@@ -127,18 +128,23 @@ async def _decrypted(source: Source, item: Item, key: str) -> AsyncGenerator[byt
             yield piece
 
 
-async def _compared(source: Source, item: Item) -> AsyncGenerator[bytes, None]:
-    """The file's bytes. Raises DisputedError at the end of what is not what the manifest says."""
+async def compared(store: Store, name: str, said: Item | Delivered, fault: str) -> AsyncGenerator[bytes, None]:
+    """The file's bytes. Raises DisputedError with the `fault` at the end of one of another size or digest than said,
+    and StoreError."""
     hashing, size = hashlib.sha256(), 0
-    async for piece in source.store.chunks(source.where.key(item.path)):
+    async for piece in store.chunks(name):
         size += len(piece)
-        if size > item.size:
+        if size > said.size:
             break
         hashing.update(piece)
         yield piece
-    if size != item.size or f"{wire.PREFIX}{hashing.hexdigest()}" != item.digest:
-        text = f"archive store {source.store.name}: {source.where.prefix}/{item.path} is not what the manifest says"
-        raise DisputedError(text)
+    if size != said.size or f"{wire.PREFIX}{hashing.hexdigest()}" != said.digest:
+        raise DisputedError(f"archive store {store.name}: {fault}")
+
+
+def _compared(source: Source, item: Item) -> AsyncGenerator[bytes, None]:
+    fault = f"{source.where.prefix}/{item.path} is not what the manifest says"
+    return compared(source.store, source.where.key(item.path), item, fault)
 
 
 def _header(name: str, size: int) -> bytes:
